@@ -1,0 +1,1 @@
+"""Chappe: a self-hosted SMS platform."""
