@@ -1,0 +1,91 @@
+"""How customers speak to us: the contract of a dialect, and the table of those we speak.
+
+A dialect is a module: pure functions from a request to a command, from an outcome to a response, from an event to a
+webhook. It neither knows the time nor the database: the account and the moment are given to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Protocol
+
+import msgspec
+
+from chappe.core.errors import Refusal
+from chappe.core.model import Account, Command, Moment, Outcome, Report
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One HTTP request as it came.
+
+    path: percent-decoded, without the query; query: the octets behind the first `?`, as they came; headers: names in
+    lower case, values as text; body: octets, de-chunked, at most the configured size; remote: the peer's address.
+    """
+
+    method: str
+    path: str
+    query: bytes = b""
+    headers: Mapping[str, str] = MappingProxyType({})
+    body: bytes = b""
+    remote: str = ""
+
+
+class Response(msgspec.Struct, frozen=True):
+    """What is answered; the listener adds length, date and connection."""
+
+    status: int
+    content_type: str
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """Who the caller says to be: login is empty in dialects that have only keys."""
+
+    key: str
+    login: str = ""
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A request that could be read: whose, what method of the API, in which form the answer is wanted, with what values.
+
+    values is the dialect's own: whatever its read() needs.
+    """
+
+    credentials: Credentials
+    verb: str
+    format: str = "json"
+    values: object = None
+
+
+class WebhookCall(msgspec.Struct, frozen=True):
+    """One outgoing HTTP request, ready for net."""
+
+    method: str
+    url: str
+    content_type: str = ""
+    body: bytes = b""
+
+
+class Dialect(Protocol):
+    """What a module of this room offers.
+
+    matches: whether a path (percent-decoded) belongs to this dialect; asked in the order of DIALECTS.
+    open: raises Refusal when the request cannot be read or names no credentials; refuse() words that.
+    read: what is asked for; raises Refusal. Account and moment are the caller's.
+    write: the answer to an outcome. refuse: the answer to any code of core.errors.REFUSALS; total. `request` is given
+    for what the format depends on when there is no call, `account` where its settings change the answer.
+    tell: an event in this provider's words.
+    """
+
+    NAME: str
+
+    def matches(self, path: str) -> bool: ...
+    def open(self, request: Request) -> Call: ...
+    def read(self, call: Call, account: Account, moment: Moment) -> Command: ...
+    def write(self, outcome: Outcome, call: Call) -> Response: ...
+    def refuse(
+        self, refusal: Refusal, request: Request, call: Call | None = None, account: Account | None = None
+    ) -> Response: ...
+    def tell(self, report: Report) -> WebhookCall: ...

@@ -1,0 +1,212 @@
+"""The one language between dialects and carriers: frozen values, the names of design's vocabulary.
+
+Times are aware UTC datetimes in fields that end in `_at`; money is integers in micro-euros in fields that end in
+`_micros`; numbers are E.164 with the plus.
+"""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+
+import msgspec
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """All time, chance and identity that an action may use.
+
+    now: aware UTC; chance: 0 <= x < 1, fresh for each moment; secret: the installation's key, for public ids.
+    """
+
+    now: datetime
+    chance: float = 0.5
+    secret: bytes = b""
+
+
+class Range(enum.IntEnum):
+    """Quality of delivery that the customer pays for; `gamme` of SMS Partner has the same numbers."""
+
+    PREMIUM = 1
+    LOWCOST = 2
+
+
+class AccountState(enum.IntEnum):
+    ACTIVE = 0
+    DISABLED = 1
+    BLOCKED = 2
+
+
+class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one account has of its own, as `chappe account set` takes it; every field has a default.
+
+    Prices are micro-euros a part. `prices` overrides by number prefix without plus, of the premium range: an integer,
+    or null for "no price, refuse"; the longest prefix rules.
+    """
+
+    email: str = ""
+    firstname: str = ""
+    lastname: str = ""
+    transactional: bool = False
+    window: str = "fr-seed"
+    reports_url: str = ""
+    replies_url: str = ""
+    reports_method: str = "GET"  # AllMySMS only: GET with a query, or POST with a form
+    reports_waiting: bool = True  # SMS Partner only: also tell when the operator has taken the message
+    sender: str = ""  # used when a request names none; empty: the installation's short code
+    senders_allowed: tuple[str, ...] = ()  # empty: any well-formed sender
+    sender_strict: bool = False
+    sender_needs_stop: bool = False
+    stop_mention: str = ""  # empty: the installation's
+    stop_mention_automatic: bool = False
+    lowcost_enabled: bool = True
+    unicode_enabled: bool = True
+    sandbox_reports: bool = False
+    errors_as_http_200: bool = False
+    schedule_zero_may_be_absent: bool = False
+    numbers_per_request_max: int = 500
+    message_characters_max: int = 640  # AllMySMS only
+    message_language: str = "fr"
+    addresses_allowed: tuple[str, ...] = ()  # networks; empty: any
+    master: str = ""  # login of the master account of this sub-account
+    price_premium_micros: int = 38_000
+    price_lowcost_micros: int = 23_000
+    price_hlr_micros: int = 5_000
+    price_allmysms_micros: int = 45_000
+    prices: dict[str, int | None] = msgspec.field(default_factory=dict)
+    requests_per_minute: int = 0  # 0: no limit
+
+
+class Account(msgspec.Struct, frozen=True):
+    """A customer. balance_micros is as old as the value; the ledger decides."""
+
+    id: int
+    login: str
+    state: AccountState = AccountState.ACTIVE
+    api_enabled: bool = True
+    balance_micros: int = 0
+    settings: AccountSettings = AccountSettings()
+
+
+class Recipient(msgspec.Struct, frozen=True):
+    """One message to be: number in E.164, its own text where it differs from the submission's, parts, price of all parts."""
+
+    number: str
+    parts: int
+    price_micros: int
+    written: str = ""
+    text: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """A recipient that gets nothing and costs nothing.
+
+    reason: number_invalid, number_not_mobile, price_missing, opted_out. number: E.164 where it has that form.
+    """
+
+    written: str
+    reason: str
+    number: str = ""
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Accept these messages: what a dialect made of a request, checked but for credit, opt-outs and the sending window.
+
+    text is what is sent, mention included; unicode forces UCS-2 where GSM-7 would do. sandbox: answered, not sent,
+    not charged. scheduled_at: not before then. public_ids: the answer needs one public id a message.
+    """
+
+    account: Account
+    dialect: str
+    text: str
+    recipients: tuple[Recipient, ...]
+    skipped: tuple[Skipped, ...] = ()
+    sender: str = ""
+    range: Range = Range.PREMIUM
+    transactional: bool = False
+    unicode: bool = False
+    flash: bool = False
+    sandbox: bool = False
+    scheduled_at: datetime | None = None
+    tag: str = ""
+    campaign: str = ""
+    client_reference: str = ""
+    report_url: str = ""
+    reply_url: str = ""
+    virtual_number: bool = False  # the sender is a long number of the account
+    public_ids: bool = False
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def cost_micros(self) -> int:
+        return sum(r.price_micros for r in self.recipients)
+
+    @property
+    def parts(self) -> int:
+        return sum(r.parts for r in self.recipients)
+
+
+class ReadBalance(msgspec.Struct, frozen=True):
+    """Tell the account's balance and how many of its parts wait to leave."""
+
+    account: Account
+
+
+Command = Send | ReadBalance
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """A submission is durable, and charged unless it is a sandbox one.
+
+    message ids are submission_id * 65536 + the recipient's place in command.recipients. public_ids: one each, in
+    that order, when the command asked for them. balance_micros: what is left afterwards.
+    """
+
+    submission_id: int
+    command: Send
+    balance_micros: int
+    public_ids: tuple[str, ...] = ()
+
+
+class Balance(msgspec.Struct, frozen=True):
+    """What ReadBalance found."""
+
+    account: Account
+    balance_micros: int
+    to_send: int
+
+
+Outcome = Accepted | Balance
+
+
+class Report(msgspec.Struct, frozen=True):
+    """News of one message for its customer; the dialect words it.
+
+    state: the lifecycle's name of the state. public_id: as in Accepted. reason: the stable word for why, where known.
+    """
+
+    dialect: str
+    submission_id: int
+    message_id: int
+    public_id: str
+    recipient: str
+    state: str
+    at: datetime
+    cost_micros: int
+    target: str
+    tag: str = ""
+    client_reference: str = ""
+    reason: str = ""
+    method: str = "GET"
+
+
+RECIPIENTS_MAX = 65_536  # of one submission: the message id has 16 bits for the place
+
+
+def message_id(submission_id: int, place: int) -> int:
+    """The id of a submission's message by its place; contiguous, so that a submission is a range of ids."""
+    return submission_id << 16 | place
+
+
+def submission_of(message_id: int) -> int:
+    return message_id >> 16
