@@ -1,0 +1,353 @@
+"""The configuration: one frozen Config, read once from flags, CHAPPE_* variables and chappe.toml.
+
+Precedence: flags, then the environment, then the file, then the defaults below. This is the only reader of the
+environment. Adding a setting is adding one line to Config; flag, variable, TOML key, error messages and the reference
+page (docs/configuration.md, written by scripts/write-reference) follow from it.
+"""
+
+import os
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+
+import msgspec
+from msgspec import Meta
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
+
+VARIABLE_PREFIX = "CHAPPE_"
+CONFIG_VARIABLE = "CHAPPE_CONFIG"
+FILE_NAME = "chappe.toml"
+
+_TRUTH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_NOTHING = ("", "auto", "none")
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message is one line that names where the trouble came from."""
+
+
+def _expects(words: str) -> Meta:
+    """What a setting expects, in words, where its type alone does not say it."""
+    return Meta(extra={"expects": words})
+
+
+def _help(text: str, *, secret: bool = False) -> Meta:
+    """What a setting does; the value of a secret one is never shown."""
+    return Meta(description=text, extra={"secret": secret})
+
+
+Role = Literal["api", "work"]
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+RemotePort = Annotated[int, Meta(ge=1, le=65_535)]
+Micros = Annotated[int, Meta(ge=0), _expects("a whole number of millionths of a euro, 0 or more")]
+Days = Annotated[int, Meta(ge=1, le=36_500)]
+Folder = Annotated[Path | None, _expects("a folder")]
+PostgresUrl = Annotated[
+    Annotated[str, Meta(pattern="^postgres(ql)?://")] | None, _expects("postgresql://user@host/name")
+]
+ShortCode = Annotated[str, Meta(pattern="^[0-9]{3,8}$"), _expects("3 to 8 digits")]
+Private = Annotated[
+    bool | tuple[str, ...] | None, _expects("true, false, auto, or networks such as 10.0.0.0/8,fd00::/8")
+]
+Level = Literal["debug", "info", "warning", "error"]
+
+
+# One line per setting, however long: this is the table of them.
+# fmt: off
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """Every setting of one installation; raises ValueError when a value or two together make no sense."""
+
+    host: Annotated[str, Meta(min_length=1), _help("Address on which the HTTP listener listens.")] = "127.0.0.1"
+    port: Annotated[Port, _help("Port of the HTTP listener.")] = 8080
+    data: Annotated[Path, _help("Folder of the embedded database and of chappe.toml.")] = Path("var")
+    database_url: Annotated[PostgresUrl, _help("PostgreSQL 15 or newer to use instead of the embedded one.", secret=True)] = None
+    api_processes: Annotated[int, Meta(ge=1, le=256), _help("Processes that answer HTTP, all on the same port.")] = 1
+    roles: Annotated[frozenset[Role], Meta(min_length=1), _help("What this node does: api answers customers, work delivers and notifies.")] = frozenset(("api", "work"))
+
+    handset: Annotated[bool, _help("Run the built-in SMSC with its virtual phones inside `chappe serve`.")] = True
+    handset_port: Annotated[Port, _help("SMPP port of the built-in SMSC, on loopback; 0: the system chooses.")] = 2775
+
+    postgres_bin_dir: Annotated[Folder, _help("Where the programs of the embedded PostgreSQL are; auto: look for them.")] = None
+    postgres_user: Annotated[str | None, _help("System user that runs the embedded PostgreSQL when root starts Chappe; auto: look for one.")] = None
+
+    body_bytes_max: Annotated[int, Meta(ge=1), _help("Largest HTTP body accepted; a larger one is answered with 413.")] = 2_000_000
+
+    webhook_timeout_s: Annotated[float, Meta(gt=0, le=300), _help("Time for one webhook call, from connecting to the end of the answer.")] = 10.0
+    webhook_allow_private: Annotated[Private, _help("Whether webhooks may reach private addresses, or which of them; auto: while host is a loopback address.")] = None
+    webhook_ports: Annotated[tuple[RemotePort, ...], _help("Ports that webhooks may reach; none given: any.")] = ()
+
+    sender_default: Annotated[ShortCode, _help("Short code that sends when the customer names no sender.")] = "36111"
+    stop_mention: Annotated[str, Meta(min_length=1, max_length=60), _help("Opt-out mention appended on request; {sender} stands for sender_default.")] = " STOP {sender}"
+    price_premium_micros: Annotated[Micros, _help("Price of a premium part for accounts without their own price.")] = 38_000
+    price_lowcost_micros: Annotated[Micros, _help("Price of a low cost part for accounts without their own price.")] = 23_000
+    price_hlr_micros: Annotated[Micros, _help("Price of an HLR lookup for accounts without their own price.")] = 5_000
+
+    retention_days: Annotated[Days, _help("How many days finished messages and their receipts are kept.")] = 400
+
+    log_format: Annotated[Literal["console", "json"], _help("How log lines are written.")] = "console"
+    log_level: Annotated[Level, _help("Least serious log line written.")] = "info"
+    metrics: Annotated[bool, _help("Serve /metrics on the HTTP listener.")] = True
+# fmt: on
+
+    def __post_init__(self) -> None:
+        mention = self.stop_mention.replace("{sender}", self.sender_default)
+        msgspec.structs.force_setattr(self, "stop_mention", mention)
+        if isinstance(self.webhook_allow_private, tuple):
+            try:
+                self._networks()
+            except ValueError as error:
+                raise ValueError(f"webhook_allow_private: {error}") from error
+
+    def __repr__(self) -> str:
+        """All settings on one line, secrets masked: a Config may end in a log or a traceback."""
+        values = [(row, getattr(self, row.name)) for row in SETTINGS]
+        shown = (f"{row.name}={'***' if row.secret and value else repr(value)}" for row, value in values)
+        return f"Config({', '.join(shown)})"
+
+    @property
+    def listens_on_loopback(self) -> bool:
+        """Whether only this machine can reach the HTTP listener."""
+        from ipaddress import ip_address
+
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def webhook_private_allowed(self) -> "bool | tuple[IPv4Network | IPv6Network, ...]":
+        """What webhook_allow_private means here: any private address, none, or those inside the networks given."""
+        if self.webhook_allow_private is None:
+            return self.listens_on_loopback
+        return self.webhook_allow_private if isinstance(self.webhook_allow_private, bool) else self._networks()
+
+    def _networks(self) -> "tuple[IPv4Network | IPv6Network, ...]":
+        from ipaddress import ip_network
+
+        assert isinstance(self.webhook_allow_private, tuple)
+        return tuple(ip_network(network) for network in self.webhook_allow_private)
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """One setting as users meet it: its names, its type and default, and what it does."""
+
+    name: str
+    type: Any
+    default: Any
+    help: str
+    expects: str
+    secret: bool
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        return VARIABLE_PREFIX + self.name.upper()
+
+    @property
+    def default_text(self) -> str:
+        """The default as one would write it in a variable; `auto` for None."""
+        return _as_text(self.default)
+
+
+def load(
+    flags: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] | None = None,
+    config_file: Path | None = None,
+) -> Config:
+    """Reads the configuration.
+
+    flags: setting name -> text or value; None means not given. environment: os.environ unless given; an empty variable
+    counts as not given. config_file: a TOML file instead of CHAPPE_CONFIG or <data>/chappe.toml, and must exist.
+    Raises ConfigError: unknown name (with a suggestion), bad value, unreadable file, contradiction.
+    """
+    environment = os.environ if environment is None else environment
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    values = _from_environment(environment)
+    values.update(_from_flags(given))
+    if config_file is None and environment.get(CONFIG_VARIABLE):
+        config_file = Path(environment[CONFIG_VARIABLE]).expanduser()
+    if config_file is not None:
+        from_file = _from_file(config_file, must_exist=True)
+    else:
+        data = values.get("data", _BY_NAME["data"].default)
+        from_file = _from_file(data / FILE_NAME, must_exist=False)
+        if "data" in from_file:
+            raise ConfigError(f"{data / FILE_NAME}: data cannot be set by the file inside it; use --data or CHAPPE_DATA")
+    try:
+        return Config(**(from_file | values))
+    except ValueError as error:
+        raise ConfigError(f"configuration: {error}") from error
+
+
+def setting(name: str) -> Setting:
+    """The setting of that name; raises ConfigError, with the nearest name, when there is none."""
+    try:
+        return _BY_NAME[name]
+    except KeyError:
+        raise ConfigError(f"unknown setting {name}{_nearest(name, _NAMES)}") from None
+
+
+def describe() -> str:
+    """The reference of all settings as a Markdown table."""
+    lines = ["| setting (TOML) | flag | variable | expects | default | what it does |", "|---|---|---|---|---|---|"]
+    for row in SETTINGS:
+        default = f"`{row.default_text}`" if row.default_text else "none"
+        lines.append(f"| `{row.name}` | `{row.flag}` | `{row.variable}` | {row.expects} | {default} | {row.help} |")
+    return "\n".join(lines) + "\n"
+
+
+def _from_flags(flags: Mapping[str, object]) -> dict[str, Any]:
+    values = {}
+    for name, value in flags.items():
+        found = _BY_NAME.get(name)
+        if found is None:
+            known = [row.flag for row in SETTINGS]
+            flag = "--" + name.replace("_", "-")
+            raise ConfigError(f"unknown flag {flag}{_nearest(flag, known)}")
+        values[name] = _convert(found, value, found.flag)
+    return values
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    values = {}
+    for variable in sorted(environment):
+        if not variable.startswith(VARIABLE_PREFIX) or variable == CONFIG_VARIABLE:
+            continue
+        found = _BY_NAME.get(variable.removeprefix(VARIABLE_PREFIX).lower())
+        if found is None or found.variable != variable:
+            known = [s.variable for s in SETTINGS] + [CONFIG_VARIABLE]
+            raise ConfigError(f"unknown environment variable {variable}{_nearest(variable, known)}")
+        if environment[variable]:
+            values[found.name] = _convert(found, environment[variable], variable)
+    return values
+
+
+def _from_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        if must_exist:
+            raise ConfigError(f"{path}: there is no such configuration file") from None
+        return {}
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
+        raise ConfigError(f"{path}: is not TOML: {error}") from error
+    values = {}
+    for name, value in table.items():
+        found = _BY_NAME.get(name)
+        if found is None:
+            raise ConfigError(f"{path}: unknown setting {name}{_nearest(name, _NAMES)}")
+        converted = _convert(found, value, f"{path}: {name}")
+        # A path in a file is relative to that file: the same file must mean the same wherever the command is run.
+        values[name] = path.parent / converted if isinstance(converted, Path) else converted
+    return values
+
+
+def _convert(found: Setting, value: object, origin: str) -> Any:
+    """A text or TOML value as the setting's type; raises ConfigError naming the origin."""
+    try:
+        return msgspec.convert(_untangle(found, value), found.type, strict=False, dec_hook=_decode)
+    except (msgspec.ValidationError, NotImplementedError) as error:
+        shown = "this value" if found.secret else f'"{_as_text(value)}"'
+        raise ConfigError(f"{origin}: {shown} is not usable; expected {found.expects}") from error
+
+
+def _untangle(found: Setting, value: object) -> object:
+    """Text as the kind of value that the type accepts: nothing, a truth, a list; what is no text stays as it is."""
+    if isinstance(value, Path):
+        return str(value)
+    if not isinstance(value, str):
+        return value
+    kinds = _kinds(found.type)
+    if types.NoneType in kinds and value.strip().lower() in _NOTHING:
+        return None
+    if bool in kinds and value.strip().lower() in _TRUTH:
+        return _TRUTH[value.strip().lower()]
+    if tuple in kinds or frozenset in kinds:
+        return [item.strip() for item in value.split(",") if item.strip()]
+    return value
+
+
+def _decode(wanted: type, value: object) -> object:
+    """Types that msgspec does not know by itself."""
+    if wanted is not Path:
+        raise NotImplementedError(wanted)
+    if not isinstance(value, str) or not value:
+        raise msgspec.ValidationError("Expected a path")
+    return Path(value).expanduser()
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _as_text(value: object) -> str:
+    """A value as one would write it in a variable."""
+    if value is None:
+        return "auto"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple | frozenset):
+        return ",".join(sorted(map(str, value)) if isinstance(value, frozenset) else map(str, value))
+    return str(value)
+
+
+def _bare(hint: Any) -> Any:
+    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
+
+
+def _kinds(hint: Any) -> set[Any]:
+    """The runtime classes that a type hint allows: {bool, tuple, NoneType} for `bool | tuple[str, ...] | None`."""
+    hint = _bare(hint)
+    options = get_args(hint) if get_origin(hint) in (types.UnionType, typing.Union) else (hint,)
+    return {get_origin(_bare(option)) or _bare(option) for option in options}
+
+
+def _words(hint: Any) -> str:
+    """What a type hint expects, for people: "a whole number from 0 to 65535"."""
+    limits = [meta for meta in getattr(hint, "__metadata__", ()) if isinstance(meta, Meta)]
+    hint = _bare(hint)
+    if get_origin(hint) is Literal:
+        *others, last = get_args(hint)
+        return f"{', '.join(others)} or {last}"
+    if get_origin(hint) in (tuple, frozenset):
+        return f"{_words(get_args(hint)[0])}; several are separated by commas"
+    if get_origin(hint) is types.UnionType:
+        return _words(get_args(hint)[0])
+    words = {int: "a whole number", float: "a number", bool: "true or false", Path: "a path", str: "text"}[hint]
+    for attribute, word in (("gt", "above"), ("ge", "from"), ("le", "to"), ("max_length", "of at most")):
+        bounds = [getattr(meta, attribute) for meta in limits if getattr(meta, attribute) is not None]
+        words += "".join(f" {word} {bound}" for bound in bounds)
+    return words + (" characters" if any(meta.max_length for meta in limits) else "")
+
+
+def _settings() -> tuple[Setting, ...]:
+    rows = []
+    for field in msgspec.structs.fields(Config):
+        about: dict[str, Any] = {}
+        for meta in field.type.__metadata__:
+            about |= {"help": meta.description} if meta.description else {}
+            about |= meta.extra or {}
+        expects = about.get("expects") or _words(field.type)
+        rows.append(Setting(field.name, field.type, field.default, about["help"], expects, about["secret"]))
+    return tuple(rows)
+
+
+SETTINGS: tuple[Setting, ...] = _settings()
+_BY_NAME = {row.name: row for row in SETTINGS}
+_NAMES = list(_BY_NAME)
