@@ -1,0 +1,268 @@
+"""What differs by carrier: one frozen dataclass of knobs, named presets, and the settings of a command line."""
+
+# The calls in the defaults of Profile are dataclasses.field with a Knob as metadata, which the linter cannot see.
+# ruff: noqa: RUF009
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from types import MappingProxyType
+
+from chappe.smpp.knobs import (
+    Knob,
+    choice,
+    digits,
+    flag,
+    knob_of,
+    number,
+    one_of,
+    pairs,
+    rule_table,
+    seconds,
+    state_table,
+    text,
+    whole,
+    words,
+)
+from chappe.smpp.taxonomy import ErrorClass, ReceiptState, Rule, Verdict
+
+RECEIPT_FIELDS = ("id", "sub", "dlvrd", "submit date", "done date", "stat", "err", "text")
+
+
+class Mode(StrEnum):
+    """Which binds a carrier wants."""
+
+    TRX = "trx"
+    TX_RX = "tx+rx"
+    TX = "tx"
+
+
+class Charset(StrEnum):
+    """What the octets of a short_message are."""
+
+    GSM7 = "gsm7"  # one septet per octet
+    GSM7_PACKED = "gsm7-packed"  # eight septets in seven octets
+    ASCII = "ascii"
+    LATIN1 = "latin1"
+    UCS2 = "ucs2"  # read and written as UTF-16BE
+    BINARY = "binary"
+
+
+class LongMethod(StrEnum):
+    """How a text of several parts travels."""
+
+    UDH8 = "udh8"
+    UDH16 = "udh16"
+    SAR = "sar"
+    PAYLOAD = "payload"
+
+
+class IdFormat(StrEnum):
+    """How a carrier writes message ids."""
+
+    RAW = "raw"
+    DEC = "dec"
+    HEX = "hex"
+    HEX_STRING = "hex-string"
+    LEARN = "learn"
+
+
+class MultipartPolicy(StrEnum):
+    """Which parts' receipts make the receipt of the message."""
+
+    ALL = "all"
+    ANY = "any"
+    FIRST = "first"
+    LAST = "last"
+
+
+class UnknownIdAnswer(StrEnum):
+    """What a receipt with an id we never issued is answered."""
+
+    OK = "ok"
+    ERROR = "error"
+
+
+class ValidityFormat(StrEnum):
+    """How validity_period is written."""
+
+    ABSOLUTE = "absolute"
+    RELATIVE = "relative"
+    NONE = "none"
+
+
+class NumberForm(StrEnum):
+    """How a destination number is written."""
+
+    INTERNATIONAL = "international"  # 33612345678
+    PLUS = "plus"  # +33612345678
+    NATIONAL = "national"  # country code removed, national_prefix put in front
+
+
+class FlashMethod(StrEnum):
+    """How a flash message is marked."""
+
+    CLASS = "class"  # data_coding 0xF0 / 0x18
+    SUBUNIT = "subunit"  # TLV dest_addr_subunit = 1
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Everything that differs by carrier, with the defaults of the `generic` profile.
+
+    Each field is a knob: its unit, help and allowed values are in KNOBS; `profile()` builds one from text.
+    """
+
+    # link
+    mode: Mode = choice(Mode.TRX, "link", "which binds to open")
+    binds: int = whole(1, 1, 64, "sessions", "link", "parallel sessions of each kind")
+    interface_version: int = one_of(0x34, (0x33, 0x34, 0x50), "link", "SMPP version announced in the bind")
+    system_type: str = text("", 12, "link", "system_type of the bind")
+    address_range: str = text("", 40, "link", "address_range of the bind")
+    bind_ton: int = whole(0, 0, 255, "", "link", "addr_ton of the bind")
+    bind_npi: int = whole(0, 0, 255, "", "link", "addr_npi of the bind")
+    tls: bool = flag(False, "link", "speak TLS")
+    tls_verify: bool = flag(True, "link", "check the certificate and name of a TLS peer")
+    tls_server_name: str = text("", 253, "link", "name to ask for and to check; empty: the host")
+    tls_ca_file: str = text("", 4096, "link", "file of the private authorities to trust; empty: the system's")
+
+    # timers
+    connect_timeout_s: float = seconds(10, 0.01, 600, "timers", "wait for the TCP (and TLS) connection")
+    bind_timeout_s: float = seconds(30, 0.01, 600, "timers", "wait for the answer to a bind")
+    response_timeout_s: float = seconds(60, 0.01, 3600, "timers", "wait for a response; then the part is uncertain")
+    enquire_link_interval_s: float = seconds(30, 0.01, 3600, "timers", "silence before an enquire_link")
+    enquire_link_misses_max: int = whole(2, 1, 100, "intervals", "timers", "unanswered enquire_links before closing")
+    inactivity_timeout_s: float = seconds(300, 0.01, 86400, "timers", "silence of the peer before closing")
+    partial_pdu_timeout_s: float = seconds(10, 0.01, 600, "timers", "wait for the rest of a PDU")
+    write_timeout_s: float = seconds(30, 0.01, 600, "timers", "wait for the kernel to take our octets")
+    unbind_timeout_s: float = seconds(10, 0.01, 600, "timers", "wait for the answer to an unbind")
+    reconnect_delay_s_min: float = seconds(1, 0.01, 3600, "timers", "first delay before connecting again")
+    reconnect_delay_s_max: float = seconds(120, 0.01, 86400, "timers", "longest delay before connecting again")
+    auth_retry_delay_s_min: float = seconds(60, 0.01, 86400, "timers", "first delay after refused credentials")
+    auth_retry_delay_s_max: float = seconds(900, 0.01, 86400, "timers", "longest delay after refused credentials")
+    already_bound_delay_s: float = seconds(45, 0.01, 86400, "timers", "delay after 'already bound'")
+
+    # flow
+    window: int = whole(10, 1, 10_000, "PDUs", "flow", "unanswered submit_sm per bind; bounds what can be uncertain")
+    rate_per_s: float = number(10, 0.001, 100_000, "parts/s", "flow", "pace over all binds of the carrier")
+    burst: int = whole(10, 1, 100_000, "parts", "flow", "parts that may leave at once after a pause")
+    throttle_pause_s: float = seconds(1, 0, 3600, "flow", "pause of the whole carrier after a throttle answer")
+    throttle_factor: float = number(0.5, 0.01, 1, "", "flow", "what the rate is multiplied by after a throttle answer")
+    command_length_max: int = whole(65_536, 512, 1_048_576, "octets", "flow", "longest PDU to read")
+
+    # addressing
+    source_number_ton: int = whole(1, 0, 255, "", "addressing", "TON of a sender that is an international number")
+    source_number_npi: int = whole(1, 0, 255, "", "addressing", "NPI of a sender that is an international number")
+    source_alpha_ton: int = whole(5, 0, 255, "", "addressing", "TON of an alphanumeric sender")
+    source_alpha_npi: int = whole(0, 0, 255, "", "addressing", "NPI of an alphanumeric sender")
+    source_short_ton: int = whole(3, 0, 255, "", "addressing", "TON of a sender that is a short code")
+    source_short_npi: int = whole(0, 0, 255, "", "addressing", "NPI of a sender that is a short code")
+    source_short_digits_max: int = whole(
+        6, 0, 20, "digits", "addressing", "longest digits-only sender that is a short code"
+    )
+    source_number_form: NumberForm = choice(NumberForm.INTERNATIONAL, "addressing", "how a numeric sender is written")
+    destination_ton: int = whole(1, 0, 255, "", "addressing", "TON of the destination")
+    destination_npi: int = whole(1, 0, 255, "", "addressing", "NPI of the destination")
+    destination_form: NumberForm = choice(NumberForm.INTERNATIONAL, "addressing", "how the destination is written")
+    country_code: str = digits("33", 3, "addressing", "country code that the national form removes")
+    national_prefix: str = digits("", 4, "addressing", "digits that the national form puts in front")
+
+    # content
+    default_charset: Charset = choice(
+        Charset.GSM7, "content", "the meaning of data_coding 0", exclude=(Charset.UCS2, Charset.BINARY)
+    )
+    gsm7_data_coding: int = whole(0, 0, 255, "", "content", "data_coding of GSM-7 text")
+    ucs2_data_coding: int = whole(8, 0, 255, "", "content", "data_coding of UCS-2 text")
+    binary_data_coding: int = whole(4, 0, 255, "", "content", "data_coding of octets")
+    charsets: tuple[tuple[int, Charset], ...] = pairs(
+        (), Charset, 0xFF, "content", "data_coding -> charset, beside the standard ones"
+    )
+    flash: FlashMethod = choice(FlashMethod.CLASS, "content", "how a flash message is marked")
+    long_method: LongMethod = choice(LongMethod.UDH8, "content", "how a text of several parts travels")
+    parts_max: int = whole(10, 1, 255, "parts", "content", "longest message the carrier takes")
+    parts_reversed: bool = flag(False, "content", "send the last part first")
+    tlvs_allowed: bool = flag(True, "content", "the carrier takes TLVs in submit_sm (never sent below version 3.4)")
+    validity_format: ValidityFormat = choice(ValidityFormat.ABSOLUTE, "content", "how validity_period is written")
+    validity_s: float = seconds(172_800, 60, 604_800, "content", "validity when the message asks for none")
+    service_type: str = text("", 5, "content", "service_type of submit_sm")
+    protocol_id: int = whole(0, 0, 255, "", "content", "protocol_id of submit_sm")
+    priority_flag: int = whole(0, 0, 3, "", "content", "priority_flag of submit_sm")
+    esm_class_mode: int = one_of(
+        0, (0, 1, 2, 3), "content", "mode bits of esm_class; some refuse the wrong one of 0 and 3"
+    )
+
+    # receipts
+    receipts_by_esm_class: bool = flag(True, "receipts", "esm_class 0x04 makes a receipt")
+    receipts_by_tlv: bool = flag(False, "receipts", "receipted_message_id makes a receipt as well")
+    receipts_by_text: bool = flag(
+        False, "receipts", "the text makes a claimed receipt: id and destination are checked too"
+    )
+    receipt_fields: tuple[str, ...] = words(
+        RECEIPT_FIELDS[:-1], RECEIPT_FIELDS, "receipts", "fields, in order, that a receipt known by its text must have"
+    )
+    receipts_on_tx: bool = flag(False, "receipts", "take receipts that arrive on a TX bind")
+    registered_delivery_single: int = whole(1, 0, 31, "", "receipts", "registered_delivery of a message of one part")
+    registered_delivery_first: int = whole(
+        1, 0, 31, "", "receipts", "registered_delivery of the first of several parts"
+    )
+    registered_delivery_middle: int = whole(1, 0, 31, "", "receipts", "registered_delivery of the parts in between")
+    registered_delivery_last: int = whole(1, 0, 31, "", "receipts", "registered_delivery of the last of several parts")
+    multipart_policy: MultipartPolicy = choice(MultipartPolicy.ALL, "receipts", "which parts' receipts count")
+    response_id_format: IdFormat = choice(IdFormat.LEARN, "receipts", "how ids are written in submit_sm_resp")
+    receipt_id_format: IdFormat = choice(IdFormat.LEARN, "receipts", "how ids are written in receipts")
+    response_id_prefix: str = text("", 64, "receipts", "what to remove in front of ids in submit_sm_resp")
+    receipt_id_prefix: str = text("", 64, "receipts", "what to remove in front of ids in receipts")
+    tlv_wins: bool = flag(True, "receipts", "where TLV and text contradict each other, believe the TLV")
+    status_words: tuple[tuple[str, ReceiptState], ...] = state_table(
+        "receipts", "status word -> state, beside the usual ones"
+    )
+    receipt_text_kept: bool = flag(False, "receipts", "keep the excerpt of the text that receipts repeat")
+    unknown_id_answer: UnknownIdAnswer = choice(
+        UnknownIdAnswer.OK, "receipts", "answer to a receipt with an unknown id"
+    )
+    early_receipt_s: float = seconds(
+        600, 1, 86_400, "receipts", "how long an unmatched receipt is tried at each response"
+    )
+    correlation_s: float = seconds(604_800, 3600, 2_592_000, "receipts", "how long ids are kept for matching")
+    receipt_margin_s: float = seconds(21_600, 0, 604_800, "receipts", "wait after the validity before 'no receipt'")
+
+    # replies
+    reassembly_timeout_s: float = seconds(1800, 1, 86_400, "replies", "wait for the other parts of a received message")
+
+    # errors
+    statuses: tuple[Rule, ...] = rule_table(True, "errors", "the carrier's own meaning of command_status values")
+    receipt_errors: tuple[Rule, ...] = rule_table(False, "errors", "the carrier's own meaning of err codes in receipts")
+    unknown_status_class: ErrorClass = choice(
+        ErrorClass.TEMPORARY, "errors", "class of a status in no table", exclude=(ErrorClass.OK,)
+    )
+    ambiguous_attempts_max: int = whole(3, 1, 100, "attempts", "errors", "attempts after 0x45 or a status in no table")
+    breaker_failures: int = whole(10, 1, 10_000, "failures", "errors", "config errors in a row that pause the carrier")
+
+
+KNOBS: Mapping[str, Knob] = MappingProxyType({spec.name: knob_of(spec) for spec in fields(Profile)})
+
+
+def profile(names: str = "generic", settings: Mapping[str, str] | None = None) -> Profile:
+    """The profile of the presets `names` (joined by `+` or commas, later ones win) with `settings` on top.
+
+    Raises ValueError for an unknown preset or knob (with a suggestion) and for a bad value (with what is allowed).
+    """
+    raise NotImplementedError
+
+
+def classify(status: int, profile: Profile) -> ErrorClass:
+    """The class of a command_status for this carrier (SMPP 3.4 section 5.1.3, then the carrier's own table)."""
+    raise NotImplementedError
+
+
+def verdict(status: int, profile: Profile) -> Verdict:
+    """The class of a command_status with its name, a sentence and the cap on attempts."""
+    raise NotImplementedError
+
+
+def receipt_verdict(code: str, profile: Profile) -> Verdict | None:
+    """What a receipt's error code means on this carrier, or None when nobody knows (000, empty, not in the tables)."""
+    raise NotImplementedError
