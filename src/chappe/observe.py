@@ -1,0 +1,312 @@
+"""Logging and metrics of a process; the one sink of log lines, where keys, phone numbers and texts are redacted.
+
+Log with a constant event and named fields: `log.info("bind up", carrier=name, bind_id=7)`. Never put a customer's text
+into an exception's message: a text without a field name cannot be told from our own words.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+# structlog and prometheus_client take over 100 ms each to import: `chappe --help` must not pay for them.
+
+STRING_CHARACTERS_MAX = 8_000
+DEPTH_MAX = 6
+ITEMS_MAX = 100
+
+# Compared in lower case without `_` and `-`, as the end of a field's name: `apiKey`, `smpp_password`, `X-Api-Key`.
+_SECRET_NAMES = (
+    *("apikey", "privatekey", "password", "passwd", "passcode", "pwd", "token", "secret", "authorization", "cookie"),
+    *("dsn", "databaseurl", "signature"),
+)
+_TEXT_NAMES = ("text", "texts", "message", "messages", "body", "shortmessage", "messagepayload", "smsdata", "content")
+# Fields whose long numbers are identifiers or amounts of ours, not somebody's phone.
+_OPEN_SUFFIXES = ("_id", "_ids", "_micros", "_bytes")
+_SELF_MADE = ("exception", "stack")
+
+_SECRET_IN_TEXT = re.compile(
+    r"(?i)(api[_-]?key|passw(?:or)?d|passcode|pwd|token|secret|authorization|cookie)"
+    r"(\\?[\"']?\s*(?:=|:|%3D)\s*\\?[\"']?)((?:basic|bearer)\s+)?[^\s&\"',;}\\]+"
+)
+_URL_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
+_URL_TEXT = re.compile(r"(?i)([?&](?:message|text|body|smsdata)=)[^&\s#]*")
+# PostgreSQL repeats row values in these lines of an error ("Failing row contains ...").
+_DATABASE_VALUES = re.compile(r"(?m)^(\s*(?:DETAIL|CONTEXT|STATEMENT|QUERY):).*$")
+# Eight digits or more, with what people write between them. Tried after the shapes that are no phone number and useful
+# in a log: UUID, date (and time), IPv4 address.
+_NUMBER = re.compile(
+    r"(?P<other>(?<![0-9a-fA-F-])[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![0-9a-fA-F-])"
+    r"|(?<!\d)20\d\d-(?:0[1-9]|1[0-2])-(?:[0-2]\d|3[01])(?:[T ][0-2]\d:[0-5]\d(?::[0-5]\d(?:[.,]\d{1,6})?)?)?(?!\d)"
+    r"|(?<![\d.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\d.]))"
+    r"|(?P<number>\+?\d(?:[\s./()\-\u2010-\u2015]{0,3}\d){7,})"
+)
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {10: "\\n", 13: "\\r", 9: "\\t"}
+_CONTROLS_IN_TRACEBACK = {code: text for code, text in _CONTROLS.items() if code not in (9, 10)}
+
+Level = Literal["debug", "info", "warning", "error"]
+Format = Literal["console", "json"]
+
+
+def configure(format: Format, level: Level, stream: TextIO | None = None) -> None:
+    """Sends every log line of this process, ours and the libraries', redacted to stream (standard error by default).
+
+    May be called again: the last call wins.
+    """
+    import structlog
+
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,  # a later configure() must reach the loggers that modules hold
+    )
+    target = stream or sys.stderr
+    handler = _Handler(target)
+    handler.setFormatter(_formatter(format, colors=format == "console" and target.isatty()))
+    root = logging.getLogger()
+    root.handlers = [old for old in root.handlers if not isinstance(old, _Handler)] + [handler]
+    root.setLevel(threshold)
+    # One line per request would double the work of a busy listener; the metrics count them.
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+
+
+def get_logger(name: str) -> "FilteringBoundLogger":
+    """The logger of a module; if configure() has not been called yet, lines from `warning` up go to standard error."""
+    import structlog
+
+    if not structlog.is_configured():
+        configure("console", "warning")
+    logger: FilteringBoundLogger = structlog.get_logger(name)
+    return logger
+
+
+def mask(text: str) -> str:
+    """The text with keys, phone numbers and database values made unreadable: `+33612345678` -> `+336******78`."""
+    text = _DATABASE_VALUES.sub(r"\1 (not logged)", text)
+    text = _SECRET_IN_TEXT.sub(r"\1\2***", text)
+    text = _URL_PASSWORD.sub(r"\1***@", text)
+    text = _URL_TEXT.sub(r"\1***", text)
+    return _NUMBER.sub(_masked_number, text)
+
+
+def redact(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a log line as plain values that may be written: redacted, without control characters, bounded."""
+    return {_name(name): _field(name, value, 0) for name, value in fields.items()}
+
+
+def _formatter(format: Format, *, colors: bool) -> logging.Formatter:
+    import structlog
+
+    renderer: Any
+    if format == "json":
+        renderer = structlog.processors.JSONRenderer(ensure_ascii=False)
+    else:
+        renderer = structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False)
+    return structlog.stdlib.ProcessorFormatter(
+        processors=[
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.StackInfoRenderer(),
+            structlog.processors.format_exc_info,
+            _redacted,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+    )
+
+
+def _redacted(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
+    return redact(event)
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """The sink; what cannot be written is said without its values, which the standard handler would print in clear."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        kind = sys.exc_info()[0]
+        sys.stderr.write(f"a log line of {record.name} was lost: {kind.__name__ if kind else 'unknown'}\n")
+
+
+def _masked_number(match: re.Match[str]) -> str:
+    if match["other"]:
+        return match[0]
+    digits = [character for character in match[0] if character.isdigit()]
+    plus = "+" if match[0].startswith("+") else ""
+    return f"{plus}{''.join(digits[:3])}{'*' * (len(digits) - 5)}{''.join(digits[-2:])}"
+
+
+def _name(name: object) -> str:
+    return mask(str(name)).translate(_CONTROLS)[:100]
+
+
+def _plain(name: object) -> str:
+    return str(name).lower().replace("_", "").replace("-", "")
+
+
+def _field(name: object, value: Any, depth: int) -> Any:
+    plain = _plain(name)
+    if value is None or isinstance(value, bool):
+        return value
+    if plain.endswith(_SECRET_NAMES):
+        return "***"
+    if plain.endswith(_TEXT_NAMES):
+        return f"<{len(value)} long>" if isinstance(value, str | bytes) else "<not logged>"
+    if str(name).endswith(_OPEN_SUFFIXES) and (isinstance(value, int) or _is_identifier(value)):
+        return value
+    return _value(value, depth, _CONTROLS_IN_TRACEBACK if name in _SELF_MADE else _CONTROLS)
+
+
+def _is_identifier(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= 65 and value.isascii() and value.replace("-", "").isalnum()
+
+
+def _value(value: Any, depth: int, controls: Mapping[int, str] = _CONTROLS) -> Any:
+    match value:
+        case None | bool():
+            return value
+        case str():
+            return _cut(mask(value).translate(controls))
+        case int() | float():
+            return _amount(value)
+        case bytes() | bytearray() | memoryview():
+            return f"<{len(value)} bytes>"
+        case dict() | list() | tuple() | set() | frozenset() if depth >= DEPTH_MAX:
+            return "<too deep>"
+        case dict():
+            return {_name(key): _field(key, item, depth + 1) for key, item in _first(value.items())}
+        case (str() as name, item) if isinstance(value, tuple) and _plain(name).endswith(_SECRET_NAMES + _TEXT_NAMES):
+            return [_name(name), _field(name, item, depth + 1)]  # a header or a form field as a pair
+        case list() | tuple() | set() | frozenset():
+            return [_value(item, depth + 1) for item in _first(value)]
+        case _:
+            return _cut(mask(_shown(value)).translate(controls))
+
+
+def _amount(value: float) -> Any:
+    """A number as it is, unless it is large enough to be a phone number; decimals are rounded for the same reason."""
+    if isinstance(value, float):
+        value = round(value, 6)
+    return mask(str(int(value))) if 10_000_000 <= abs(value) < float("inf") else value
+
+
+def _first(items: Any) -> Iterator[Any]:
+    for index, item in enumerate(items):
+        if index == ITEMS_MAX:
+            return
+        yield item
+
+
+def _shown(value: object) -> str:
+    try:
+        return str(value) if isinstance(value, BaseException) else repr(value)
+    except Exception as error:  # noqa: BLE001 - a broken __repr__ must not take the log line with it
+        return f"<{type(value).__name__} cannot be shown: {type(error).__name__}>"
+
+
+def _cut(text: str) -> str:
+    """A very long text without its middle: the end of a traceback says most."""
+    if len(text) <= STRING_CHARACTERS_MAX:
+        return text
+    half = STRING_CHARACTERS_MAX // 2
+    return f"{text[:half]} ... {len(text) - 2 * half} characters ... {text[-half:]}"
+
+
+class Metric(NamedTuple):
+    """One row of the table below: what is counted or measured, and its labels, all of few values (never a customer)."""
+
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_ROWS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0)
+
+METRICS: dict[str, Metric] = {
+    "chappe_http_requests_total": Metric("counter", "HTTP requests answered.", ("dialect", "status")),
+    "chappe_http_request_seconds": Metric("histogram", "Time from request to answer.", ("dialect",), _SECONDS),
+    "chappe_accepted_total": Metric("counter", "Messages accepted.", ("dialect",)),
+    "chappe_refused_total": Metric("counter", "Commands refused.", ("dialect", "code")),
+    "chappe_commit_rows": Metric("histogram", "Commands that shared one transaction.", ("action",), _ROWS),
+    "chappe_commit_seconds": Metric("histogram", "Time of one transaction.", ("action",), _SECONDS),
+    "chappe_submitted_total": Metric("counter", "Parts answered by a carrier.", ("carrier", "outcome")),
+    "chappe_receipts_total": Metric("counter", "Receipts stored.", ("carrier", "state")),
+    "chappe_replies_total": Metric("counter", "Replies stored.", ("carrier",)),
+    "chappe_webhooks_total": Metric("counter", "Webhook attempts.", ("outcome",)),
+    "chappe_lane_waiting": Metric("gauge", "Parts due and not yet submitted.", ("carrier",)),
+    "chappe_binds_up": Metric("gauge", "Binds in service.", ("carrier",)),
+    "chappe_unknown_words_total": Metric("counter", "Words of a peer that nobody here knows.", ("where",)),
+}
+
+
+class Metrics:
+    """The metrics of one process, in a registry of its own; a name that is not in the table is our bug: KeyError."""
+
+    def __init__(self, table: Mapping[str, Metric]) -> None:
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+        self.registry: CollectorRegistry = CollectorRegistry()
+        self._families: dict[str, Any] = {}
+        for name, row in table.items():
+            if row.kind == "histogram":
+                family: Any = Histogram(name, row.help, row.labels, buckets=row.buckets, registry=self.registry)
+            else:
+                family = (Counter if row.kind == "counter" else Gauge)(
+                    name, row.help, row.labels, registry=self.registry
+                )
+            self._families[name] = family
+        self._series: dict[tuple[str, ...], Any] = {}
+
+    def count(self, name: str, amount: float = 1, /, **labels: str) -> None:
+        """Adds to a counter."""
+        self._one(name, labels).inc(amount)
+
+    def set(self, name: str, value: float, /, **labels: str) -> None:
+        """Sets a gauge."""
+        self._one(name, labels).set(value)
+
+    def measure(self, name: str, value: float, /, **labels: str) -> None:
+        """Records one value (seconds, rows) in a histogram."""
+        self._one(name, labels).observe(value)
+
+    def text(self) -> bytes:
+        """All series in the text format of Prometheus, version 0.0.4."""
+        from prometheus_client import generate_latest
+
+        return generate_latest(self.registry)
+
+    def _one(self, name: str, labels: dict[str, str]) -> Any:
+        key = (name, *labels, *labels.values())
+        series = self._series.get(key)
+        if series is None:
+            family = self._families[name]
+            series = self._series[key] = family.labels(**labels) if labels else family
+        return series
+
+
+_process: Metrics | None = None
+
+
+def metrics() -> Metrics:
+    """The metrics of this process."""
+    global _process  # a registry belongs to the process, as its log sink does
+    if _process is None:
+        _process = Metrics(METRICS)
+    return _process
+
+
+def metrics_text() -> bytes:
+    """What /metrics answers for this process."""
+    return metrics().text()
