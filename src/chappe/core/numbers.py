@@ -1,0 +1,278 @@
+"""Written phone numbers: from what people type to E.164, region and kind, with overseas France done right.
+
+The hot path never touches phonenumberslite: mobile numbers of the French plans are recognised by patterns taken from
+its metadata (the tests compare them with the installed library). Everything else asks the library, which is imported
+on first use because its import is slow.
+
+Failures are values, because lists of a hundred thousand numbers contain thousands of them.
+"""
+
+import enum
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+
+class Kind(enum.Enum):
+    """What a number reaches; `MOBILE` includes plans that do not tell mobile from fixed (+1)."""
+
+    MOBILE = "mobile"
+    LANDLINE = "landline"
+    OTHER = "other"
+
+
+class Unfit(enum.Enum):
+    """Why a written number cannot be used; the value is a stable reason code.
+
+    `FORM`: not written like a number at all, so the request itself is wrong. `UNASSIGNED`: written like a number, but
+    in no numbering plan. `NOT_MOBILE`: exists, but an SMS cannot reach it.
+    """
+
+    FORM = "number_malformed"
+    UNASSIGNED = "number_invalid"
+    NOT_MOBILE = "number_not_mobile"
+
+    @property
+    def has_form(self) -> bool:
+        """Whether the text at least looked like a number: such a recipient is skipped, the others are served."""
+        return self is not Unfit.FORM
+
+
+class Number(NamedTuple):
+    """A number that exists: E.164 with plus, ISO 3166 region (`001` for none), kind, and warning reason codes."""
+
+    e164: str
+    region: str
+    kind: Kind
+    warnings: tuple[str, ...] = ()
+
+
+OVERSEAS_REWRITTEN = "overseas_rewritten"
+COMOROS = "comoros"
+
+TEXT_LENGTH_MAX = 40
+"""Longest text looked at; the longest sensible writing of one number is well below."""
+
+CACHE_ENTRIES = 100_000
+
+# Mobile patterns of the national significant number, from libphonenumber metadata 9.0.42.
+MOBILE_PATTERNS: dict[str, tuple[str, str]] = {
+    "FR": ("33", r"(?:6(?:[0-24-8]\d|3[0-8]|9[589])|7[3-9]\d)\d{6}"),
+    "GP": ("590", r"(?:69(?:0\d\d|1(?:2[2-9]|3[0-5]))|7090[0-4])\d{4}"),
+    "GF": ("594", r"(?:694(?:[0-249]\d|3[0-8])|7093[0-3])\d{4}"),
+    "MQ": ("596", r"(?:69[67]\d\d|7091[0-3])\d{4}"),
+    "RE": (
+        "262",
+        r"(?:69(?:2\d\d|3(?:[06][0-6]|1[0-3]|2[0-2]|3[0-39]|4\d|5[0-5]|7[0-37]|8[0-8]|9[0-479]))|7092[0-3])\d{4}",
+    ),
+    "YT": ("262", r"(?:639(?:0[0-79]|1[019]|[267]\d|3[09]|40|5[05-9]|9[04-79])|7093[5-7])\d{4}"),
+    "PM": ("508", r"708(?:4[0-5]|5[0-6])\d{4}|(?:[236-9]\d|4[02-489]|5[02-9])\d{4}"),
+}
+
+# National writing of overseas numbers, without the trunk 0, to country code; the first match wins. All the territories
+# share the trunk prefix 0 and ten digits with the metropole, so only the range tells them apart (ARCEP numbering plan).
+OVERSEAS_MOBILE: tuple[tuple[str, str], ...] = (
+    (r"69[01]", "590"),
+    (r"7090", "590"),
+    (r"694", "594"),
+    (r"7093[0-3]", "594"),
+    (r"69[67]", "596"),
+    (r"7091", "596"),
+    (r"69[23]", "262"),
+    (r"7092", "262"),
+    (r"639", "262"),
+    (r"7093[5-7]", "262"),
+    (r"708[45]", "508"),
+)
+OVERSEAS_LANDLINE: tuple[tuple[str, str], ...] = (
+    (r"590", "590"),
+    (r"594", "594"),
+    (r"596", "596"),
+    (r"26[239]", "262"),
+)
+
+# Longest prefix first. +689 covers three zones and +590 three islands; the main one answers for all.
+ZONES: tuple[tuple[str, str], ...] = (
+    ("+26270935", "Indian/Mayotte"),
+    ("+26270936", "Indian/Mayotte"),
+    ("+26270937", "Indian/Mayotte"),
+    ("+262639", "Indian/Mayotte"),
+    ("+262269", "Indian/Mayotte"),
+    ("+262", "Indian/Reunion"),
+    ("+590", "America/Guadeloupe"),
+    ("+596", "America/Martinique"),
+    ("+594", "America/Cayenne"),
+    ("+508", "America/Miquelon"),
+    ("+687", "Pacific/Noumea"),
+    ("+689", "Pacific/Tahiti"),
+    ("+681", "Pacific/Wallis"),
+    ("+33", "Europe/Paris"),
+)
+
+# What people put between digits: all kinds of blanks, dots, dashes, slashes, brackets; and the invisible direction
+# marks
+# that telephones add when a contact is copied.
+_SEPARATORS = (
+    " \t\r\n\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+    ".\u00b7\u2024-\u00ad\u2010\u2011\u2012\u2013\u2014\u2015\u2212/()[]"
+    "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+)
+_DROP_SEPARATORS = str.maketrans("", "", _SEPARATORS)
+
+_FRENCH_CODES = ("33", "590", "594", "596", "262", "508")
+
+# The commonest case in one match: a metropolitan mobile, national or international, with an optional `(0)`.
+_METROPOLITAN = re.compile(rf"(?:(?:\+|00)?330?|0)({MOBILE_PATTERNS['FR'][1]})", re.ASCII).fullmatch
+_FRENCH_MOBILE = re.compile(
+    "|".join(f"(?P<{region}>{code}(?:{pattern}))" for region, (code, pattern) in MOBILE_PATTERNS.items()), re.ASCII
+).fullmatch
+
+# E.164 allows 15 digits; the shortest complete mobile numbers have 7 (Niue). Without `+` or `00` fewer than 8 digits
+# are more likely a short number or a fragment.
+_INTERNATIONAL = re.compile(r"(?:\+|00)([1-9][0-9]{6,14})").fullmatch
+_BARE = re.compile(r"[1-9][0-9]{7,14}").fullmatch
+_NATIONAL = re.compile(r"0([0-9]{9})").fullmatch
+# Machine numbers have 14 digits beginning 0700 (ARCEP plan); no telephone reads their SMS.
+_MACHINE_NATIONAL = re.compile(r"0700[0-9]{10}").fullmatch
+_MACHINE = re.compile(r"33700[0-9]{10}").fullmatch
+_TRUNK_ZERO = re.compile(rf"({'|'.join(_FRENCH_CODES)})0([1-9][0-9]{{8}})").fullmatch
+_MISPLACED = re.compile(r"33([67][0-9]{8})").fullmatch
+
+_OVERSEAS_MOBILE = tuple((re.compile(pattern).match, code) for pattern, code in OVERSEAS_MOBILE)
+_OVERSEAS_ANY = _OVERSEAS_MOBILE + tuple((re.compile(pattern).match, code) for pattern, code in OVERSEAS_LANDLINE)
+
+
+def read(text: str) -> Number | Unfit:
+    """Read one written number: national French or international, with the usual separators.
+
+    Mobile, landline and other numbers all come back as `Number` if they exist. Returns `Unfit.FORM` for letters,
+    extensions, two numbers in one field or impossible lengths, `Unfit.UNASSIGNED` for what no plan contains, and
+    `Unfit.NOT_MOBILE` for French machine numbers, which the library does not know.
+    """
+    if len(text) > TEXT_LENGTH_MAX:
+        return Unfit.FORM
+    return _read(text)
+
+
+def read_mobile(text: str) -> Number | Unfit:
+    """Read one written number as `read` does, and refuse with `Unfit.NOT_MOBILE` what an SMS cannot reach."""
+    if len(text) > TEXT_LENGTH_MAX:
+        return Unfit.FORM
+    found = _read(text)
+    if isinstance(found, Number) and found.kind is not Kind.MOBILE:
+        return Unfit.NOT_MOBILE
+    return found
+
+
+def digits(e164: str) -> str:
+    """Give the international digits without the plus, as the APIs and SMPP write numbers."""
+    return e164.removeprefix("+")
+
+
+def national(e164: str) -> str:
+    """Give the number as people of its own country dial it, digits only: `0612345678`, `0692123456`.
+
+    `e164` must be a number that `read` returned. Numbers of Saint-Pierre-et-Miquelon of six digits become `0508` and
+    six digits.
+    """
+    number = digits(e164)
+    for code in _FRENCH_CODES:
+        if number.startswith(code):
+            significant = number[len(code) :]
+            return f"0508{significant}" if code == "508" and len(significant) == 6 else f"0{significant}"
+    import phonenumbers
+
+    parsed = phonenumbers.parse(e164)
+    written = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
+    return "".join(character for character in written if character.isdecimal())
+
+
+def zone(e164: str) -> str | None:
+    """Give the IANA time zone of the numbering plan, or None outside the French plans.
+
+    The plan decides, not where the telephone is; +689 answers Tahiti for its three zones.
+    """
+    for prefix, name in ZONES:
+        if e164.startswith(prefix):
+            return name
+    return None
+
+
+def mask(number: str) -> str:
+    """Hide a number for logs: the first three characters and the last two remain, nothing of a short text does."""
+    if len(number) < 8:
+        return "*" * len(number)
+    return f"{number[:3]}{'*' * (len(number) - 5)}{number[-2:]}"
+
+
+@lru_cache(maxsize=CACHE_ENTRIES)
+def _read(text: str) -> Number | Unfit:
+    found = _METROPOLITAN(text)
+    if found is None:
+        text = text.translate(_DROP_SEPARATORS)
+        found = _METROPOLITAN(text)
+    if found is not None:
+        return Number("+33" + found[1], "FR", Kind.MOBILE)
+    placed = _international(text)
+    if isinstance(placed, Unfit):
+        return placed
+    number, warnings = placed
+    mobile = _FRENCH_MOBILE(number)
+    if mobile is not None:
+        assert mobile.lastgroup is not None
+        return Number("+" + number, mobile.lastgroup, Kind.MOBILE, warnings)
+    if _MACHINE(number):
+        return Unfit.NOT_MOBILE
+    return _ask_library(number, warnings)
+
+
+def _international(text: str) -> tuple[str, tuple[str, ...]] | Unfit:
+    """Bring text without separators to international digits, with the warnings that this deserves."""
+    if written := _NATIONAL(text):
+        return _overseas(written[1])
+    if _MACHINE_NATIONAL(text):
+        return "33" + text[1:], ()
+    if written := _INTERNATIONAL(text):
+        number = written[1]
+    elif _BARE(text):
+        number = text
+    else:
+        return Unfit.FORM
+    if trunk := _TRUNK_ZERO(number):
+        number = trunk[1] + trunk[2]
+    if misplaced := _MISPLACED(number):
+        for matches, code in _OVERSEAS_MOBILE:
+            if matches(misplaced[1]):
+                return code + misplaced[1], (OVERSEAS_REWRITTEN,)
+    return number, (COMOROS,) if number.startswith("269") else ()
+
+
+def _overseas(significant: str) -> tuple[str, tuple[str, ...]]:
+    """Put the right country code before the nine digits of a national number."""
+    if significant.startswith("508"):
+        return significant, (OVERSEAS_REWRITTEN,)
+    for matches, code in _OVERSEAS_ANY:
+        if matches(significant):
+            return code + significant, (OVERSEAS_REWRITTEN,)
+    return "33" + significant, ()
+
+
+def _ask_library(number: str, warnings: tuple[str, ...]) -> Number | Unfit:
+    import phonenumbers
+
+    try:
+        parsed = phonenumbers.parse("+" + number)
+    except phonenumbers.NumberParseException:
+        return Unfit.UNASSIGNED
+    if not phonenumbers.is_valid_number(parsed):
+        return Unfit.UNASSIGNED
+    sort = phonenumbers.number_type(parsed)
+    types = phonenumbers.PhoneNumberType
+    if sort in (types.MOBILE, types.FIXED_LINE_OR_MOBILE):
+        kind = Kind.MOBILE
+    elif sort == types.FIXED_LINE:
+        kind = Kind.LANDLINE
+    else:
+        kind = Kind.OTHER
+    e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    return Number(e164, phonenumbers.region_code_for_number(parsed) or "001", kind, warnings)
