@@ -63,7 +63,7 @@ def parse_query(octets: bytes) -> dict[str, str]:
     """Names and values of a query string or an urlencoded body, escaped or not.
 
     Unescaped `<>[]{}` and text are taken as they are; `&amp;` and its like, and a piece of text behind a bare `&`, stay
-    in the value in which they stand. Raises Refusal unreadable with more than FIELDS_MAX names.
+    in the value in which they stand; a `?` too many at the beginning is dropped. Raises Refusal unreadable with more than FIELDS_MAX names.
     """
     values: dict[str, str] = {}
     for name, value in _pairs(octets):
@@ -86,21 +86,16 @@ def parse_form(content_type: str, body: bytes) -> dict[str, str]:
 
 
 def _pairs(octets: bytes) -> list[tuple[bytes, bytes]]:
-    if octets.startswith(_BOM):
-        octets = octets[3:]
-    octets = octets.strip(b"\r\n")
-    pairs: list[tuple[bytes, bytes]] = []
-    for piece in octets.split(b"&"):
+    pairs: list[tuple[bytes, list[bytes]]] = []  # names, and the pieces of each value
+    for piece in octets.removeprefix(_BOM).strip(b"\r\n").lstrip(b"?").split(b"&"):
         name, equals, value = piece.partition(b"=")
         if pairs and piece and (_ENTITY.match(piece) or _RAW.search(name)):
-            # Text that was not escaped: the `&` belongs to it.
-            last, so_far = pairs[-1]
-            pairs[-1] = (last, so_far + b"&" + piece)
+            pairs[-1][1].append(piece)  # text that was not escaped: the `&` belongs to it
         elif name or equals:
-            pairs.append((name, value))
+            pairs.append((name, [value]))
             if len(pairs) > FIELDS_MAX:
                 raise Refusal("unreadable")
-    return pairs
+    return [(name, b"&".join(pieces)) for name, pieces in pairs]
 
 
 def _octets(octets: bytes) -> bytes:
