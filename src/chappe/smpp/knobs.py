@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar, cast
@@ -99,17 +100,20 @@ def whole(default: int, low: int, high: int, unit: str, group: str, help: str) -
     return _declare(default, Knob(group, "integer", unit, help, allowed, parse))
 
 
-def one_of(default: int, values: Sequence[int], group: str, help: str) -> int:
-    """A knob with one integer out of a few."""
-    allowed = ", ".join(f"0x{value:02x}" for value in values)
+def one_of(default: int, values: Mapping[str, int], group: str, help: str) -> int:
+    """A knob with one integer out of a few; `values` are the ways to write them, beside the plain integers."""
+    allowed = ", ".join(values)
 
     def parse(value: str) -> int:
-        read = _integer(value)
-        if read not in values:
-            raise ValueError(f"{value!r} is not one of {allowed}")
-        return read
+        written = value.strip().lower()
+        if written in values:
+            return values[written]
+        with contextlib.suppress(ValueError):
+            if (read := _integer(written)) in values.values():
+                return read
+        raise ValueError(f"{value[:40]!r} is not one of {allowed}")
 
-    return _declare(default, Knob(group, "integer", "", help, allowed, parse))
+    return _declare(default, Knob(group, "word", "", help, allowed, parse))
 
 
 def number(default: float, low: float, high: float, unit: str, group: str, help: str) -> float:

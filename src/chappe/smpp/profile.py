@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any, cast
 
 from chappe.smpp.knobs import (
     Knob,
@@ -16,18 +17,29 @@ from chappe.smpp.knobs import (
     digits,
     flag,
     knob_of,
+    merged,
     number,
     one_of,
     pairs,
     rule_table,
     seconds,
     state_table,
+    suggestion,
     text,
     whole,
     words,
 )
-from chappe.smpp.taxonomy import ErrorClass, ReceiptState, Rule, Verdict
+from chappe.smpp.taxonomy import (
+    AMBIGUOUS_STATUSES,
+    RECEIPT_ERROR_HINTS,
+    STATUSES,
+    ErrorClass,
+    ReceiptState,
+    Rule,
+    Verdict,
+)
 
+VERSIONS = MappingProxyType({"3.3": 0x33, "3.4": 0x34, "5.0": 0x50, "33": 0x33, "34": 0x34, "50": 0x50})
 RECEIPT_FIELDS = ("id", "sub", "dlvrd", "submit date", "done date", "stat", "err", "text")
 
 
@@ -119,7 +131,7 @@ class Profile:
     # link
     mode: Mode = choice(Mode.TRX, "link", "which binds to open")
     binds: int = whole(1, 1, 64, "sessions", "link", "parallel sessions of each kind")
-    interface_version: int = one_of(0x34, (0x33, 0x34, 0x50), "link", "SMPP version announced in the bind")
+    interface_version: int = one_of(0x34, VERSIONS, "link", "SMPP version announced in the bind")
     system_type: str = text("", 12, "link", "system_type of the bind")
     address_range: str = text("", 40, "link", "address_range of the bind")
     bind_ton: int = whole(0, 0, 255, "", "link", "addr_ton of the bind")
@@ -190,9 +202,7 @@ class Profile:
     service_type: str = text("", 5, "content", "service_type of submit_sm")
     protocol_id: int = whole(0, 0, 255, "", "content", "protocol_id of submit_sm")
     priority_flag: int = whole(0, 0, 3, "", "content", "priority_flag of submit_sm")
-    esm_class_mode: int = one_of(
-        0, (0, 1, 2, 3), "content", "mode bits of esm_class; some refuse the wrong one of 0 and 3"
-    )
+    esm_class_mode: int = whole(0, 0, 3, "", "content", "mode bits of esm_class; some refuse the wrong one of 0 and 3")
 
     # receipts
     receipts_by_esm_class: bool = flag(True, "receipts", "esm_class 0x04 makes a receipt")
@@ -241,28 +251,184 @@ class Profile:
     ambiguous_attempts_max: int = whole(3, 1, 100, "attempts", "errors", "attempts after 0x45 or a status in no table")
     breaker_failures: int = whole(10, 1, 10_000, "failures", "errors", "config errors in a row that pause the carrier")
 
+    @property
+    def tlvs_sent(self) -> bool:
+        """Whether submit_sm may carry TLVs: the carrier takes them and the version has them (3.4 and later)."""
+        return self.tlvs_allowed and self.interface_version >= 0x34
+
+    def registered_delivery(self, seqnum: int, total: int) -> int:
+        """The registered_delivery of part `seqnum` (from 1) of `total`."""
+        if total == 1:
+            return self.registered_delivery_single
+        if seqnum == 1:
+            return self.registered_delivery_first
+        return self.registered_delivery_last if seqnum == total else self.registered_delivery_middle
+
 
 KNOBS: Mapping[str, Knob] = MappingProxyType({spec.name: knob_of(spec) for spec in fields(Profile)})
+
+
+# Small sets of changes to the defaults, written as on a command line; they combine, and later ones win.
+PRESETS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "generic": {},
+        "hex-resp-dec-receipt": {"response_id_format": "hex", "receipt_id_format": "dec"},
+        "dec-resp-hex-receipt": {"response_id_format": "dec", "receipt_id_format": "hex"},
+        "hex-string-ids": {"response_id_format": "hex-string", "receipt_id_format": "hex-string"},
+        "smpp33": {
+            "interface_version": "0x33",
+            "mode": "tx+rx",
+            "tlvs_allowed": "no",
+            "response_id_format": "hex",
+            "receipt_id_format": "hex",
+        },
+        "one-receipt-first": {
+            "multipart_policy": "first",
+            "registered_delivery_middle": "0",
+            "registered_delivery_last": "0",
+        },
+        "one-receipt-last": {
+            "multipart_policy": "last",
+            "registered_delivery_first": "0",
+            "registered_delivery_middle": "0",
+        },
+        # Part 1 leaves last, so its receipt speaks for the whole message.
+        "reverse-parts": {
+            "parts_reversed": "yes",
+            "multipart_policy": "first",
+            "registered_delivery_middle": "0",
+            "registered_delivery_last": "0",
+        },
+        "tlv-receipts": {"receipts_by_tlv": "yes"},
+        "text-receipts": {"receipts_by_text": "yes"},
+        "receipts-on-tx": {"receipts_on_tx": "yes"},
+        "ascii-default": {"default_charset": "ascii"},
+        "latin1-default": {"default_charset": "latin1"},
+        "dcs1-text": {"gsm7_data_coding": "1", "charsets": "1:gsm7"},
+        "dcs-f1-text": {"gsm7_data_coding": "0xf1"},
+        "payload-only": {"long_method": "payload"},
+        "sar": {"long_method": "sar"},
+        "udh16": {"long_method": "udh16"},
+        "national-dest": {"destination_form": "national", "destination_ton": "2", "destination_npi": "1"},
+        "ton1-npi0": {
+            "source_number_npi": "0",
+            "destination_npi": "0",
+            "binds": "2",
+            "window": "10",
+            "enquire_link_interval_s": "30",
+        },
+        "two-binds-tls": {"tls": "yes", "binds": "2", "interface_version": "0x34"},
+        "wide": {"binds": "10", "window": "20", "rate_per_s": "2000", "burst": "200"},
+        "single-session": {"binds": "1", "already_bound_delay_s": "45"},
+        "cautious": {"window": "1", "rate_per_s": "1", "burst": "1", "response_timeout_s": "120"},
+        "queue-full-is-throttle": {"statuses": "0x14:throttle;0x45:throttle"},
+    }
+)
+
+
+def settings(assignments: Iterable[str]) -> dict[str, str]:
+    """The settings of `key=value` words, as a command line gives them; raises ValueError if written otherwise."""
+    read: dict[str, str] = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        name = key.strip().lower().replace("-", "_")
+        if not equals or not name:
+            raise ValueError(f"{assignment[:60]!r} is not written key=value")
+        if name in read:
+            raise ValueError(f"{name} is set twice")
+        read[name] = value.strip()
+    return read
 
 
 def profile(names: str = "generic", settings: Mapping[str, str] | None = None) -> Profile:
     """The profile of the presets `names` (joined by `+` or commas, later ones win) with `settings` on top.
 
-    Raises ValueError for an unknown preset or knob (with a suggestion) and for a bad value (with what is allowed).
+    Tables (statuses, receipt_errors, status_words, charsets) add up; every other knob is replaced. Raises ValueError
+    for an unknown preset or knob (with a suggestion), a bad value (with what is allowed), or knobs that contradict
+    each other.
     """
-    raise NotImplementedError
+    values: dict[str, object] = {}
+    for name in names.lower().replace("+", ",").split(","):
+        preset = name.strip()
+        if preset not in PRESETS:
+            raise ValueError(f"unknown profile {preset[:60]!r}{suggestion(preset, PRESETS)}")
+        _apply(values, PRESETS[preset])
+    _apply(values, settings or {})
+    built = replace(Profile(), **cast(dict[str, Any], values))
+    _check(built)
+    return built
 
 
-def classify(status: int, profile: Profile) -> ErrorClass:
-    """The class of a command_status for this carrier (SMPP 3.4 section 5.1.3, then the carrier's own table)."""
-    raise NotImplementedError
+def _apply(values: dict[str, object], changes: Mapping[str, str]) -> None:
+    for key, value in changes.items():
+        name = key.strip().lower().replace("-", "_")
+        knob = KNOBS.get(name)
+        if knob is None:
+            raise ValueError(f"unknown setting {key[:60]!r}{suggestion(name, KNOBS)}")
+        try:
+            read = knob.parse(value)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+        values[name] = merged(values[name], read) if knob.table and name in values else read
+
+
+def _check(built: Profile) -> None:
+    """Refuse knobs that contradict each other; each is fine alone."""
+    if built.long_method in (LongMethod.SAR, LongMethod.PAYLOAD) and not built.tlvs_sent:
+        raise ValueError(f"long_method: {built.long_method} needs TLVs, which this profile forbids")
+    if built.flash is FlashMethod.SUBUNIT and not built.tlvs_sent:
+        raise ValueError("flash: subunit needs TLVs, which this profile forbids")
+    if built.reconnect_delay_s_min > built.reconnect_delay_s_max:
+        raise ValueError("reconnect_delay_s_min: is above reconnect_delay_s_max")
+    if built.auth_retry_delay_s_min > built.auth_retry_delay_s_max:
+        raise ValueError("auth_retry_delay_s_min: is above auth_retry_delay_s_max")
+    if built.receipts_by_text and not {"id", "stat"} <= set(built.receipt_fields):
+        raise ValueError("receipt_fields: a receipt known by its text needs id and stat")
+    # Which receipt counts must be among those asked for, or every long message would end without one.
+    counted = {
+        MultipartPolicy.FIRST: built.registered_delivery_first,
+        MultipartPolicy.LAST: built.registered_delivery_last,
+    }
+    if counted.get(built.multipart_policy, 1) & 0x03 == 0 and built.registered_delivery_single & 0x03:
+        raise ValueError(f"multipart_policy: {built.multipart_policy} counts a receipt that is not asked for")
 
 
 def verdict(status: int, profile: Profile) -> Verdict:
-    """The class of a command_status with its name, a sentence and the cap on attempts."""
-    raise NotImplementedError
+    """The class of a command_status with its name, a sentence and the cap on attempts.
+
+    The carrier's own table comes first, then SMPP 3.4 section 5.1.3 and 5.0 section 4.7.6; any other status is of
+    the class `unknown_status_class`, with few attempts.
+    """
+    standard = STATUSES.get(status)
+    if status == 0 and standard is not None:
+        return Verdict(standard.error_class, standard.name, standard.sentence)
+    name = standard.name if standard else f"status_{status:#x}"
+    for rule in profile.statuses:
+        if rule.code == status:
+            sentence = rule.sentence or (standard.sentence if standard else f"The carrier answered {status:#x}")
+            return Verdict(rule.error_class, rule.reason or name, sentence)
+    if standard is None:
+        sentence = f"The carrier answered {status:#x}, which no table explains"
+        return Verdict(profile.unknown_status_class, name, sentence, profile.ambiguous_attempts_max)
+    attempts_max = profile.ambiguous_attempts_max if status in AMBIGUOUS_STATUSES else None
+    return Verdict(standard.error_class, name, standard.sentence, attempts_max)
+
+
+def classify(status: int, profile: Profile) -> ErrorClass:
+    """The class of a command_status on this carrier; see verdict."""
+    return verdict(status, profile).error_class
 
 
 def receipt_verdict(code: str, profile: Profile) -> Verdict | None:
-    """What a receipt's error code means on this carrier, or None when nobody knows (000, empty, not in the tables)."""
-    raise NotImplementedError
+    """What a receipt's error code means on this carrier, or None when nobody knows.
+
+    The carrier's own table comes first, then the hints of GSM MAP. 000 means no error with a delivered state and
+    nothing with a failed one, so it is None unless the carrier's table has it.
+    """
+    key = Rule.receipt_key(code)
+    hint = RECEIPT_ERROR_HINTS.get(key)
+    for rule in profile.receipt_errors:
+        if rule.code == key:
+            sentence = rule.sentence or (hint.sentence if hint else f"The carrier gave the error code {key}")
+            return Verdict(rule.error_class, rule.reason or (hint.reason if hint else f"error_{key.lower()}"), sentence)
+    return hint
