@@ -1,0 +1,347 @@
+-- The hot path: one call a batch, set-based. Everything that a plan could get wrong on empty tables is written so that
+-- there is one way to do it: unnest, primary-key look-ups, LATERAL ... LIMIT 1. States are core/lifecycle.py's numbers:
+-- 1 scheduled, 2 held, 3 queued, 4 submitting, 5 submitted, 6 delivered, 7 undelivered, 8 expired, 9 rejected,
+-- 10 uncertain, 11 suppressed, 12 cancelled, 13 failed, 14 no_receipt.
+
+create function microseconds(at timestamptz) returns bigint language sql immutable
+    return (extract(epoch from at) * 1000000)::bigint;
+
+-- Accept a batch of submissions, each whole or not at all: debits, ledger, submissions, messages, outbox.
+--
+-- a_*: the accounts of the batch in the order of their ids (so that two batches never lock crosswise): id, what all its
+--   submissions cost, how many messages go to the queue.
+-- s_*: the submissions; s_charge is what is debited (0 for sandbox ones), s_cost what is shown.
+-- m_*: the messages: place of the submission in s_* and of the account in a_* (from 1), place among the submission's
+--   recipients (from 0), place among the account's messages of the batch (from 0). m_lane 0: not to be sent.
+--   m_key 0: as soon as its turn comes; else when it is due, in a waiting lane.
+-- Gives for each submission its id, null where the credit did not suffice, and for each account the balance before.
+create function accept_batch(
+    p_now timestamptz,
+    a_id integer[], a_cost bigint[], a_count integer[],
+    s_account integer[], s_charge bigint[], s_cost bigint[], s_recipients integer[], s_parts integer[],
+    s_flags integer[], s_report_host integer[], s_scheduled_at timestamptz[], s_dialect text[], s_sender text[],
+    s_text text[], s_tag text[], s_campaign text[], s_client_reference text[], s_report_url text[], s_reply_url text[],
+    m_submission integer[], m_account integer[], m_place integer[], m_turn integer[], m_recipient text[],
+    m_state smallint[], m_parts smallint[], m_price bigint[], m_lane integer[], m_key bigint[], m_text text[],
+    m_reason text[],
+    out ids bigint[], out befores bigint[]
+) language plpgsql as $$
+declare
+    starts bigint[];
+    now_key bigint := microseconds(p_now);
+    b bigint;
+    t bigint;
+    spent bigint;
+begin
+    ids := array(select nextval('submission_number') from generate_series(1, cardinality(s_account)));
+    for i in 1 .. cardinality(a_id) loop
+        select balance_micros, turn into b, t from balance where account_id = a_id[i] for update;
+        b := coalesce(b, 0);
+        befores[i] := b;
+        starts[i] := greatest(t, now_key);
+        spent := a_cost[i];
+        if spent > b then
+            spent := 0;
+            for j in 1 .. cardinality(s_account) loop
+                continue when s_account[j] <> a_id[i];
+                if s_charge[j] > 0 and spent + s_charge[j] > b then
+                    ids[j] := null;
+                else
+                    spent := spent + s_charge[j];
+                end if;
+            end loop;
+        end if;
+        update balance set balance_micros = b - spent, turn = starts[i] + a_count[i] * 100 where account_id = a_id[i];
+    end loop;
+
+    insert into submission (id, account_id, created_at, cost_micros, recipients, parts, flags, report_host, scheduled_at,
+                            dialect, sender, text, tag, campaign, client_reference, report_url, reply_url)
+    select ids[s.i], s.account, p_now, s.cost, s.recipients, s.parts, s.flags, s.report_host, s.scheduled_at,
+           s.dialect, s.sender, s.text, s.tag, s.campaign, s.client_reference, s.report_url, s.reply_url
+    from unnest(s_account, s_cost, s_recipients, s_parts, s_flags, s_report_host, s_scheduled_at, s_dialect, s_sender,
+                s_text, s_tag, s_campaign, s_client_reference, s_report_url, s_reply_url) with ordinality
+         as s(account, cost, recipients, parts, flags, report_host, scheduled_at, dialect, sender,
+              text, tag, campaign, client_reference, report_url, reply_url, i)
+    where ids[s.i] is not null;
+
+    insert into ledger_entry (kind, reason, account_id, amount_micros, at)
+    select 1, ids[s.i], s.account, -s.charge, p_now
+    from unnest(s_account, s_charge) with ordinality as s(account, charge, i)
+    where ids[s.i] is not null and s.charge > 0;
+
+    with stored as (
+        insert into message (id, account_id, price_micros, key, lane, parts, state, recipient, text, reason)
+        select (ids[m.submission] << 16) | m.place, a_id[m.account], m.price,
+               case when m.key = 0 then starts[m.account] + m.turn * 100 else m.key end,
+               m.lane, m.parts, m.state, m.recipient, m.text, m.reason
+        from unnest(m_submission, m_account, m_place, m_turn, m_recipient, m_state, m_parts, m_price, m_lane, m_key,
+                    m_text, m_reason)
+             as m(submission, account, place, turn, recipient, state, parts, price, lane, key, text, reason)
+        where ids[m.submission] is not null
+        returning id, lane, key
+    )
+    insert into outbox (lane, key, message_id) select lane, key, id from stored where lane <> 0;
+end $$;
+
+-- Move messages by receipts that have found them: at most one for each message and part. part 0: a message's only part.
+-- p_policy, for long messages: 0 delivered when all parts are, 1 when any is, 2 the first part decides, 3 the last.
+-- p_refund: the states that give money back. Late good news wins over undelivered, expired and no_receipt; nothing else
+-- changes a message that has ended.
+create function apply_receipts(
+    p_now timestamptz, p_policy integer, p_refund smallint[],
+    r_message bigint[], r_part smallint[], r_state smallint[], r_reason text[]
+) returns void language plpgsql as $$
+declare
+    changed bigint[];
+    states smallint[];
+    one record;
+    bits bigint;
+    every bigint;
+    parts_ smallint;
+    now_state smallint;
+    decided smallint;
+    now_key bigint := microseconds(p_now);
+begin
+    with news as (
+        select * from unnest(r_message, r_part, r_state, r_reason) as n(id, part, state, reason)
+        where n.part = 0 and n.state is not null
+    ), moved as (
+        update message m set state = n.state, reason = nullif(n.reason, ''), updated_at = p_now
+        from news n
+        where m.id = n.id
+          and (m.state not in (6, 7, 8, 9, 11, 12, 13, 14) or (n.state = 6 and m.state in (7, 8, 14)))
+        returning m.id, m.state
+    )
+    select array_agg(id), array_agg(state) into changed, states from moved;
+
+    if exists (select from unnest(r_part) as p(part) where p.part > 0) then
+        for one in select * from unnest(r_message, r_part, r_state, r_reason) as n(id, part, state, reason)
+                   where n.part > 0 and n.state is not null loop
+            select coalesce(part_bits, 0), parts, state into bits, parts_, now_state
+            from message where id = one.id for update;
+            continue when not found;
+            if one.state = 6 then
+                bits := (bits | (1::bigint << one.part)) & ~(1::bigint << (32 + one.part));
+            elsif bits & (1::bigint << one.part) = 0 then
+                bits := bits | (1::bigint << (32 + one.part));
+            end if;
+            every := ((1::bigint << parts_) - 1) << 1;
+            decided := case
+                when p_policy = 1 and one.state = 6 then 6
+                when p_policy = 2 then case when one.part = 1 then one.state end
+                when p_policy = 3 then case when one.part = parts_ then one.state end
+                when bits & every = every then 6
+                when one.state <> 6 then one.state
+            end;
+            update message set part_bits = bits where id = one.id;
+            if decided is not null
+               and (now_state not in (6, 7, 8, 9, 11, 12, 13, 14) or (decided = 6 and now_state in (7, 8, 14))) then
+                update message set state = decided, reason = nullif(one.reason, ''), updated_at = p_now
+                where id = one.id;
+                changed := changed || one.id;
+                states := states || decided;
+            end if;
+        end loop;
+    end if;
+
+    if changed is null then
+        return;
+    end if;
+    perform end_messages(p_now, p_refund, changed, states);
+end $$;
+
+-- What follows from messages having come to a state: customers are told, money goes back, doubts are over.
+create function end_messages(p_now timestamptz, p_refund smallint[], changed bigint[], states smallint[])
+returns void language plpgsql as $$
+declare
+    now_key bigint := microseconds(p_now);
+begin
+    insert into webhook (host, key, id, message_id, at, state, reason)
+    select s.report_host, now_key, nextval('webhook_number'), c.id, p_now, c.state, m.reason
+    from unnest(changed, states) as c(id, state)
+    cross join lateral (select report_host from submission where id = c.id >> 16 limit 1) s
+    cross join lateral (select reason from message where id = c.id limit 1) m
+    where s.report_host is not null;
+
+    if states && p_refund then
+        with back as (
+            insert into ledger_entry (kind, reason, account_id, amount_micros, at)
+            select 2, m.id, m.account_id, m.price_micros, p_now
+            from unnest(changed, states) as c(id, state)
+            cross join lateral (select id, account_id, price_micros from message where id = c.id limit 1) m
+            where c.state = any (p_refund) and m.price_micros > 0
+              and exists (select from ledger_entry l where l.kind = 1 and l.reason = m.id >> 16)
+            on conflict do nothing
+            returning account_id, amount_micros
+        ), sums as (
+            select account_id, sum(amount_micros) as total from back group by account_id order by account_id
+        ), locked as (
+            select b.account_id, s.total from sums s join balance b using (account_id) order by b.account_id for update of b
+        )
+        update balance b set balance_micros = b.balance_micros + l.total from locked l where b.account_id = l.account_id;
+    end if;
+
+    if exists (select from uncertain limit 1) then
+        delete from outbox o using message m, uncertain u
+        where u.message_id = any (changed) and m.id = u.message_id
+          and o.lane = m.lane and o.key = m.key and o.message_id = m.id;
+        delete from uncertain where message_id = any (changed);
+    end if;
+end $$;
+
+-- Store receipts as they came, and move what they match. c_state is null for news that ends nothing. At most one
+-- receipt of each carrier id in a batch: the caller keeps a second one for the next.
+create function settle_receipts(
+    p_carrier integer, p_now timestamptz, p_policy integer, p_refund smallint[],
+    c_ref text[], c_source text[], c_state smallint[], c_word text[], c_error text[], c_raw bytea[]
+) returns void language plpgsql as $$
+declare
+    ids bigint[];
+    messages bigint[];
+    parts smallint[];
+    states smallint[];
+    reasons text[];
+begin
+    ids := array(select nextval('receipt_number') from generate_series(1, cardinality(c_ref)));
+    with stored as (
+        insert into receipt (id, carrier_id, received_at, message_id, part, state, word, error, carrier_ref, source, raw)
+        select ids[c.i], p_carrier, p_now, r.message_id, r.part, c.state, c.word, c.error, c.ref, c.source, c.raw
+        from unnest(c_ref, c_source, c_state, c_word, c_error, c_raw) with ordinality
+             as c(ref, source, state, word, error, raw, i)
+        left join lateral (
+            select f.message_id, f.part from reference f
+            where f.carrier_id = p_carrier and f.carrier_ref = c.ref
+              and (c.source = '' or right(c.source, 8) = (select right(m.recipient, 8) from message m where m.id = f.message_id))
+            order by f.message_id desc limit 1
+        ) r on true
+        returning id, message_id, part, state, error, carrier_ref
+    ), waiting as (
+        insert into receipt_unmatched (carrier_id, carrier_ref, receipt_id, received_at)
+        select p_carrier, carrier_ref, id, p_now from stored where message_id is null
+    )
+    select array_agg(s.message_id), array_agg(s.part), array_agg(s.state), array_agg(s.error)
+    into messages, parts, states, reasons
+    from stored s
+    where s.message_id is not null and s.state is not null;
+    if messages is not null then
+        perform apply_receipts(p_now, p_policy, p_refund, messages, parts, states, reasons);
+    end if;
+end $$;
+
+-- Give receipts that came early, or on another bind at the same instant, to the messages that they are of.
+create function match_receipts(
+    p_carrier integer, p_now timestamptz, p_policy integer, p_refund smallint[], p_refs text[]
+) returns integer language plpgsql as $$
+declare
+    one record;
+    found_ integer := 0;
+begin
+    for one in
+        select u.carrier_ref, u.receipt_id, f.message_id, f.part, c.state, c.error
+        from unnest(p_refs) as p(ref)
+        cross join lateral (
+            select carrier_ref, receipt_id from receipt_unmatched
+            where carrier_id = p_carrier and carrier_ref = p.ref order by receipt_id
+        ) u
+        cross join lateral (
+            select id, state, error, source from receipt where id = u.receipt_id limit 1
+        ) c
+        cross join lateral (
+            select f.message_id, f.part from reference f
+            where f.carrier_id = p_carrier and f.carrier_ref = u.carrier_ref
+              and (c.source = '' or right(c.source, 8) = (select right(m.recipient, 8) from message m where m.id = f.message_id))
+            order by f.message_id desc limit 1
+        ) f
+    loop
+        delete from receipt_unmatched
+        where carrier_id = p_carrier and carrier_ref = one.carrier_ref and receipt_id = one.receipt_id;
+        continue when not found;  -- another worker was quicker
+        update receipt set message_id = one.message_id, part = one.part where id = one.receipt_id;
+        if one.state is not null then
+            perform apply_receipts(p_now, p_policy, p_refund, array[one.message_id], array[one.part],
+                                   array[one.state], array[one.error]);
+        end if;
+        found_ := found_ + 1;
+    end loop;
+    return found_;
+end $$;
+
+-- One turn of a bind, all or nothing: what the carrier took (r_*: part 0 for a message of one part), whose customers hear
+-- that it was taken (w_*), receipts (c_*), and the next messages, at most p_want, from p_lanes in their order. p_still:
+-- what the bind holds besides. Raises CHP01 when the lease is no longer ours: then nothing is recorded.
+create function bind_turn(
+    p_carrier integer, p_slot smallint, p_token bigint, p_now timestamptz, p_policy integer, p_refund smallint[],
+    r_message bigint[], r_part smallint[], r_ref text[],
+    w_message bigint[], w_host integer[],
+    c_ref text[], c_source text[], c_state smallint[], c_word text[], c_error text[], c_raw bytea[],
+    p_still bigint[], p_lanes integer[], p_want integer
+) returns table (
+    message_id bigint, lane integer, key bigint, attempts smallint, reference smallint, parts_done integer,
+    account_id integer, parts smallint, doubts smallint, recipient text, text text, sender text, flags integer,
+    report_host integer, dialect text, accepted_at timestamptz
+) language plpgsql as $$
+#variable_conflict use_column
+declare
+    claimed bigint[] := '{}';
+    some_lane integer;
+    batch outbox[];
+    taken outbox[] := '{}';
+begin
+    if cardinality(r_message) = 0 and cardinality(c_ref) = 0 and cardinality(w_message) = 0
+       and (p_want <= 0 or not exists (select from outbox o where o.lane = any (p_lanes))) then
+        -- nothing to write but, perhaps, that the bind holds less: no lock, no transaction id, no flush
+        if (select in_flight from bind b where b.carrier_id = p_carrier and b.slot = p_slot and b.token = p_token)
+           is not distinct from p_still then
+            return;
+        end if;
+    end if;
+    perform from bind b where b.carrier_id = p_carrier and b.slot = p_slot and b.token = p_token for update;
+    if not found then
+        raise exception 'the lease of this bind is held by another' using errcode = 'CHP01';
+    end if;
+
+    if cardinality(r_message) > 0 then
+        insert into reference (carrier_id, carrier_ref, message_id, part, submitted_at)
+        select p_carrier, r.ref, r.message, r.part, p_now
+        from unnest(r_message, r_part, r_ref) as r(message, part, ref)
+        on conflict do nothing;
+        if exists (select from receipt_unmatched u where u.carrier_id = p_carrier limit 1) then
+            perform match_receipts(p_carrier, p_now, p_policy, p_refund, r_ref);
+        end if;
+    end if;
+    if cardinality(w_message) > 0 then
+        insert into webhook (host, key, id, message_id, at, state)
+        select w.host, microseconds(p_now), nextval('webhook_number'), w.message, p_now, 5
+        from unnest(w_message, w_host) as w(message, host);
+    end if;
+    if cardinality(c_ref) > 0 then
+        perform settle_receipts(p_carrier, p_now, p_policy, p_refund, c_ref, c_source, c_state, c_word, c_error, c_raw);
+    end if;
+
+    if p_want > 0 then
+        foreach some_lane in array p_lanes loop
+            with gone as (
+                delete from outbox o where o.ctid = any (array(
+                    select q.ctid from outbox q where q.lane = some_lane
+                    order by q.lane, q.key, q.message_id limit p_want - cardinality(taken) for update skip locked))
+                returning o
+            )
+            select array_agg(g.o) into batch from gone g;
+            if batch is not null then
+                taken := taken || batch;
+            end if;
+            exit when cardinality(taken) >= p_want;
+        end loop;
+        claimed := array(select t.message_id from unnest(taken) t);
+    end if;
+    update bind b set in_flight = p_still || claimed where b.carrier_id = p_carrier and b.slot = p_slot;
+
+    return query
+    select t.message_id, t.lane, t.key, t.attempts, t.reference, t.parts_done,
+           m.account_id, m.parts, m.doubts, m.recipient, coalesce(m.text, s.text), s.sender, s.flags,
+           s.report_host, s.dialect, s.created_at
+    from unnest(taken) t
+    cross join lateral (select * from message where id = t.message_id limit 1) m
+    cross join lateral (select * from submission where id = t.message_id >> 16 limit 1) s
+    order by t.lane, t.key, t.message_id;
+end $$;
