@@ -1,0 +1,42 @@
+# Chappe: what a developer types. `make help` lists it; CONTRIBUTING.md says more.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+ARGS ?=
+# The whole suite takes a few minutes; a hang must end by itself.
+TEST_TIMEOUT_S ?= 1800
+BIN := .venv/bin
+STAMP := .venv/installed
+STAMP_DEV := .venv/installed-dev
+
+.PHONY: help setup run test check bench lock
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make the environment in .venv (needs python3.11 or newer and the network)
+
+run: $(STAMP) ## start Chappe on 127.0.0.1:8080 with its data in ./var; ARGS="--port 9000" passes flags
+	@exec $(BIN)/chappe serve --data var $(ARGS)
+
+test: $(STAMP_DEV) ## install what the tests need and run them all; ARGS="-k window" passes flags to pytest
+	@scripts/test-packages
+	@timeout --foreground --signal=INT --kill-after=60 $(TEST_TIMEOUT_S) $(BIN)/python -m pytest -n 2 $(ARGS)
+
+check: $(STAMP_DEV) ## format, lint, types, import rules, dependencies, dead code: under a minute
+	@scripts/check
+
+bench: $(STAMP) ## measure; ARGS passes flags to bench/run.py
+	@$(BIN)/python bench/run.py $(ARGS)
+
+lock: $(STAMP_DEV) ## resolve the dependencies of pyproject.toml anew into the two lock files
+	@scripts/lock
+
+$(STAMP): requirements.lock pyproject.toml scripts/setup scripts/find-python
+	@scripts/setup requirements.lock
+	@touch $@
+
+$(STAMP_DEV): requirements-dev.lock $(STAMP)
+	@scripts/setup requirements-dev.lock
+	@touch $@
