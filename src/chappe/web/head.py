@@ -1,0 +1,182 @@
+"""The head of one HTTP/1.1 request: its octets, strict or as real clients write them -> a Head, or BadHead."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+import httptools
+import msgspec
+
+_HEADERS_MAX: Final = 100
+_REQUEST_LINE: Final = re.compile(
+    rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) +"
+    rb"([^\x00-\x20\x7f](?:[^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?) +"
+    rb"HTTP/([0-9])\.([0-9])"
+)
+_SCHEME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_JOINED_BY_SEMICOLON: Final = "cookie"
+
+
+class BadHead(Exception):
+    """The octets are no request head that may be trusted: `status` is the answer, `reason` its sentence."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What a request head says.
+
+    path: percent-decoded; query: octets behind the first `?` as they came; headers: names in lower case, repeated ones
+    joined by a comma; keep_alive: whether the connection may serve another request; length: octets of the body, 0 when
+    none is announced, -1 when it is chunked; old: whether the client speaks HTTP/1.0.
+    """
+
+    method: str
+    path: str
+    query: bytes
+    headers: dict[str, str]
+    keep_alive: bool
+    length: int
+    old: bool
+
+
+class _Reading:
+    """What httptools reports of one head."""
+
+    __slots__ = ("complete", "headers", "target")
+
+    def __init__(self) -> None:
+        self.target = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.complete = False
+
+    def on_url(self, octets: bytes) -> None:
+        self.target += octets
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self.complete = True
+
+
+def read_head(octets: bytes) -> Head:
+    """Reads the octets of one head, from its first letter through the empty line that ends it.
+
+    What RFC 9112 does not allow but clients of the two providers send is read as they mean it: bare LF as line end, raw
+    octets of any kind in the target, methods that no registry lists. Raises BadHead for anything else, and for all that
+    could make us and a proxy before us disagree about where the request ends (RFC 9112, 11.2).
+    """
+    reading = _Reading()
+    parser = httptools.HttpRequestParser(reading)
+    try:
+        parser.feed_data(octets)
+    except httptools.HttpParserUpgrade:
+        pass  # CONNECT, or an offer to change the protocol: both are read as ordinary requests
+    except httptools.HttpParserError:
+        return _read_repaired(octets)
+    if not reading.complete:
+        return _read_repaired(octets)
+    return _assemble(parser.get_method().decode(), reading.target, reading.headers, parser.get_http_version())
+
+
+def _read_repaired(octets: bytes) -> Head:
+    """Reads a head that the strict parser refuses: first line by ourselves, fields strictly once normalised.
+
+    The strict parser still judges the fields, so that a repair never makes framing looser.
+    """
+    lines = [line[:-1] if line.endswith(b"\r") else line for line in octets.split(b"\n")]
+    matched = _REQUEST_LINE.fullmatch(lines[0])
+    if matched is None:
+        raise BadHead(400, "The first line is not an HTTP request.")
+    method, target, major, minor = matched.groups()
+    if (major, minor) not in ((b"1", b"0"), (b"1", b"1")):
+        raise BadHead(505, "This server speaks HTTP/1.1.")
+    reading = _Reading()
+    parser = httptools.HttpRequestParser(reading)
+    lines[0] = b"POST / HTTP/1." + minor
+    try:
+        parser.feed_data(b"\r\n".join(lines))
+    except httptools.HttpParserUpgrade:
+        pass
+    except httptools.HttpParserError as error:
+        raise BadHead(400, "A header field is not well formed.") from error
+    if not reading.complete:
+        raise BadHead(400, "The request head is not well formed.")
+    return _assemble(method.decode(), target, reading.headers, f"1.{minor.decode()}")
+
+
+def _assemble(method: str, target: bytes, pairs: list[tuple[bytes, bytes]], version: str) -> Head:
+    """The Head of parts that are well formed each; raises BadHead when they do not fit together."""
+    if version not in ("1.1", "1.0"):
+        raise BadHead(505, "This server speaks HTTP/1.1.")
+    if len(pairs) > _HEADERS_MAX:
+        raise BadHead(431, f"More than {_HEADERS_MAX} header fields.")
+    headers: dict[str, str] = {}
+    for octets, value in pairs:
+        name = octets.decode("latin-1").lower()
+        text = value.decode("latin-1").rstrip(" \t")
+        if name in headers:
+            headers[name] = _joined(name, headers[name], text)
+        else:
+            headers[name] = text
+    old = version == "1.0"
+    keep_alive = not old
+    if "connection" in headers:
+        options = [option.strip() for option in headers["connection"].lower().split(",")]
+        keep_alive = "close" not in options and (not old or "keep-alive" in options)
+    path, query = _split(target, method)
+    return Head(method, path, query, headers, keep_alive, _length(headers, old), old)
+
+
+def _joined(name: str, before: str, text: str) -> str:
+    """Two fields of one name as one (RFC 9110, 5.3)."""
+    if name == "host":
+        raise BadHead(400, "More than one Host.")
+    return f"{before}; {text}" if name == _JOINED_BY_SEMICOLON else f"{before}, {text}"
+
+
+def _length(headers: dict[str, str], old: bool) -> int:
+    """Octets of the body, -1 when chunked; raises BadHead when the end of the request is not beyond doubt."""
+    length = headers.get("content-length")
+    coding = headers.get("transfer-encoding")
+    if coding is not None:
+        if length is not None or old:
+            raise BadHead(400, "The length of the body is given twice.")
+        if coding.lower() != "chunked":
+            raise BadHead(501, "No transfer coding but chunked is served.")
+        return -1
+    if length is None:
+        return 0
+    if not (length.isascii() and length.isdigit() and len(length) <= 18):
+        raise BadHead(400, "Content-Length is not a length.")
+    return int(length)
+
+
+def _split(target: bytes, method: str) -> tuple[str, bytes]:
+    """Path (percent-decoded) and query (as it came) of a request target; raises BadHead for a target of no known form.
+
+    A fragment is no part of a target (RFC 9112, 3.2) and is dropped; the absolute form loses scheme and authority.
+    """
+    if b"#" in target:
+        target = target.partition(b"#")[0]
+    path, _, query = target.partition(b"?")
+    if path[:1] != b"/":
+        matched = _SCHEME.match(path)
+        if matched is not None:
+            path = path[matched.end() :] or b"/"
+        elif method == "CONNECT":
+            path = b""
+        elif path != b"*":
+            raise BadHead(400, "The request target is not well formed.")
+    if b"%" in path:
+        path = unquote_to_bytes(path)
+    try:
+        return path.decode(), query
+    except UnicodeDecodeError:
+        return path.decode("latin-1"), query

@@ -1,0 +1,156 @@
+"""The HTTP/1.1 listener: sockets, connections, one clock for all their time-outs, and the way to the application.
+
+No ASGI and no task per request: the application is called with a whole request and answers when it can, which costs
+half the processor time. Heads are read by head.py, connections by connection.py, answers written by reply.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import Final
+
+from chappe.dialects import Request, Response
+from chappe.web.connection import Connection
+from chappe.web.limits import Limits
+from chappe.web.reply import Reply
+
+__all__ = ["Application", "LimitApplication", "Limits", "Listener", "Reply"]
+
+Application = Callable[[Request, Reply], None]
+LimitApplication = Callable[[Request, str, Reply], None]
+
+_TICK_S: Final = 1.0
+
+
+class Listener:
+    """Serves HTTP/1.1 to one application.
+
+    application: called once per whole request, answers through the Reply now or later. on_limit: called instead, with
+    the request without its body and a code of core.errors.REFUSALS ("body_too_large"), when a limit forbids reading on,
+    so that the dialect words the refusal. Requests that cannot be read at all are answered here, in plain text.
+    now: a monotonic clock in seconds; the loop's unless given.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        limits: Limits | None = None,
+        on_limit: LimitApplication | None = None,
+        now: Callable[[], float] | None = None,
+    ) -> None:
+        self.ask = application
+        self.ask_limit = on_limit or _refuse_plainly
+        self.limits = limits or Limits()
+        self.now: Callable[[], float] = now or _no_loop_yet
+        self.date = formatdate(usegmt=True).encode()
+        self.stopping = False
+        self.connections: set[Connection] = set()
+        self.connections_refused = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._servers: list[asyncio.Server] = []
+        self._dirty: list[Connection] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._empty = asyncio.Event()
+
+    @property
+    def sockets(self) -> tuple[socket.socket, ...]:
+        """The listening sockets."""
+        return tuple(one for server in self._servers for one in server.sockets)
+
+    @property
+    def port(self) -> int:
+        """The port of the first listening socket: what the system chose when 0 was asked for."""
+        return int(self.sockets[0].getsockname()[1])
+
+    async def start(
+        self, host: str = "127.0.0.1", port: int = 0, reuse_port: bool = False, sockets: tuple[socket.socket, ...] = ()
+    ) -> None:
+        """Begins to listen on host and port, or on sockets that are bound already; raises OSError when it cannot.
+
+        May be called again for a further address.
+        """
+        loop = self._loop = asyncio.get_running_loop()
+        if self.now is _no_loop_yet:
+            self.now = loop.time
+        backlog = self.limits.backlog
+        for bound in sockets:
+            self._servers.append(await loop.create_server(lambda: Connection(self), sock=bound, backlog=backlog))
+        if not sockets:
+            server = await loop.create_server(
+                lambda: Connection(self), host, port, backlog=backlog, reuse_port=reuse_port or None
+            )
+            self._servers.append(server)
+        if self._timer is None:
+            self._tick()
+
+    async def stop(self, grace_s: float = 10.0) -> None:
+        """Stops accepting, answers what is under way for at most grace_s, then cuts what is left."""
+        self.stopping = True
+        for server in self._servers:
+            server.close()
+        for connection in tuple(self.connections):
+            connection.retire()
+        if self.connections:
+            try:
+                await asyncio.wait_for(self._empty.wait(), grace_s)
+            except TimeoutError:
+                for connection in tuple(self.connections):
+                    connection.cut()
+                await self._empty.wait()
+        for server in self._servers:
+            await server.wait_closed()
+        self._servers.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def sweep(self) -> None:
+        """Ends every connection that has taken too long by the clock; runs by itself once a second."""
+        now = self.now()
+        for connection in tuple(self.connections):
+            connection.check(now)
+
+    # ---- what connections call
+
+    def enter(self, connection: Connection) -> bool:
+        """Counts a connection in; False when there are too many, and it has to be refused."""
+        welcome = len(self.connections) < self.limits.connections_max
+        self.connections_refused += not welcome
+        self.connections.add(connection)
+        self._empty.clear()
+        return welcome
+
+    def leave(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+        if not self.connections:
+            self._empty.set()
+
+    def answered(self, connection: Connection) -> None:
+        """Notes a connection with answers to write; those of one turn of the loop leave together."""
+        if not self._dirty:
+            assert self._loop is not None
+            self._loop.call_soon(self._flush)
+        self._dirty.append(connection)
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, []
+        for connection in dirty:
+            connection.flush()
+
+    def _tick(self) -> None:
+        assert self._loop is not None
+        self.date = formatdate(usegmt=True).encode()
+        self.sweep()
+        self._timer = self._loop.call_later(_TICK_S, self._tick)
+
+
+def _no_loop_yet() -> float:
+    raise AssertionError("the listener has not been started")
+
+
+def _refuse_plainly(request: Request, code: str, reply: Reply) -> None:
+    """Words a refusal where the application has no words of its own."""
+    reply.send(Response(413, "text/plain; charset=utf-8", f"{code}\n".encode()))
