@@ -1,0 +1,152 @@
+"""What every test may use: a real PostgreSQL, and a fresh migrated database of one's own.
+
+- `database`: ConnectionParameters of a fresh migrated database, on the newest PostgreSQL of this machine.
+- `empty_database`: the same without any table.
+- `@pytest.mark.every_postgres` on a test that uses one of them (or `postgres_server`): run it on the oldest and the
+  newest version, here 15 of the system and 18 of the wheel.
+
+One server per version and test process (so one per xdist worker too), started when first needed. fsync stays on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shutil
+from collections.abc import Coroutine, Iterator
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import asyncpg
+import pytest
+
+from chappe.store import migrate
+from chappe.store.binaries import Binaries, installed
+from chappe.store.embedded import ROLE, ConnectionParameters, EmbeddedServer
+
+T = TypeVar("T")
+
+_numbers = itertools.count(1)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Runs `work` to its end in a loop of its own, without touching the current one (which pytest-asyncio keeps)."""
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(work)
+    finally:
+        loop.close()
+
+
+def _by_major() -> dict[int, Binaries]:
+    found: dict[int, Binaries] = {}
+    for candidate in installed():
+        found.setdefault(candidate.major, candidate)
+    return dict(sorted(found.items(), reverse=True))
+
+
+POSTGRES = _by_major()
+# The oldest and the newest of this machine: what works on both works between them.
+EVERY_POSTGRES = sorted({min(POSTGRES), max(POSTGRES)}) if POSTGRES else []
+
+
+class PostgresServer:
+    """A running server with a migrated template, from which a database is copied for each test."""
+
+    def __init__(self, server: EmbeddedServer, major: int) -> None:
+        self.server = server
+        self.major = major
+        self._template: str | None = None
+
+    @property
+    def superuser(self) -> ConnectionParameters:
+        return self.server.superuser
+
+    def create(self, *, migrated: bool) -> ConnectionParameters:
+        """Parameters of a fresh database, which belongs to the role that the program uses."""
+        name = f"test_{next(_numbers)}"
+        template = self._migrated_template() if migrated else "template0"
+        run(self._execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {ROLE}"))
+        return replace(self.server.connection, database=name)
+
+    def drop(self, parameters: ConnectionParameters) -> None:
+        run(self._execute(f"DROP DATABASE IF EXISTS {parameters.database} WITH (FORCE)"))
+
+    def _migrated_template(self) -> str:
+        if self._template is None:
+            run(self._migrate(self.create(migrated=False)))
+        assert self._template is not None
+        return self._template
+
+    async def _migrate(self, parameters: ConnectionParameters) -> None:
+        connection = await asyncpg.connect(**parameters.arguments())
+        try:
+            await migrate.migrate(connection)
+        finally:
+            await connection.close()
+        self._template = parameters.database
+
+    async def _execute(self, statement: str) -> None:
+        connection = await asyncpg.connect(**self.superuser.arguments())
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "every_postgres: run on the oldest and the newest PostgreSQL, not only the newest"
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "postgres_major" in metafunc.fixturenames:
+        every = metafunc.definition.get_closest_marker("every_postgres") is not None
+        majors = EVERY_POSTGRES if every else EVERY_POSTGRES[-1:]
+        metafunc.parametrize("postgres_major", majors, indirect=True, scope="session", ids=[f"pg{n}" for n in majors])
+
+
+@pytest.fixture(scope="session")
+def postgres_major(request: pytest.FixtureRequest) -> int:
+    """Which PostgreSQL this test runs on."""
+    return int(request.param)
+
+
+@pytest.fixture(scope="session")
+def postgres_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, PostgresServer]]:
+    """The servers of this session by version; all of them stop at its end."""
+    servers: dict[int, PostgresServer] = {}
+    yield servers
+    for major, server in servers.items():
+        run(server.server.stop())
+        shutil.rmtree(tmp_path_factory.getbasetemp() / f"postgres-{major}", ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(
+    postgres_major: int, postgres_servers: dict[int, PostgresServer], tmp_path_factory: pytest.TempPathFactory
+) -> PostgresServer:
+    """The running server of this version."""
+    if postgres_major not in postgres_servers:
+        data = tmp_path_factory.getbasetemp() / f"postgres-{postgres_major}"
+        server = EmbeddedServer(data, POSTGRES[postgres_major].bin_dir)
+        run(server.start())
+        postgres_servers[postgres_major] = PostgresServer(server, postgres_major)
+    return postgres_servers[postgres_major]
+
+
+@pytest.fixture
+def database(postgres_server: PostgresServer) -> Iterator[ConnectionParameters]:
+    """A fresh database with our schema, for this test alone: `asyncpg.connect(**database.arguments())`."""
+    parameters = postgres_server.create(migrated=True)
+    yield parameters
+    postgres_server.drop(parameters)
+
+
+@pytest.fixture
+def empty_database(postgres_server: PostgresServer) -> Iterator[ConnectionParameters]:
+    """A fresh database without our schema, for this test alone."""
+    parameters = postgres_server.create(migrated=False)
+    yield parameters
+    postgres_server.drop(parameters)
