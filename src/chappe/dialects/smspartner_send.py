@@ -1,0 +1,319 @@
+"""From the values of an SMS Partner send to the command: every rule of the provider, in the order in which it checks.
+
+The order: recipients present and not too many; then all violated constraints at once (code 9); then single rules, the
+first one that is broken; then number by number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Any, Final, NamedTuple
+
+from chappe.core import gsm7, localtime, numbers, segments
+from chappe.core.compose import Composed, TooLong, compose
+from chappe.core.errors import Refusal, Violation, Violations
+from chappe.core.model import (
+    RECIPIENTS_MAX,
+    Account,
+    AccountSettings,
+    Moment,
+    Range,
+    Recipient,
+    Send,
+    Skipped,
+)
+from chappe.core.pricelist import price_list
+from chappe.dialects.smspartner_values import Values, flag, text
+
+PARTS_MAX: Final = 10
+SENDER_CHARACTERS_MIN: Final = 3
+SENDER_CHARACTERS_MAX: Final = 11
+TAG_CHARACTERS_MAX: Final = 20
+URL_CHARACTERS_MAX: Final = 2_000
+
+_SENDER: Final = re.compile(r"[A-Za-z0-9 ]{3,11}").fullmatch
+_FRENCH_MOBILE_SENDER: Final = re.compile(r"(?:0|33|0033)[67][0-9]{8}").fullmatch
+_DATE: Final = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})").fullmatch
+_WHOLE: Final = re.compile(r"-?[0-9]{1,9}").fullmatch
+_LIST_ENDS: Final = re.compile(r"[,\r\n]")
+_NOT_DIGITS: Final = re.compile(r"[^0-9]")
+_UNREACHABLE: Final[dict[numbers.Unfit, str]] = {
+    numbers.Unfit.UNASSIGNED: "number_invalid",
+    numbers.Unfit.NOT_MOBILE: "number_not_mobile",
+}
+
+
+class _Schedule(NamedTuple):
+    """When: the instant, or what is wrong with it; refusal is the first broken single rule."""
+
+    at: datetime | None = None
+    violations: tuple[Violation, ...] = ()
+    refusal: str = ""
+
+
+class _Recipients(NamedTuple):
+    usable: list[tuple[str, numbers.Number]]
+    skipped: list[Skipped]
+    violations: list[Violation]
+
+
+_AT_ONCE: Final = _Schedule()
+
+
+def read(verb: str, values: Values, account: Account, moment: Moment) -> Send:
+    """The command of /send and /vn/send. Raises Refusal; its subclass Violations with all that code 9 stands for."""
+    settings = account.settings
+    virtual = verb == "vn/send"
+    written = _written_numbers(values.get("to" if virtual else "phoneNumbers"))
+    if not written:
+        raise Refusal("recipients_missing")
+    if len(written) > min(settings.numbers_per_request_max, RECIPIENTS_MAX):
+        raise Refusal("recipients_too_many")
+
+    lowcost = not virtual and text(values.get("gamme")) == "2"
+    unicode = "isUnicode" in values and flag(values["isUnicode"])
+    composed = _composed(values, settings, lowcost, unicode)
+    recipients = _recipients(written)
+    sender = text(values.get("from" if virtual else "sender"))
+    tag = segments.clean(text(values.get("tag"))) if "tag" in values else ""
+    schedule = _schedule(values, settings, moment.now) if "scheduledDeliveryDate" in values else _AT_ONCE
+    report_url = _url(values.get("urlDlr", values.get("webhookUrl")))
+    reply_url = _url(values.get("urlResponse"))
+
+    violations = [Violation("message", "required")] if composed is not None and composed.parts == 0 else []
+    violations += recipients.violations
+    long_number = _long_number(sender) if virtual else ""
+    if virtual and sender and not long_number:
+        violations.append(Violation("sender", "invalid", sender))
+    elif not virtual and len(sender) > SENDER_CHARACTERS_MAX:
+        violations.append(Violation("sender", "too_long", sender))
+    violations += schedule.violations
+    if len(tag) > TAG_CHARACTERS_MAX:
+        violations.append(Violation("tag", "too_long", tag))
+    if report_url is None:
+        violations.append(Violation("report_url", "invalid"))
+    if reply_url is None:
+        violations.append(Violation("reply_url", "invalid"))
+    if violations:
+        raise Violations(tuple(violations))
+
+    if virtual:
+        if not sender:
+            raise Refusal("sender_missing")
+        sender = long_number
+    elif sender:
+        _check_sender(sender, settings)
+    if schedule.refusal:
+        raise Refusal(schedule.refusal)
+    _check_length(composed, settings, lowcost, unicode)
+    assert composed is not None
+    priced, skipped = _priced(recipients, composed.parts, settings, lowcost)
+    return Send(
+        account=account,
+        dialect="smspartner",
+        text=composed.text,
+        recipients=priced,
+        skipped=skipped,
+        sender=sender or settings.sender,
+        range=Range.LOWCOST if lowcost else Range.PREMIUM,
+        transactional=settings.transactional,
+        unicode=unicode,
+        sandbox="sandbox" in values and flag(values["sandbox"]),
+        scheduled_at=schedule.at,
+        tag=tag,
+        report_url=report_url or settings.reports_url,
+        reply_url=reply_url or settings.replies_url,
+        virtual_number=virtual,
+    )
+
+
+def _written_numbers(value: Any) -> list[str]:
+    """The single numbers of a comma list or an array, blanks and empty places left out."""
+    if isinstance(value, str) and "," not in value and "\n" not in value and "\r" not in value:
+        value = value.strip()
+        return [value] if value else []
+    places = value if isinstance(value, list) else [value]
+    found = []
+    for place in places:
+        for piece in _LIST_ENDS.split(text(place)):
+            piece = piece.strip()
+            if piece:
+                found.append(piece)
+    return found
+
+
+def _composed(values: Values, settings: AccountSettings, lowcost: bool, unicode: bool) -> Composed | None:
+    """The text as it will be sent; None when it is so long that it need not be counted."""
+    message = values.get("message", "")
+    if not isinstance(message, str):
+        message = "" if isinstance(message, list | dict) else text(message)
+    wanted = settings.stop_mention_automatic or ("isStopSms" in values and flag(values["isStopSms"]))
+    mention = settings.stop_mention if wanted and not lowcost else ""
+    replace: Callable[[str], str] = gsm7.read_marks_smspartner if unicode else gsm7.replace_smspartner
+    try:
+        return compose(message, mention=mention, replace=replace, unicode=unicode)
+    except TooLong:
+        return None
+
+
+def _recipients(written: list[str]) -> _Recipients:
+    """Each number once: those that an SMS can reach, those that it cannot, and what is no number at all."""
+    found = _Recipients([], [], [])
+    seen: set[str] = set()
+    for piece in written:
+        number = numbers.read(piece)
+        if isinstance(number, numbers.Number):
+            if number.e164 in seen:
+                continue
+            seen.add(number.e164)
+            if number.kind is numbers.Kind.MOBILE:
+                found.usable.append((piece, number))
+            else:
+                found.skipped.append(Skipped(piece, "number_not_mobile", number.e164))
+        elif number is numbers.Unfit.FORM:
+            found.violations.append(Violation("recipients", "invalid", piece))
+        else:
+            e164 = _e164(piece)
+            if e164 not in seen:
+                seen.add(e164)
+                found.skipped.append(Skipped(piece, _UNREACHABLE[number], e164))
+    return found
+
+
+def _priced(
+    recipients: _Recipients, parts: int, settings: AccountSettings, lowcost: bool
+) -> tuple[tuple[Recipient, ...], tuple[Skipped, ...]]:
+    """Those who get the message and what each costs. Raises Refusal when nobody is left."""
+    # Own prices are of the premium range; low cost is a product for the French zone alone.
+    prices = (
+        price_list(settings.price_lowcost_micros)
+        if lowcost
+        else price_list(settings.price_premium_micros, settings.prices)
+    )
+    priced, skipped = [], recipients.skipped
+    for piece, number in recipients.usable:
+        price_micros = prices.price(number.e164)
+        if price_micros is None:
+            skipped.append(Skipped(piece, "price_missing", number.e164))
+        else:
+            priced.append(
+                Recipient(
+                    number=number.e164,
+                    parts=parts,
+                    price_micros=parts * price_micros,
+                    written=piece,
+                    warnings=number.warnings,
+                )
+            )
+    if not priced:
+        only_prices = all(recipient.reason == "price_missing" for recipient in skipped)
+        raise Refusal("price_missing" if only_prices else "recipients_unusable", skipped=tuple(skipped))
+    return tuple(priced), tuple(skipped)
+
+
+def _check_sender(sender: str, settings: AccountSettings) -> None:
+    # 06 and 07 numbers may not send application traffic (ARCEP 2018-0881); a long number of one's own is /vn/send.
+    if not _SENDER(sender) or _FRENCH_MOBILE_SENDER(sender):
+        raise Refusal("sender_invalid")
+    if settings.senders_allowed:
+        allowed = {name.strip().casefold() for name in settings.senders_allowed}
+        if sender.casefold() not in allowed:
+            raise Refusal("sender_refused")
+
+
+def _check_length(composed: Composed | None, settings: AccountSettings, lowcost: bool, unicode: bool) -> None:
+    """Codes 42, 51, 40 and 52, in this order."""
+    if lowcost and (composed is None or composed.parts > 1):
+        raise Refusal("lowcost_too_long")
+    if lowcost and not settings.lowcost_enabled:
+        raise Refusal("lowcost_unavailable")
+    if unicode and not settings.unicode_enabled:
+        raise Refusal("unicode_unavailable")
+    if composed is None or composed.parts > PARTS_MAX:
+        raise Refusal("text_too_long")
+
+
+def _schedule(values: Values, settings: AccountSettings, now: datetime) -> _Schedule:
+    """The instant of scheduledDeliveryDate, time and minute, local time of Paris; call it only with a date."""
+    date_written = text(values["scheduledDeliveryDate"])
+    hour_written, minute_written = text(values.get("time")), text(values.get("minute"))
+    if settings.schedule_zero_may_be_absent and bool(hour_written) != bool(minute_written):
+        hour_written, minute_written = hour_written or "0", minute_written or "0"
+    day = _day(date_written)
+    hour, minute = _whole(hour_written), _whole(minute_written)
+    refusal = ""
+    if day is None:
+        refusal = "date_invalid"
+    elif hour_written and (hour is None or not (0 <= hour <= 23 or (hour == 24 and minute in (0, None)))):
+        refusal = "time_invalid"
+    elif minute_written and minute is None:
+        refusal = "minute_invalid"
+    elif minute is not None and (minute % 5 or not 0 <= minute <= 55):
+        refusal = "minute_step"
+
+    at, past = None, False
+    if day is not None:
+        past = day < localtime.local_date(now)
+        if not past and not refusal and hour is not None and minute is not None:
+            at = localtime.instant(_local(day, hour, minute), now)
+            past = at < now
+    violations = []
+    if past:
+        violations.append(Violation("date", "past", f"{date_written} à {hour_written}:{minute_written}"))
+    if not minute_written:
+        violations.append(Violation("minute", "required"))
+    if not hour_written:
+        violations.append(Violation("time", "required"))
+    return _Schedule(at, tuple(violations), refusal)
+
+
+def _local(day: date, hour: int, minute: int) -> datetime:
+    return localtime.end_of_day(day) if hour == 24 else datetime(day.year, day.month, day.day, hour, minute)
+
+
+def _day(written: str) -> date | None:
+    """A day written dd/mm/YYYY; the last years of the calendar are left out, since midnight after them has no date."""
+    found = _DATE(written)
+    if found is None or int(found[3]) > 9_000:
+        return None
+    try:
+        return date(int(found[3]), int(found[2]), int(found[1]))
+    except ValueError:
+        return None
+
+
+def _whole(written: str) -> int | None:
+    return int(written) if _WHOLE(written) else None
+
+
+def _long_number(written: str) -> str:
+    """A long number in E.164, whether a numbering plan knows it or not; empty when it is not written like one."""
+    number = numbers.read(written)
+    if isinstance(number, numbers.Number):
+        return number.e164
+    return _e164(written) if number.has_form else ""
+
+
+def _e164(written: str) -> str:
+    """The E.164 form of a number that no plan contains: national writing is taken for French."""
+    international = written.lstrip().startswith("+")
+    digits = _NOT_DIGITS.sub("", written)
+    if not international:
+        if digits.startswith("00"):
+            digits = digits[2:]
+        elif digits.startswith("0"):
+            digits = "33" + digits[1:]
+    return "+" + digits
+
+
+def _url(value: Any) -> str | None:
+    """Where to report: the URL, empty when none was given, None when it is none. `http://` may be left out."""
+    written = text(value)
+    if not written:
+        return ""
+    if "://" not in written:
+        written = "http://" + written
+    usable = written.isprintable() and " " not in written and len(written) <= URL_CHARACTERS_MAX
+    return written if usable and written[:8].lower().startswith(("http://", "https://")) else None
