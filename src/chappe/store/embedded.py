@@ -361,10 +361,9 @@ async def attach(
     Commands that run at once share one server; the one that started it stops it after the last of them. Raises
     EmbeddedError.
     """
-    data = data.absolute()
-    data_directory.claim(data)
-    clients = data_directory.FileLock(data / data_directory.CLIENTS_NAME)
     server = EmbeddedServer(data, bin_dir, user, purpose=purpose)
+    data_directory.claim(server.data)
+    clients = data_directory.FileLock(server.data / data_directory.CLIENTS_NAME)
     deadline = time.monotonic() + START_TIMEOUT_S
     while not server.try_lock():
         if clients.acquire(shared=True):
@@ -376,7 +375,7 @@ async def attach(
             finally:
                 clients.release()
         if time.monotonic() > deadline:
-            raise DataInUse(data=data, holder="a process whose server does not answer")
+            raise DataInUse(data=server.data, holder="a process whose server does not answer")
         await asyncio.sleep(_POLL_S)
     await server.start()
     try:

@@ -36,6 +36,8 @@ LOGGER = logging.getLogger("chappe.migrate")
 SERVER_VERSION_MIN = 15
 WAIT_TIMEOUT_S = 300
 TABLE_LOCK_TIMEOUT_S = 30
+# A large table may take hours; the connection's own limit for a statement is meant for other work.
+_STATEMENTS_TIMEOUT_S = 24 * 3600
 
 # Any number that nobody else uses: the octets of "chappe" and 1.
 _LOCK_KEY = int.from_bytes(b"chappe\x00\x01", "big")
@@ -200,7 +202,7 @@ async def _apply_next(
                 " set_config('client_min_messages', 'warning', true)"
             )
             await _limit_lock_wait(connection, wait_timeout_s)
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK_KEY)
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK_KEY, timeout=wait_timeout_s + 10)
             await _limit_lock_wait(connection, table_lock_timeout_s)
             await connection.execute(_CREATE_TABLE)
             pending = (await _status(connection, migrations)).pending
@@ -208,7 +210,7 @@ async def _apply_next(
                 return None
             migration = pending[0]
             name = migration.name
-            await connection.execute(migration.sql)
+            await connection.execute(migration.sql, timeout=_STATEMENTS_TIMEOUT_S)
             name_and_sum = (migration.number, migration.name, migration.sha256)
             await connection.execute(
                 "INSERT INTO schema_migration (number, name, sha256) VALUES ($1, $2, $3)", *name_and_sum

@@ -89,7 +89,6 @@ create table outbox (
     key bigint not null,
     message_id bigint not null,
     attempts smallint not null default 0,
-    reference smallint,                 -- of a long message of which parts are out already
     parts_done integer not null default 0,  -- bit n: part n was answered well
     primary key (lane, key, message_id)
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0,
@@ -179,8 +178,7 @@ create table uncertain (
     carrier_id integer not null,
     recipient text not null,
     since timestamptz not null,
-    parts_done integer not null default 0,
-    reference smallint
+    parts_done integer not null default 0
 );
 
 -- Events for customers, until they are told or given up. host: hash of host and port, so that a slow one delays only

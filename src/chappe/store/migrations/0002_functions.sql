@@ -85,8 +85,8 @@ end $$;
 
 -- Move messages by receipts that have found them: at most one for each message and part. part 0: a message's only part.
 -- p_policy, for long messages: 0 delivered when all parts are, 1 when any is, 2 the first part decides, 3 the last.
--- p_refund: the states that give money back. Late good news wins over undelivered, expired and no_receipt; nothing else
--- changes a message that has ended.
+-- p_refund: the states that give money back. Late good news wins over undelivered and expired, any news over
+-- no_receipt; nothing else changes a message that has ended.
 create function apply_receipts(
     p_now timestamptz, p_policy integer, p_refund smallint[],
     r_message bigint[], r_part smallint[], r_state smallint[], r_reason text[]
@@ -109,7 +109,7 @@ begin
         update message m set state = n.state, reason = nullif(n.reason, ''), updated_at = p_now
         from news n
         where m.id = n.id
-          and (m.state not in (6, 7, 8, 9, 11, 12, 13, 14) or (n.state = 6 and m.state in (7, 8, 14)))
+          and (m.state not in (6, 7, 8, 9, 11, 12, 13) or (n.state = 6 and m.state in (7, 8)))
         returning m.id, m.state
     )
     select array_agg(id), array_agg(state) into changed, states from moved;
@@ -135,7 +135,7 @@ begin
             end;
             update message set part_bits = bits where id = one.id;
             if decided is not null
-               and (now_state not in (6, 7, 8, 9, 11, 12, 13, 14) or (decided = 6 and now_state in (7, 8, 14))) then
+               and (now_state not in (6, 7, 8, 9, 11, 12, 13) or (decided = 6 and now_state in (7, 8))) then
                 update message set state = decided, reason = nullif(one.reason, ''), updated_at = p_now
                 where id = one.id;
                 changed := changed || one.id;
@@ -147,11 +147,13 @@ begin
     if changed is null then
         return;
     end if;
-    perform end_messages(p_now, p_refund, changed, states);
+    perform end_messages(p_now, p_refund, changed, states, array_fill(0::smallint, array[cardinality(changed)]));
 end $$;
 
--- What follows from messages having come to a state: customers are told, money goes back, doubts are over.
-create function end_messages(p_now timestamptz, p_refund smallint[], changed bigint[], states smallint[])
+-- What follows from messages having come to a state: customers are told, money goes back, doubts are over. kept: how many
+-- parts of each stay charged although its state gives money back, since the carrier has them.
+create function end_messages(
+    p_now timestamptz, p_refund smallint[], changed bigint[], states smallint[], kept smallint[])
 returns void language plpgsql as $$
 declare
     now_key bigint := microseconds(p_now);
@@ -166,10 +168,10 @@ begin
     if states && p_refund then
         with back as (
             insert into ledger_entry (kind, reason, account_id, amount_micros, at)
-            select 2, m.id, m.account_id, m.price_micros, p_now
-            from unnest(changed, states) as c(id, state)
-            cross join lateral (select id, account_id, price_micros from message where id = c.id limit 1) m
-            where c.state = any (p_refund) and m.price_micros > 0
+            select 2, m.id, m.account_id, m.price_micros / m.parts * (m.parts - c.kept), p_now
+            from unnest(changed, states, kept) as c(id, state, kept)
+            cross join lateral (select id, account_id, price_micros, parts from message where id = c.id limit 1) m
+            where c.state = any (p_refund) and m.price_micros > 0 and c.kept < m.parts
               and exists (select from ledger_entry l where l.kind = 1 and l.reason = m.id >> 16)
             on conflict do nothing
             returning account_id, amount_micros
@@ -276,7 +278,7 @@ create function bind_turn(
     c_ref text[], c_source text[], c_state smallint[], c_word text[], c_error text[], c_raw bytea[],
     p_still bigint[], p_lanes integer[], p_want integer
 ) returns table (
-    message_id bigint, lane integer, key bigint, attempts smallint, reference smallint, parts_done integer,
+    message_id bigint, lane integer, key bigint, attempts smallint, parts_done integer,
     account_id integer, parts smallint, doubts smallint, recipient text, text text, sender text, flags integer,
     report_host integer, dialect text, accepted_at timestamptz
 ) language plpgsql as $$
@@ -337,11 +339,79 @@ begin
     update bind b set in_flight = p_still || claimed where b.carrier_id = p_carrier and b.slot = p_slot;
 
     return query
-    select t.message_id, t.lane, t.key, t.attempts, t.reference, t.parts_done,
+    select t.message_id, t.lane, t.key, t.attempts, t.parts_done,
            m.account_id, m.parts, m.doubts, m.recipient, coalesce(m.text, s.text), s.sender, s.flags,
            s.report_host, s.dialect, s.created_at
     from unnest(taken) t
     cross join lateral (select * from message where id = t.message_id limit 1) m
     cross join lateral (select * from submission where id = t.message_id >> 16 limit 1) s
     order by t.lane, t.key, t.message_id;
+end $$;
+
+-- Put messages back into the queue, or into it again later: k_lane and k_key say where. The row of the message is only
+-- touched when its place or its state is another than before.
+create function requeue(
+    p_now timestamptz, k_message bigint[], k_lane integer[], k_key bigint[], k_attempts smallint[], k_parts_done integer[],
+    k_state smallint[], k_what text[], k_detail text[]
+) returns void language plpgsql as $$
+begin
+    insert into outbox (lane, key, message_id, attempts, parts_done)
+    select k.lane, k.key, k.message, k.attempts, k.parts_done
+    from unnest(k_message, k_lane, k_key, k_attempts, k_parts_done) as k(message, lane, key, attempts, parts_done)
+    on conflict do nothing;
+    update message m set lane = k.lane, key = k.key, state = k.state, updated_at = p_now
+    from unnest(k_message, k_lane, k_key, k_state) as k(message, lane, key, state)
+    where m.id = k.message and (m.lane, m.key, m.state) is distinct from (k.lane, k.key, k.state);
+    insert into event (message_id, at, what, detail)
+    select k.message, p_now, k.what, k.detail
+    from unnest(k_message, k_what, k_detail) as k(message, what, detail) where k.what <> '';
+end $$;
+
+-- End messages by what happened on our side or in the carrier's answer. e_kept: how many parts the carrier has already.
+create function finish(
+    p_now timestamptz, p_refund smallint[],
+    e_message bigint[], e_state smallint[], e_kept smallint[], e_reason text[], e_what text[], e_detail text[]
+) returns void language plpgsql as $$
+declare
+    changed bigint[];
+    states smallint[];
+    kept smallint[];
+begin
+    with moved as (
+        update message m set state = e.state, reason = e.reason, updated_at = p_now
+        from unnest(e_message, e_state, e_kept, e_reason) as e(message, state, kept, reason)
+        where m.id = e.message and m.state not in (6, 7, 8, 9, 11, 12, 13, 14)
+        returning m.id, m.state, e.kept
+    )
+    select array_agg(id), array_agg(state), array_agg(moved.kept) into changed, states, kept from moved;
+    insert into event (message_id, at, what, detail)
+    select e.message, p_now, e.what, e.detail from unnest(e_message, e_what, e_detail) as e(message, what, detail);
+    if changed is not null then
+        perform end_messages(p_now, p_refund, changed, states, kept);
+    end if;
+end $$;
+
+-- Mark messages as in doubt. d_key 0: held, nothing more is sent; else when they are sent once more, by the waiting lane.
+create function doubt(
+    p_now timestamptz, p_carrier integer, d_message bigint[], d_key bigint[], d_parts_done integer[], d_detail text[]
+) returns void language plpgsql as $$
+begin
+    with unsure as (
+        update message m
+        set state = 10, doubts = m.doubts + 1, updated_at = p_now,
+            lane = case when d.key = 0 then 0 else p_carrier * 8 + 7 end, key = d.key
+        from unnest(d_message, d_key, d_parts_done) as d(message, key, parts_done)
+        where m.id = d.message and m.state not in (6, 7, 8, 9, 11, 12, 13, 14)
+        returning m.id, m.lane, m.key, m.recipient, d.parts_done
+    ), listed as (
+        insert into uncertain (message_id, carrier_id, recipient, since, parts_done)
+        select id, p_carrier, recipient, p_now, parts_done from unsure
+        on conflict (message_id) do update set since = excluded.since, parts_done = excluded.parts_done
+    )
+    insert into outbox (lane, key, message_id, attempts, parts_done)
+    select lane, key, id, 1, parts_done from unsure where lane <> 0
+    on conflict do nothing;
+    insert into event (message_id, at, what, detail)
+    select d.message, p_now, case when d.key = 0 then 'uncertain_held' else 'uncertain_resend' end, d.detail
+    from unnest(d_message, d_key, d_detail) as d(message, key, detail);
 end $$;

@@ -1,0 +1,349 @@
+"""Binds: who drives them, what they hold, and their turns.
+
+A bind is driven by whoever has its row's newest token and an unexpired lease; the database's clock decides. What a bind
+has claimed and not yet accounted for stands in its row, as ids: after a crash that is what is in doubt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from chappe.store.database import LEASE_LOST, Connection, Database
+from chappe.store.messages import REFUND_STATES, numbers
+
+
+class LeaseLost(Exception):
+    """Another process drives this bind now; nothing was recorded."""
+
+
+class BindKey(msgspec.Struct, frozen=True):
+    carrier_id: int
+    slot: int
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """A lease of ours: its token, and the messages that the owner before left in flight."""
+
+    token: int
+    in_flight: tuple[int, ...]
+
+
+class BindView(msgspec.Struct, frozen=True):
+    """What the operator sees of one bind."""
+
+    carrier_id: int
+    slot: int
+    owner: str
+    state: str
+    detail: str
+    state_at: datetime
+    alive: bool
+    in_flight: int
+    figures: dict[str, float]
+
+
+async def free(database: Database, owner: str) -> list[BindKey]:
+    """The binds whose lease is over or ours without our knowing (a process of the same name restarted)."""
+    rows = await database.fetch(
+        """select b.carrier_id, b.slot from bind b join carrier c on c.id = b.carrier_id
+           where c.enabled and (b.expires_at < clock_timestamp() or b.owner = $1) order by 1, 2""",
+        owner,
+    )
+    return [BindKey(row["carrier_id"], row["slot"]) for row in rows]
+
+
+async def owners(database: Database) -> list[str]:
+    """Those who hold unexpired leases."""
+    rows = await database.fetch("select distinct owner from bind where expires_at >= clock_timestamp() and owner <> ''")
+    return [row["owner"] for row in rows]
+
+
+async def expire(database: Database, owner: str) -> None:
+    """Ends the leases of a process that is known to be dead."""
+    await database.execute("update bind set expires_at = '-infinity' where owner = $1", owner)
+    await database.execute("update lease set expires_at = '-infinity' where owner = $1", owner)
+
+
+async def take(database: Database, bind: BindKey, owner: str, lease_s: float) -> Taken | None:
+    """Takes a free bind; None when somebody else was quicker."""
+    rows = await database.fetch(
+        """update bind set owner = $3, token = token + 1, expires_at = clock_timestamp() + make_interval(secs => $4),
+                  state = 'down', detail = '', state_at = now()
+           where carrier_id = $1 and slot = $2 and (expires_at < clock_timestamp() or owner = $3)
+           returning token, in_flight""",
+        bind.carrier_id,
+        bind.slot,
+        owner,
+        lease_s,
+    )
+    return Taken(rows[0]["token"], tuple(rows[0]["in_flight"])) if rows else None
+
+
+async def renew(
+    database: Database, bind: BindKey, token: int, lease_s: float, state: str, detail: str, figures: dict[str, float]
+) -> bool:
+    """Prolongs a lease and tells the bind's state; False when it is no longer ours."""
+    rows = await database.fetch(
+        """update bind set expires_at = clock_timestamp() + make_interval(secs => $4),
+                  state_at = case when state = $5 then state_at else now() end,
+                  state = $5, detail = $6, figures = $7::text::jsonb
+           where carrier_id = $1 and slot = $2 and token = $3 returning true""",
+        bind.carrier_id,
+        bind.slot,
+        token,
+        lease_s,
+        state,
+        detail,
+        msgspec.json.encode(figures).decode(),
+    )
+    return bool(rows)
+
+
+async def release(database: Database, bind: BindKey, token: int) -> None:
+    """Gives a lease back, so that another process may take it at once."""
+    await database.execute(
+        """update bind set expires_at = '-infinity', owner = '', state = 'down', detail = 'released'
+           where carrier_id = $1 and slot = $2 and token = $3""",
+        bind.carrier_id,
+        bind.slot,
+        token,
+    )
+
+
+async def resize(database: Database, carrier_id: int, binds: int) -> None:
+    """Makes the rows of a carrier's binds be as many as it should have; a removed one must hold nothing."""
+    async with database.transaction() as tx:
+        await tx.execute(
+            """insert into bind (carrier_id, slot) select $1, generate_series(0, $2::int - 1) on conflict do nothing""",
+            carrier_id,
+            binds,
+        )
+        await tx.execute(
+            """delete from bind where carrier_id = $1 and slot >= $2 and in_flight = '{}'
+               and expires_at < clock_timestamp()""",
+            carrier_id,
+            binds,
+        )
+
+
+async def views(database: Database) -> list[BindView]:
+    rows = await database.fetch(
+        """select carrier_id, slot, owner, state, detail, state_at, expires_at >= clock_timestamp() as alive,
+                  cardinality(in_flight) as in_flight, figures
+           from bind order by carrier_id, slot"""
+    )
+    return [
+        BindView(**{**dict(row), "figures": msgspec.json.decode(row["figures"], type=dict[str, float])}) for row in rows
+    ]
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """A message claimed by a bind: all that is needed to send it, and its place in the queue to put it back."""
+
+    message_id: int
+    lane: int
+    key: int
+    attempts: int
+    parts_done: int
+    account_id: int
+    parts: int
+    doubts: int
+    recipient: str
+    text: str
+    sender: str
+    flags: int
+    report_host: int | None
+    dialect: str
+    accepted_at: datetime
+
+
+class Turn(msgspec.Struct):
+    """What one turn writes: see bind_turn in the migrations for the arrays. Lists grow between turns."""
+
+    r_message: list[int] = msgspec.field(default_factory=list)
+    r_part: list[int] = msgspec.field(default_factory=list)
+    r_ref: list[str] = msgspec.field(default_factory=list)
+    w_message: list[int] = msgspec.field(default_factory=list)
+    w_host: list[int] = msgspec.field(default_factory=list)
+    c_ref: list[str] = msgspec.field(default_factory=list)
+    c_source: list[str] = msgspec.field(default_factory=list)
+    c_state: list[int | None] = msgspec.field(default_factory=list)
+    c_word: list[str] = msgspec.field(default_factory=list)
+    c_error: list[str] = msgspec.field(default_factory=list)
+    c_raw: list[bytes] = msgspec.field(default_factory=list)
+
+    @property
+    def empty(self) -> bool:
+        return not (self.r_message or self.c_ref or self.w_message)
+
+
+TURN = """select * from bind_turn($1, $2::int::smallint, $3, $4, $5, $6::text::smallint[],
+    $7::text::bigint[], $8::text::smallint[], $9, $10::text::bigint[], $11::text::int[],
+    $12, $13, $14::text::smallint[], $15, $16, $17, $18::text::bigint[], $19::text::int[], $20)"""
+REFUND_ARRAY = numbers(REFUND_STATES)
+
+
+async def turn(
+    connection: Connection,
+    bind: BindKey,
+    token: int,
+    now: datetime,
+    policy: int,
+    news: Turn,
+    still: Sequence[int],
+    lanes: Sequence[int],
+    want: int,
+) -> list[Claimed]:
+    """One turn of a bind; raises LeaseLost, and then nothing is recorded."""
+    try:
+        rows: list[Any] = await connection.fetch(
+            TURN,
+            bind.carrier_id,
+            bind.slot,
+            token,
+            now,
+            policy,
+            REFUND_ARRAY,
+            numbers(news.r_message),
+            numbers(news.r_part),
+            news.r_ref,
+            numbers(news.w_message),
+            numbers(news.w_host),
+            news.c_ref,
+            news.c_source,
+            numbers(news.c_state),
+            news.c_word,
+            news.c_error,
+            news.c_raw,
+            numbers(still),
+            numbers(lanes),
+            want,
+        )
+    except asyncpg.PostgresError as error:
+        if error.sqlstate == LEASE_LOST:
+            raise LeaseLost from error
+        raise
+    return [Claimed(*row) for row in rows]
+
+
+class Requeue(msgspec.Struct, frozen=True):
+    """A message that goes back to the queue. what: the event's name, empty for none."""
+
+    message_id: int
+    lane: int
+    key: int
+    attempts: int
+    parts_done: int
+    state: int
+    what: str = ""
+    detail: str = ""
+
+
+class Finish(msgspec.Struct, frozen=True):
+    """A message that ends otherwise than by a receipt. kept: parts that the carrier has and that stay charged."""
+
+    message_id: int
+    state: int
+    kept: int
+    reason: str
+    what: str
+    detail: str = ""
+
+
+class Doubt(msgspec.Struct, frozen=True):
+    """A message of which nobody knows whether the carrier has it. key 0: held; else when it is sent once more."""
+
+    message_id: int
+    key: int
+    parts_done: int
+    detail: str
+
+
+async def requeue(connection: Connection, now: datetime, rows: Sequence[Requeue]) -> None:
+    await connection.execute(
+        """select requeue($1, $2::text::bigint[], $3::text::int[], $4::text::bigint[], $5::text::smallint[],
+           $6::text::int[], $7::text::smallint[], $8, $9)""",
+        now,
+        numbers([r.message_id for r in rows]),
+        numbers([r.lane for r in rows]),
+        numbers([r.key for r in rows]),
+        numbers([r.attempts for r in rows]),
+        numbers([r.parts_done for r in rows]),
+        numbers([r.state for r in rows]),
+        [r.what for r in rows],
+        [r.detail for r in rows],
+    )
+
+
+async def finish(connection: Connection, now: datetime, rows: Sequence[Finish]) -> None:
+    await connection.execute(
+        """select finish($1, $2::text::smallint[], $3::text::bigint[], $4::text::smallint[], $5::text::smallint[],
+           $6, $7, $8)""",
+        now,
+        REFUND_ARRAY,
+        numbers([r.message_id for r in rows]),
+        numbers([r.state for r in rows]),
+        numbers([r.kept for r in rows]),
+        [r.reason for r in rows],
+        [r.what for r in rows],
+        [r.detail for r in rows],
+    )
+
+
+async def doubt(connection: Connection, now: datetime, carrier_id: int, rows: Sequence[Doubt]) -> None:
+    await connection.execute(
+        "select doubt($1, $2, $3::text::bigint[], $4::text::bigint[], $5::text::int[], $6)",
+        now,
+        carrier_id,
+        numbers([r.message_id for r in rows]),
+        numbers([r.key for r in rows]),
+        numbers([r.parts_done for r in rows]),
+        [r.detail for r in rows],
+    )
+
+
+class Left(msgspec.Struct, frozen=True):
+    """A message that a dead owner left in flight."""
+
+    message_id: int
+    parts: int
+    doubts: int
+    flags: int
+    parts_done: int
+
+
+async def left_in_flight(connection: Connection, carrier_id: int, message_ids: Sequence[int]) -> list[Left]:
+    """What a dead owner held, with the parts that the carrier is known to have (bit n: part n)."""
+    rows = await connection.fetch(
+        """select m.id as message_id, m.parts, m.doubts, s.flags,
+                  coalesce((select bit_or(1 << r.part) from reference r
+                            where r.message_id = m.id and r.carrier_id = $2), 0) as parts_done
+           from message m join submission s on s.id = m.id >> 16
+           where m.id = any ($1::text::bigint[]) order by m.id""",
+        numbers(message_ids),
+        carrier_id,
+    )
+    return [Left(**dict(row)) for row in rows]
+
+
+async def release_due(
+    database: Database, now: datetime, lanes: Sequence[int], limit: int
+) -> list[tuple[int, int, int, str, int]]:
+    """Waiting rows that are due: (lane, key, message id, recipient, submission flags), oldest first."""
+    rows = await database.fetch(
+        """select o.lane, o.key, o.message_id, m.recipient, s.flags, s.recipients
+           from outbox o
+           cross join lateral (select recipient from message where id = o.message_id limit 1) m
+           cross join lateral (select flags, recipients from submission where id = o.message_id >> 16 limit 1) s
+           where o.lane = any ($1::text::int[]) and o.key <= $2
+           order by o.key limit $3""",
+        numbers(lanes),
+        int(now.timestamp() * 1_000_000),
+        limit,
+    )
+    return [tuple(row) for row in rows]

@@ -1,0 +1,135 @@
+"""Carriers and routes: what the operator has configured, cold tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from chappe.store.database import Database
+
+
+class NameTaken(Exception):
+    """A carrier of this name exists already."""
+
+
+class CarrierSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How to reach one carrier, as `chappe carrier add` takes it.
+
+    window: unanswered parts of one bind; rate: parts a second of all binds together, 0 for no limit; profile: names of
+    smpp profiles, settings: single knobs on top of them.
+    """
+
+    host: str
+    port: int
+    system_id: str
+    password: str
+    window: int = 10
+    rate: float = 0
+    binds: int = 1
+    profile: str = ""
+    settings: dict[str, str] = msgspec.field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"CarrierSettings({self.host}:{self.port})"
+
+
+class Carrier(msgspec.Struct, frozen=True):
+    id: int
+    name: str
+    kind: str
+    settings: CarrierSettings
+    enabled: bool
+
+
+class Route(msgspec.Struct, frozen=True):
+    """range: 1 premium, 2 low cost, None both; the longest prefix rules, then the lowest priority number."""
+
+    id: int
+    carrier: str
+    carrier_id: int
+    prefix: str
+    range: int | None
+    priority: int
+
+
+def _carrier(row: Any) -> Carrier:
+    return Carrier(
+        id=row["id"],
+        name=row["name"],
+        kind=row["kind"],
+        settings=msgspec.json.decode(row["settings"], type=CarrierSettings),
+        enabled=row["enabled"],
+    )
+
+
+async def all_carriers(database: Database) -> list[Carrier]:
+    return [
+        _carrier(row)
+        for row in await database.fetch("select id, name, kind, settings, enabled from carrier order by id")
+    ]
+
+
+async def add(database: Database, name: str, settings: CarrierSettings, kind: str = "smpp") -> int:
+    """Stores a carrier and a row for each of its binds; raises NameTaken."""
+    async with database.transaction() as tx:
+        try:
+            carrier_id: int = await tx.fetchval(
+                "insert into carrier (name, kind, settings) values ($1, $2, $3::text::jsonb) returning id",
+                name,
+                kind,
+                msgspec.json.encode(settings).decode(),
+            )
+        except asyncpg.UniqueViolationError as error:
+            raise NameTaken(name) from error
+        await tx.execute(
+            "insert into bind (carrier_id, slot) select $1, generate_series(0, $2::int - 1)", carrier_id, settings.binds
+        )
+    return carrier_id
+
+
+async def remove(database: Database, name: str) -> bool:
+    """Forgets a carrier and its routes. What waits for it goes to where the remaining routes lead; whether messages in
+    flight arrived, nobody can tell any more: they are in doubt until their receipts or their deadline."""
+    async with database.transaction() as tx:
+        carrier_id = await tx.fetchval("delete from carrier where name = $1 returning id", name)
+        if carrier_id is None:
+            return False
+        # the waiting lane of no carrier: workers route it anew
+        await tx.execute(
+            """with moved as (delete from outbox where lane between $1 * 8 and $1 * 8 + 7
+                              returning key, lane, message_id, attempts, parts_done),
+                    stored as (insert into outbox (lane, key, message_id, attempts, parts_done)
+                               select 7, key, message_id, attempts, parts_done from moved)
+               update message m set lane = 7 from moved where m.id = moved.message_id""",
+            carrier_id,
+        )
+    return True
+
+
+async def all_routes(database: Database) -> list[Route]:
+    rows = await database.fetch(
+        """select r.id, c.name as carrier, r.carrier_id, r.prefix, r.range, r.priority
+           from route r join carrier c on c.id = r.carrier_id where c.enabled
+           order by length(r.prefix) desc, r.priority, r.id"""
+    )
+    return [Route(**dict(row)) for row in rows]
+
+
+async def add_route(database: Database, carrier: str, prefix: str, range_: int | None, priority: int) -> int | None:
+    """Stores a route, or the new priority of one that exists; None when there is no such carrier."""
+    route_id: int | None = await database.value(
+        """insert into route (carrier_id, prefix, range, priority)
+           select id, $2, $3, $4 from carrier where name = $1
+           on conflict (carrier_id, prefix, range) do update set priority = excluded.priority returning id""",
+        carrier,
+        prefix,
+        range_,
+        priority,
+    )
+    return route_id
+
+
+async def remove_route(database: Database, route_id: int) -> bool:
+    return await database.value("delete from route where id = $1 returning id", route_id) is not None

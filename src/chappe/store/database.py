@@ -1,0 +1,342 @@
+"""Connections to PostgreSQL, transactions, and the group commit that turns many requests into one.
+
+asyncpg is imported here and in the modules of this room only. Every connection has time-outs, so that nobody holds a
+snapshot or a lock for ever; hot ones also plan for tables that grow: a plan made while a table was empty must not be
+kept for a table that is full.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Generic, TypeVar
+
+import asyncpg
+import msgspec
+import structlog
+
+log = structlog.get_logger("chappe.store")
+
+Connection = asyncpg.Connection[asyncpg.Record]
+DatabaseError = asyncpg.PostgresError
+# What a connection that is gone, or a server that is not there, looks like.
+CONNECTION_ERRORS = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    TimeoutError,
+)
+# Rolled back by the server for reasons that are not ours: the same again may work.
+RETRY_ERRORS = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
+LEASE_LOST = "CHP01"
+
+SETTINGS = {
+    "timezone": "UTC",
+    "statement_timeout": "30s",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "60s",
+    "jit": "off",
+}
+# Look-ups by key are the only good plan for the hot path's statements, whatever the statistics say today.
+HOT_SETTINGS = SETTINGS | {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashagg": "off",
+    "enable_material": "off",
+}
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Where the database is: a URL, or the parameters of our embedded server. The password is in neither repr nor log."""
+
+    url: str = ""
+    host: str = ""
+    port: int = 5432
+    user: str = ""
+    password: str = ""
+    database: str = ""
+
+    def __repr__(self) -> str:
+        return f"Address({'a URL' if self.url else self.host})"
+
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of asyncpg.connect."""
+        if self.url:
+            return {"dsn": self.url}
+        return {
+            "host": self.host,
+            "port": self.port,
+            "user": self.user,
+            "password": self.password,
+            "database": self.database,
+        }
+
+
+async def connect(address: Address, *, hot: bool = False, name: str = "chappe") -> Connection:
+    """One connection outside any pool; raises one of CONNECTION_ERRORS."""
+    return await asyncpg.connect(
+        **address.arguments(),
+        timeout=10,
+        command_timeout=60,
+        server_settings=(HOT_SETTINGS if hot else SETTINGS) | {"application_name": name},
+    )
+
+
+class Database:
+    """A pool of ordinary connections, and one of hot ones, to the same place."""
+
+    def __init__(self, address: Address, name: str = "chappe", *, ordinary: int = 4, hot: int = 4) -> None:
+        self.address = address
+        self.name = name
+        self._sizes = (ordinary, hot)
+        self._ordinary: asyncpg.Pool[asyncpg.Record] | None = None
+        self._hot: asyncpg.Pool[asyncpg.Record] | None = None
+
+    async def open(self) -> None:
+        """Makes the pools; connections come when they are first needed. Raises one of CONNECTION_ERRORS."""
+
+        def pool(size: int, settings: dict[str, str]) -> Any:
+            return asyncpg.create_pool(
+                **self.address.arguments(),
+                min_size=0,
+                max_size=size,
+                timeout=10,
+                command_timeout=60,
+                max_inactive_connection_lifetime=300,
+                server_settings=settings | {"application_name": self.name},
+            )
+
+        self._ordinary = await pool(self._sizes[0], SETTINGS)
+        self._hot = await pool(self._sizes[1], HOT_SETTINGS)
+
+    async def close(self) -> None:
+        for pool in (self._ordinary, self._hot):
+            if pool is not None:
+                try:
+                    await asyncio.wait_for(pool.close(), 5)
+                except (TimeoutError, *CONNECTION_ERRORS):
+                    pool.terminate()
+
+    @asynccontextmanager
+    async def connection(self, *, hot: bool = False) -> AsyncIterator[Any]:
+        """A connection for statements that are each their own transaction."""
+        pool = self._hot if hot else self._ordinary
+        assert pool is not None, "open() first"
+        async with pool.acquire() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self, *, hot: bool = False) -> AsyncIterator[Any]:
+        """A connection inside a transaction, committed at the end; nothing but the connection may be awaited within."""
+        async with self.connection(hot=hot) as connection, connection.transaction():
+            yield connection
+
+    async def fetch(self, statement: str, *values: object) -> list[Any]:
+        async with self.connection() as connection:
+            return await connection.fetch(statement, *values)  # type: ignore[no-any-return]
+
+    async def value(self, statement: str, *values: object) -> Any:
+        async with self.connection() as connection:
+            return await connection.fetchval(statement, *values)
+
+    async def execute(self, statement: str, *values: object) -> str:
+        async with self.connection() as connection:
+            return await connection.execute(statement, *values)  # type: ignore[no-any-return]
+
+
+async def ready(database: Database) -> bool:
+    """Whether the database answers."""
+    try:
+        return bool(await database.value("select true"))
+    except (*CONNECTION_ERRORS, DatabaseError):
+        return False
+
+
+C = TypeVar("C")
+O = TypeVar("O")  # noqa: E741
+Done = Callable[[Any], None]
+
+
+class GroupCommit(Generic[C, O]):
+    """Takes commands one by one, runs them in batches: while one is in flight, the next gathers. No artificial delay.
+
+    run: one transaction over a batch, outcomes in the order of the commands; it may raise. weigh: how large a command is,
+    against batch_weight_max. done is called with the outcome, or with the exception that the whole batch met, after the
+    commit. With full() the caller must not add.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[list[C]], Awaitable[Sequence[O]]],
+        weigh: Callable[[C], int],
+        *,
+        batch_weight_max: int = 5000,
+        waiting_weight_max: int = 200_000,
+    ) -> None:
+        self._run = run
+        self._weigh = weigh
+        self._batch_weight_max = batch_weight_max
+        self._waiting_weight_max = waiting_weight_max
+        self._waiting: deque[tuple[C, int, Done]] = deque()
+        self._weight = 0
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def full(self) -> bool:
+        return self._weight >= self._waiting_weight_max
+
+    def add(self, command: C, done: Done) -> None:
+        """The command joins the next batch; `done` gets its outcome, or an exception, once that batch is over."""
+        weight = self._weigh(command)
+        self._waiting.append((command, weight, done))
+        self._weight += weight
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._drain())
+
+    async def idle(self) -> None:
+        """Returns when nothing waits and nothing is in flight."""
+        while self._task is not None:
+            await asyncio.wait([self._task])
+
+    def _take(self) -> list[tuple[C, int, Done]]:
+        batch = []
+        total = 0
+        while self._waiting and (not batch or total + self._waiting[0][1] <= self._batch_weight_max):
+            item = self._waiting.popleft()
+            total += item[1]
+            batch.append(item)
+        self._weight -= total
+        return batch
+
+    async def _drain(self) -> None:
+        try:
+            while self._waiting:
+                batch = self._take()
+                for (_, _, done), outcome in zip(batch, await self._outcomes(batch), strict=True):
+                    done(outcome)
+        finally:
+            self._task = None
+
+    async def _outcomes(self, batch: list[tuple[C, int, Done]]) -> Sequence[Any]:
+        """The batch's outcomes. A batch that the database refuses is taken apart, so that one bad command fails alone; a
+        lost connection fails all of it, since it may have been committed."""
+        commands = [command for command, _, _ in batch]
+        for attempt in range(3):
+            try:
+                return await self._run(commands)
+            except RETRY_ERRORS as error:
+                if attempt == 2:
+                    return [error] * len(batch)
+            except CONNECTION_ERRORS as error:
+                log.error("batch_lost", size=len(batch), error=type(error).__name__)
+                return [error] * len(batch)
+            except (DatabaseError, ValueError, OverflowError) as error:  # asyncpg.DataError is a ValueError
+                log.error("batch_refused", size=len(batch), error=type(error).__name__)
+                if len(batch) == 1:
+                    return [error]
+                return [outcome for item in batch for outcome in await self._outcomes([item])]
+        raise AssertionError("unreachable")
+
+
+class Bell:
+    """Tells other processes, in a channel, that there is something to do: at once, then at most 20 times a second.
+
+    On a connection of its own: NOTIFY takes a lock of the whole database at its commit, which has no place in a
+    transaction that carries messages. Listeners poll as well: a lost call costs a moment, never a message.
+    """
+
+    INTERVAL_S = 0.05
+
+    def __init__(self, address: Address, channel: str) -> None:
+        self._address = address
+        self._channel = channel
+        self._connection: Connection | None = None
+        self._wanted = False
+        self._task: asyncio.Task[None] | None = None
+
+    def ring(self) -> None:
+        self._wanted = True
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._ring())
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if self._connection is not None:
+            self._connection.terminate()
+
+    async def _ring(self) -> None:
+        try:
+            while self._wanted:
+                self._wanted = False
+                try:
+                    if self._connection is None or self._connection.is_closed():
+                        self._connection = await connect(self._address, name="chappe bell")
+                    await self._connection.execute(f"notify {self._channel}")
+                except CONNECTION_ERRORS as error:
+                    log.warning("bell_silent", error=type(error).__name__)
+                await asyncio.sleep(self.INTERVAL_S)  # the pace of the bell, not a wait for anything
+        finally:
+            self._task = None
+
+
+class Listener:
+    """Calls `heard(channel)` when one of the channels rings, and once after each new connection, since calls may have been
+    missed; reconnects by itself until close()."""
+
+    def __init__(self, address: Address, channels: Sequence[str], heard: Callable[[str], None]) -> None:
+        self._address = address
+        self._channels = channels
+        self._heard = heard
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._listen())
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _listen(self) -> None:
+        while True:
+            gone = asyncio.Event()
+            connection = None
+            try:
+                connection = await connect(self._address, name="chappe listener")
+                connection.add_termination_listener(lambda _, gone=gone: gone.set())
+                for channel in self._channels:
+                    await connection.add_listener(channel, lambda _c, _p, channel, _v: self._heard(str(channel)))
+                for channel in self._channels:
+                    self._heard(channel)
+                await gone.wait()
+            except CONNECTION_ERRORS:
+                pass  # the database is away: those who work with it say so; polling goes on
+            finally:
+                if connection is not None:
+                    connection.terminate()
+            await asyncio.sleep(1.0)  # the pace of reconnecting
+
+
+__all__ = [
+    "CONNECTION_ERRORS",
+    "LEASE_LOST",
+    "Address",
+    "Bell",
+    "Database",
+    "DatabaseError",
+    "GroupCommit",
+    "Listener",
+    "connect",
+    "ready",
+]

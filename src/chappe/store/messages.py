@@ -1,0 +1,196 @@
+"""Submissions and messages: storing a batch of them, and what becomes of single ones outside of the usual way."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from datetime import datetime
+from zlib import crc32
+
+import msgspec
+
+from chappe.core.lifecycle import State
+from chappe.core.model import Send
+from chappe.core.pricing import REFUNDS
+from chappe.store.database import Database
+
+REFUND_STATES = [int(state) for state, back in REFUNDS.items() if back]
+
+CLASSES = 8
+"""Lanes of one carrier: lane = carrier id * CLASSES + class."""
+
+
+class LaneClass(enum.IntEnum):
+    """What one carrier must send, by priority."""
+
+    TRANSACTIONAL = 0
+    COMMERCIAL = 1
+    BULK = 2
+    WAITING = 7  # due later: scheduled, held, to be tried again; or no carrier takes it (carrier 0)
+
+
+BULK_RECIPIENTS = 50
+"""From so many recipients on, a submission stands behind those of few: a campaign never delays a single message."""
+
+
+class Flag(enum.IntFlag):
+    """submission.flags."""
+
+    LOWCOST = 1
+    TRANSACTIONAL = 2
+    UNICODE = 4
+    FLASH = 8
+    SANDBOX = 16
+    VIRTUAL_NUMBER = 32
+    REPORTS_WAITING = 64
+    REPORTS_POST = 128
+
+
+def lane(carrier_id: int, lane_class: int) -> int:
+    return carrier_id * CLASSES + lane_class
+
+
+def key_of(at: datetime) -> int:
+    """Microseconds since 1970: the queues' keys."""
+    return int(at.timestamp() * 1_000_000)
+
+
+def host_of(url: str) -> int:
+    """A number for the host and port of a URL, as a signed 32-bit integer: whose slowness this is."""
+    authority = url.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2].lower()
+    value = crc32(authority.encode())
+    return value - (1 << 32) if value >= 1 << 31 else value
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """A Send with the decisions that storing needs: for each recipient its state and lane, and when it is due (a key, 0 for
+    at once); whether it is charged."""
+
+    send: Send
+    flags: int
+    charge_micros: int
+    states: tuple[int, ...]
+    lanes: tuple[int, ...]
+    keys: tuple[int, ...]
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """What became of one Placed: its submission's id, or None when the credit did not suffice; the balance before the first
+    of the batch's submissions of this account, less those accepted so far."""
+
+    submission_id: int | None
+    balance_micros: int
+
+
+ACCEPT = """select ids, befores from accept_batch($1,
+    $2::text::int[], $3::text::bigint[], $4::text::int[],
+    $5::text::int[], $6::text::bigint[], $7::text::bigint[], $8::text::int[], $9::text::int[], $10::text::int[],
+    $11::text::int[], $12, $13, $14, $15, $16, $17, $18, $19, $20,
+    $21::text::int[], $22::text::int[], $23::text::int[], $24::text::int[], $25, $26::text::smallint[],
+    $27::text::smallint[], $28::text::bigint[], $29::text::int[], $30::text::bigint[], $31, $32)"""
+
+
+def numbers(values: Sequence[int | None]) -> str:
+    """An array of integers as PostgreSQL reads it from text: the driver would look at each element."""
+    return "{" + ",".join(["null" if v is None else str(v) for v in values]) + "}"
+
+
+async def accept(database: Database, batch: Sequence[Placed], now: datetime) -> list[Stored]:
+    """Stores and charges a batch in one durable transaction, each submission whole or not at all."""
+    accounts = sorted({placed.send.account.id for placed in batch})
+    index = {account_id: i for i, account_id in enumerate(accounts)}
+    costs = [0] * len(accounts)
+    counts = [0] * len(accounts)
+    m_submission: list[int] = []
+    m_account: list[int] = []
+    m_place: list[int] = []
+    m_turn: list[int] = []
+    m_recipient: list[str] = []
+    m_state: list[int] = []
+    m_parts: list[int] = []
+    m_price: list[int] = []
+    m_lane: list[int] = []
+    m_key: list[int] = []
+    m_text: list[str | None] = []
+    m_reason: list[str | None] = []
+    for s, placed in enumerate(batch, 1):
+        send = placed.send
+        a = index[send.account.id]
+        costs[a] += placed.charge_micros
+        turn = counts[a]
+        place = 0
+        for recipient, state, lane_, key in zip(send.recipients, placed.states, placed.lanes, placed.keys, strict=True):
+            m_submission.append(s)
+            m_account.append(a + 1)
+            m_place.append(place)
+            m_turn.append(turn)
+            m_recipient.append(recipient.number)
+            m_state.append(state)
+            m_parts.append(recipient.parts)
+            m_price.append(recipient.price_micros if placed.charge_micros else 0)
+            m_lane.append(lane_)
+            m_key.append(key)
+            m_text.append(recipient.text)
+            m_reason.append(None)
+            place += 1
+            turn += 1
+        counts[a] = turn
+        for skipped in send.skipped:
+            m_submission.append(s)
+            m_account.append(a + 1)
+            m_place.append(place)
+            m_turn.append(0)
+            m_recipient.append(skipped.number or skipped.written)
+            m_state.append(State.SUPPRESSED if skipped.reason == "opted_out" else State.FAILED)
+            m_parts.append(1)
+            m_price.append(0)
+            m_lane.append(0)
+            m_key.append(0)
+            m_text.append(None)
+            m_reason.append(skipped.reason)
+            place += 1
+    sends = [placed.send for placed in batch]
+    async with database.connection(hot=True) as connection:
+        row = await connection.fetchrow(
+            ACCEPT,
+            now,
+            numbers(accounts),
+            numbers(costs),
+            numbers(counts),
+            numbers([send.account.id for send in sends]),
+            numbers([placed.charge_micros for placed in batch]),
+            numbers([send.cost_micros for send in sends]),
+            numbers([len(send.recipients) for send in sends]),
+            numbers([send.parts for send in sends]),
+            numbers([placed.flags for placed in batch]),
+            numbers([host_of(send.report_url) if send.report_url else None for send in sends]),
+            [send.scheduled_at for send in sends],
+            [send.dialect for send in sends],
+            [send.sender for send in sends],
+            [send.text for send in sends],
+            [send.tag for send in sends],
+            [send.campaign for send in sends],
+            [send.client_reference for send in sends],
+            [send.report_url for send in sends],
+            [send.reply_url for send in sends],
+            numbers(m_submission),
+            numbers(m_account),
+            numbers(m_place),
+            numbers(m_turn),
+            m_recipient,
+            numbers(m_state),
+            numbers(m_parts),
+            numbers(m_price),
+            numbers(m_lane),
+            numbers(m_key),
+            m_text,
+            m_reason,
+        )
+    balances = dict(zip(accounts, row["befores"], strict=True))
+    stored = []
+    for placed, submission_id in zip(batch, row["ids"], strict=True):
+        account_id = placed.send.account.id
+        if submission_id is not None:
+            balances[account_id] -= placed.charge_micros
+        stored.append(Stored(submission_id, balances[account_id]))
+    return stored
