@@ -60,8 +60,8 @@ class Event(Enum):
     REQUEUE = "requeue"  # certainly not at the carrier: link lost before the write, throttled, temporary error
     ACCEPT = "accept"  # the carrier took all parts
     REJECT = "reject"  # the carrier refused it for good, in its response or by a receipt
-    FAIL = "fail"  # our own trouble: a bug, no route, retries exhausted
-    EXPIRE = "expire"  # its validity ended: a receipt says so, or our own deadline before it left
+    FAIL = "fail"  # our own trouble: a bug, no route, retries exhausted, deadline passed before it left
+    EXPIRE = "expire"  # a receipt: the network tried until the validity ended
     DOUBT = "doubt"  # written, and no answer before the timer, the link or the process ended
     RELEASE = "release"  # policy or an operator sends a message in doubt once more
     DELIVER = "deliver"  # a receipt: delivered
@@ -120,7 +120,6 @@ _BY_STATE: dict[State, dict[Event, State]] = {
         Event.REQUEUE: State.QUEUED,
         Event.RELEASE: State.QUEUED,
         Event.FAIL: State.FAILED,
-        Event.SUPPRESS: State.SUPPRESSED,
         Event.SILENCE: State.NO_RECEIPT,
     },
     State.UNDELIVERED: {Event.DELIVER: State.DELIVERED},

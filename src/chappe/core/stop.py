@@ -1,0 +1,124 @@
+"""Opting out: the STOP mention of a commercial text, and whether a reply asks to stop, to start again or who is
+writing."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import lru_cache
+
+STOP_WORDS = (
+    "stop",
+    "stopsms",
+    "stop sms",
+    "arret",
+    "arreter",
+    "arretez",
+    "desabo",
+    "desabonnement",
+    "desabonner",
+    "desabonnez",
+    "desinscription",
+    "desinscrire",
+    "desinscrivez",
+    "unsubscribe",
+)
+"""Words that mean STOP when a reply begins with one; written without accents, an entry may have several words."""
+
+START_WORDS = ("start", "reprise", "unstop")
+"""Words that take a STOP back."""
+
+CONTACT_WORDS = ("contact",)
+"""Words that ask who is writing."""
+
+# After folding, a mention is the word and where to send it: `stop 36180`, `stop au 36 180`, `stop sms au 36180`,
+# `stop 36xxx`. French short codes begin with 3; other numbers count only after a preposition, since taking "non stop
+# 10000"
+# for a mention would send a commercial text without one.
+_SHORT_CODE = r"3 ?\d(?: ?[\dx]){3}"
+_NUMBER = r"(?:\d(?: ?\d){4}|(?:33|0) ?\d(?: ?\d){8})"
+_TO = r"(?:par )?(?:sms )?(?:au|to|a|vers) ?(?:le )?"
+_MENTION = rf"stop ?(?:sms|pub)? ?(?:(?:{_TO})?{_SHORT_CODE}|{_TO}{_NUMBER})(?!\d)"
+# Without a number only what nobody writes by chance.
+_BARE_MENTION = r"no ?pub ?stop|stop ?sms|(?:repondez|repondre|envoyez|envoyer|tapez|reply|text) (?:par )?stop"
+_ANYWHERE = re.compile(rf"(?<![a-z])(?<!non )(?:{_MENTION}|{_BARE_MENTION})(?![a-z])")
+_AT_END = re.compile(rf"(?:{_ANYWHERE.pattern})$")
+
+
+def has_mention(text: str) -> bool:
+    """Tell whether the text ends with a STOP mention, in any case, accents, spacing and punctuation."""
+    # A mention is at most 40 characters; looking further back would only cost time.
+    return _AT_END.search(fold(text[-80:])) is not None
+
+
+def contains_mention(text: str) -> bool:
+    """Tell whether a STOP mention stands anywhere in the text."""
+    return _ANYWHERE.search(fold(text)) is not None
+
+
+def append_mention(text: str, mention: str) -> str:
+    """Append the mention, which brings its own leading space, unless the text already ends with one.
+
+    Any mention counts, not only this one: two addresses for STOP would mislead. An empty mention changes nothing. A
+    blank at the end of the text is not doubled.
+    """
+    wanted = fold(mention)
+    if not wanted or has_mention(text) or f" {fold(text[-len(mention) - 40 :])}".endswith(f" {wanted}"):
+        return text
+    return text + (mention.lstrip() if not text or text[-1].isspace() else mention)
+
+
+def is_stop(text: str, words: Iterable[str] = STOP_WORDS) -> bool:
+    """Tell whether a reply asks to stop: it begins with one of the words.
+
+    Case, accents, quotes, punctuation and emoji are ignored, digits glued to the word and letters typed apart
+    (`S.T.O.P`) too. What follows does not matter: `Stop m'écrire` is a STOP, since a doubt is settled by silence.
+    """
+    return _begins(text, words)
+
+
+def is_start(text: str, words: Iterable[str] = START_WORDS) -> bool:
+    """Tell whether a reply takes a STOP back; same reading as `is_stop`."""
+    return _begins(text, words)
+
+
+def is_contact(text: str, words: Iterable[str] = CONTACT_WORDS) -> bool:
+    """Tell whether a reply asks who is writing; same reading as `is_stop`."""
+    return _begins(text, words)
+
+
+def fold(text: str) -> str:
+    """Reduce text to lower-case letters and digits in words: no accents, punctuation or emoji, single blanks.
+
+    Look-alike letters of Unicode (full width, bold) become plain ones.
+    """
+    plain = unicodedata.normalize("NFKD", text).casefold()
+    kept = (character if character.isalnum() else " " for character in plain if unicodedata.category(character) != "Mn")
+    return " ".join("".join(kept).split())
+
+
+def _begins(text: str, words: Iterable[str]) -> bool:
+    # No word is longer than 40 characters; a reply of ten parts need not be folded whole.
+    tokens = fold(text[:200]).split()
+    if not tokens:
+        return False
+    wanted = _folded(tuple(words))
+    first = tokens[0].rstrip("0123456789") or tokens[0]
+    if (first,) in wanted or any(tuple(tokens[: len(entry)]) == entry for entry in wanted):
+        return True
+    spelled = "".join(_leading_letters(tokens))
+    return any(entry == (spelled,) for entry in wanted)
+
+
+def _leading_letters(tokens: list[str]) -> list[str]:
+    """Give the single letters at the start: `s t o p merci` -> s, t, o, p."""
+    letters = []
+    for token in tokens:
+        if len(token) != 1:
+            break
+        letters.append(token)
+    return letters
+
+
+@lru_cache(maxsize=256)
+def _folded(words: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
+    return frozenset(tuple(fold(word).split()) for word in words if fold(word))
