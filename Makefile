@@ -16,6 +16,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make the environment in .venv (needs python3.11 or newer and the network)
+	@echo "The environment is ready in .venv"
 
 run: $(STAMP) ## start Chappe on 127.0.0.1:8080 with its data in ./var; ARGS="--port 9000" passes flags
 	@exec $(BIN)/chappe serve --data var $(ARGS)

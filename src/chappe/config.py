@@ -9,14 +9,12 @@ import os
 import types
 import typing
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
-
-if TYPE_CHECKING:
-    from ipaddress import IPv4Network, IPv6Network
 
 VARIABLE_PREFIX = "CHAPPE_"
 CONFIG_VARIABLE = "CHAPPE_CONFIG"
@@ -97,10 +95,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         mention = self.stop_mention.replace("{sender}", self.sender_default)
         msgspec.structs.force_setattr(self, "stop_mention", mention)
         if isinstance(self.webhook_allow_private, tuple):
-            try:
-                self._networks()
-            except ValueError as error:
-                raise ValueError(f"webhook_allow_private: {error}") from error
+            self._networks()
 
     def __repr__(self) -> str:
         """All settings on one line, secrets masked: a Config may end in a log or a traceback."""
@@ -111,8 +106,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def listens_on_loopback(self) -> bool:
         """Whether only this machine can reach the HTTP listener."""
-        from ipaddress import ip_address
-
         if self.host == "localhost":
             return True
         try:
@@ -121,15 +114,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             return False
 
     @property
-    def webhook_private_allowed(self) -> "bool | tuple[IPv4Network | IPv6Network, ...]":
+    def webhook_private_allowed(self) -> bool | tuple[IPv4Network | IPv6Network, ...]:
         """What webhook_allow_private means here: any private address, none, or those inside the networks given."""
         if self.webhook_allow_private is None:
             return self.listens_on_loopback
         return self.webhook_allow_private if isinstance(self.webhook_allow_private, bool) else self._networks()
 
-    def _networks(self) -> "tuple[IPv4Network | IPv6Network, ...]":
-        from ipaddress import ip_network
-
+    def _networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         assert isinstance(self.webhook_allow_private, tuple)
         return tuple(ip_network(network) for network in self.webhook_allow_private)
 
@@ -167,7 +158,7 @@ def load(
 
     flags: setting name -> text or value; None means not given. environment: os.environ unless given; an empty variable
     counts as not given. config_file: a TOML file instead of CHAPPE_CONFIG or <data>/chappe.toml, and must exist.
-    Raises ConfigError: unknown name (with a suggestion), bad value, unreadable file, contradiction.
+    Raises ConfigError: unknown name (with a suggestion), bad value, unreadable file.
     """
     environment = os.environ if environment is None else environment
     given = {name: value for name, value in (flags or {}).items() if value is not None}
@@ -182,10 +173,7 @@ def load(
         from_file = _from_file(data / FILE_NAME, must_exist=False)
         if "data" in from_file:
             raise ConfigError(f"{data / FILE_NAME}: data cannot be set by the file inside it; use --data or CHAPPE_DATA")
-    try:
-        return Config(**(from_file | values))
-    except ValueError as error:
-        raise ConfigError(f"configuration: {error}") from error
+    return Config(**(from_file | values))
 
 
 def setting(name: str) -> Setting:
@@ -225,7 +213,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         found = _BY_NAME.get(variable.removeprefix(VARIABLE_PREFIX).lower())
         if found is None or found.variable != variable:
             known = [s.variable for s in SETTINGS] + [CONFIG_VARIABLE]
-            raise ConfigError(f"unknown environment variable {variable}{_nearest(variable, known)}")
+            raise ConfigError(f"unknown environment variable {_printable(variable)}{_nearest(variable, known)}")
         if environment[variable]:
             values[found.name] = _convert(found, environment[variable], variable)
     return values
@@ -248,7 +236,7 @@ def _from_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
     for name, value in table.items():
         found = _BY_NAME.get(name)
         if found is None:
-            raise ConfigError(f"{path}: unknown setting {name}{_nearest(name, _NAMES)}")
+            raise ConfigError(f"{path}: unknown setting {_printable(name)}{_nearest(name, _NAMES)}")
         converted = _convert(found, value, f"{path}: {name}")
         # A path in a file is relative to that file: the same file must mean the same wherever the command is run.
         values[name] = path.parent / converted if isinstance(converted, Path) else converted
@@ -258,10 +246,15 @@ def _from_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
 def _convert(found: Setting, value: object, origin: str) -> Any:
     """A text or TOML value as the setting's type; raises ConfigError naming the origin."""
     try:
-        return msgspec.convert(_untangle(found, value), found.type, strict=False, dec_hook=_decode)
+        converted = msgspec.convert(_untangle(found, value), found.type, strict=False, dec_hook=_decode)
     except (msgspec.ValidationError, NotImplementedError) as error:
-        shown = "this value" if found.secret else f'"{_as_text(value)}"'
+        shown = "this value" if found.secret else f'"{_printable(_as_text(value))}"'
         raise ConfigError(f"{origin}: {shown} is not usable; expected {found.expects}") from error
+    try:
+        Config(**{found.name: converted})  # what only __post_init__ can judge, while the origin is known
+    except ValueError as error:
+        raise ConfigError(f"{origin}: {_printable(str(error))}") from error
+    return converted
 
 
 def _untangle(found: Setting, value: object) -> object:
@@ -307,6 +300,11 @@ def _as_text(value: object) -> str:
     return str(value)
 
 
+def _printable(text: str) -> str:
+    """The text on one line, whatever is in it."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+
+
 def _bare(hint: Any) -> Any:
     return get_args(hint)[0] if get_origin(hint) is Annotated else hint
 
@@ -326,7 +324,7 @@ def _words(hint: Any) -> str:
         *others, last = get_args(hint)
         return f"{', '.join(others)} or {last}"
     if get_origin(hint) in (tuple, frozenset):
-        return f"{_words(get_args(hint)[0])}; several are separated by commas"
+        return f"{_words(get_args(hint)[0])}, separated by commas"
     if get_origin(hint) is types.UnionType:
         return _words(get_args(hint)[0])
     words = {int: "a whole number", float: "a number", bool: "true or false", Path: "a path", str: "text"}[hint]
