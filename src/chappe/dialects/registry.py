@@ -1,0 +1,14 @@
+"""The dialects that we speak: the visible table, in the order in which they are asked whether a path is theirs."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from chappe.dialects import Dialect, allmysms, smspartner
+
+DIALECTS: tuple[Dialect, ...] = (
+    cast("Dialect", smspartner),
+    cast("Dialect", allmysms),
+)
+
+BY_NAME = {dialect.NAME: dialect for dialect in DIALECTS}

@@ -1,0 +1,189 @@
+"""The application behind the listener: dialects by path, the account, the command, its group commit, the answer.
+
+One generic way for all dialects. The way of a send has no task and no future of its own: it joins the batch that is
+gathering, and its answer is written when that batch is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+import structlog
+
+from chappe.actions import accept as accept_action
+from chappe.core.errors import Refusal
+from chappe.core.model import Accepted, Account, Balance, Moment, ReadBalance, Send
+from chappe.core.routing import Route, Router
+from chappe.dialects import Call, Dialect, Request, Response
+from chappe.dialects.registry import DIALECTS
+from chappe.store import accounts, carriers
+from chappe.store.database import CONNECTION_ERRORS, Bell, Database, DatabaseError, GroupCommit
+from chappe.store.messages import Placed
+from chappe.web.accounts import AccountBook
+from chappe.web.listener import Reply
+
+log = structlog.get_logger("chappe.web")
+
+Page = Callable[[Request], Awaitable[Response]]
+OUTBOX_CHANNEL = "chappe_outbox"
+CONFIGURATION_CHANNEL = "chappe_configuration"
+
+
+
+class Api:
+    """The customers' APIs and the pages of one process.
+
+    pages: by path, or by a prefix that ends in a slash; asked before the dialects.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        bell: Bell,
+        secret: bytes,
+        now: Callable[[], float],
+        *,
+        sender_default: str,
+        stop_mention: str,
+        pages: dict[str, Page] | None = None,
+    ) -> None:
+        self._database = database
+        self._bell = bell
+        self._secret = secret
+        self._now = now
+        self._sender_default = sender_default
+        self._pages = pages or {}
+        self._book = AccountBook(database, now, stop_mention)
+        self._router = Router([])
+        self._commit: GroupCommit[Placed, Accepted | Refusal] = GroupCommit(
+            self._accept, lambda placed: len(placed.states)
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def refresh(self) -> None:
+        """Reads routes again and forgets accounts: called at the start and whenever the configuration changes."""
+        self._book.forget()
+        routes = await carriers.all_routes(self._database)
+        self._router = Router([Route(r.prefix, r.range, str(r.carrier_id), r.priority) for r in routes])
+
+    async def idle(self) -> None:
+        """Returns when every accepted command has been committed and answered."""
+        await self._commit.idle()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    # -- what the listener calls
+
+    def ask(self, request: Request, reply: Reply) -> None:
+        """One whole request."""
+        page = self._page(request.path)
+        if page is not None:
+            self._spawn(self._show(page, request, reply))
+            return
+        dialect = _dialect(request.path)
+        if dialect is None:
+            reply.send(_plain(404, "There is nothing at this address."))
+            return
+        try:
+            call = dialect.open(request)
+        except Refusal as refusal:
+            reply.send(dialect.refuse(refusal, request))
+            return
+        self._book.find(
+            call.credentials, request.remote, lambda found: self._found(dialect, request, call, found, reply)
+        )
+
+    def ask_limit(self, request: Request, code: str, reply: Reply) -> None:
+        """A request that breaks a limit of the listener, without its body."""
+        dialect = _dialect(request.path)
+        if dialect is None:
+            reply.send(_plain(413, "This is too large."))
+            return
+        reply.send(dialect.refuse(Refusal(code), request))
+
+    # -- the way of a command
+
+    def _found(self, dialect: Dialect, request: Request, call: Call, found: Account | Refusal, reply: Reply) -> None:
+        if isinstance(found, Refusal):
+            reply.send(dialect.refuse(found, request, call))
+            return
+        moment = Moment(datetime.now(UTC), random.random(), self._secret)
+        try:
+            command = dialect.read(call, found, moment)
+            if isinstance(command, ReadBalance):
+                self._spawn(self._balance(dialect, command, call, request, reply))
+                return
+            if self._commit.full:
+                raise Refusal("too_many_requests")
+        except Refusal as refusal:
+            reply.send(dialect.refuse(refusal, request, call, found))
+            return
+        self._commit.add(
+            accept_action.place(self._with_sender(command), moment.now, self._router),
+            lambda outcome: self._done(dialect, request, call, found, outcome, reply),
+        )
+
+    def _with_sender(self, send: Send) -> Send:
+        if send.sender:
+            return send
+        return msgspec.structs.replace(send, sender=send.account.settings.sender or self._sender_default)
+
+    def _done(
+        self,
+        dialect: Dialect,
+        request: Request,
+        call: Call,
+        account: Account,
+        outcome: Accepted | Refusal | BaseException,
+        reply: Reply,
+    ) -> None:
+        if isinstance(outcome, Accepted):
+            reply.send(dialect.write(outcome, call))
+        elif isinstance(outcome, Refusal):
+            reply.send(dialect.refuse(outcome, request, call, account))
+        else:
+            reply.send(dialect.refuse(Refusal("queue_failed"), request, call, account))
+
+    async def _accept(self, batch: list[Placed]) -> Sequence[Accepted | Refusal]:
+        moment = Moment(datetime.now(UTC), secret=self._secret)
+        outcomes = await accept_action.accept(self._database, batch, moment)
+        self._bell.ring()
+        return outcomes
+
+    async def _balance(self, dialect: Dialect, command: ReadBalance, call: Call, request: Request, reply: Reply) -> None:
+        account = command.account
+        try:
+            balance_micros, to_send = await accounts.balance(self._database, account.id)
+        except (*CONNECTION_ERRORS, DatabaseError) as error:
+            log.error("balance_unknown", error=type(error).__name__)
+            reply.send(dialect.refuse(Refusal("queue_failed"), request, call, account))
+            return
+        reply.send(dialect.write(Balance(account, balance_micros, to_send), call))
+
+    # -- pages
+
+    def _page(self, path: str) -> Page | None:
+        page = self._pages.get(path)
+        if page is None and path.count("/") > 1:
+            page = self._pages.get(path[: path.index("/", 1) + 1])
+        return page
+
+    async def _show(self, page: Page, request: Request, reply: Reply) -> None:
+        reply.send(await page(request))
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _dialect(path: str) -> Dialect | None:
+    return next((dialect for dialect in DIALECTS if dialect.matches(path)), None)
+
+
+def _plain(status: int, text: str) -> Response:
+    return Response(status, "text/plain; charset=utf-8", text.encode() + b"\n")
