@@ -63,7 +63,8 @@ def parse_query(octets: bytes) -> dict[str, str]:
     """Names and values of a query string or an urlencoded body, escaped or not.
 
     Unescaped `<>[]{}` and text are taken as they are; `&amp;` and its like, and a piece of text behind a bare `&`, stay
-    in the value in which they stand; a `?` too many at the beginning is dropped. Raises Refusal unreadable with more than FIELDS_MAX names.
+    in the value in which they stand; a `?` too many at the beginning is dropped. Raises Refusal unreadable with more
+    than FIELDS_MAX names.
     """
     values: dict[str, str] = {}
     for name, value in _pairs(octets):

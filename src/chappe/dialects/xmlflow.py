@@ -21,19 +21,29 @@ _UNSPEAKABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe
 
 
 class Element:
-    """One element: its name in upper case without prefix, the text directly in it, the elements in it in their order."""
+    """One element: its name in upper case without prefix, the elements in it in their order, and its text."""
 
     __slots__ = ("children", "name", "pieces")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.pieces: list[str] = []
+        self.pieces: list[tuple[str, bool]] = []  # text, and whether it stood in a CDATA section
         self.children: list[Element] = []
 
     @property
     def text(self) -> str:
-        """All text directly in the element, CDATA included; stray text when there are children."""
-        return "".join(self.pieces)
+        """All text directly in the element; white space around a CDATA section is layout, within it is text."""
+        pieces = self.pieces
+        if len(pieces) == 1:
+            return pieces[0][0]
+        if any(cdata for _, cdata in pieces):
+            first, last = 0, len(pieces)
+            while not pieces[first][1] and not pieces[first][0].strip():
+                first += 1
+            while not pieces[last - 1][1] and not pieces[last - 1][0].strip():
+                last -= 1
+            pieces = pieces[first:last]
+        return "".join([text for text, _ in pieces])
 
 
 def read(flow: str) -> Element:
@@ -69,12 +79,15 @@ class _Reader:
         self.top = Element("")
         self.path = [self.top]
         self.elements = 0
+        self.in_cdata = False
         # The second argument stays out: namespace processing would put the URI before each name.
         self.parser = parser = expat.ParserCreate("utf-8")
         parser.buffer_text = True
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._characters
+        parser.StartCdataSectionHandler = self._start_cdata
+        parser.EndCdataSectionHandler = self._end_cdata
         parser.StartDoctypeDeclHandler = self._refuse
         parser.EntityDeclHandler = self._refuse
         parser.ExternalEntityRefHandler = self._refuse
@@ -92,7 +105,13 @@ class _Reader:
         self.path.pop()
 
     def _characters(self, text: str) -> None:
-        self.path[-1].pieces.append(text)
+        self.path[-1].pieces.append((text, self.in_cdata))
+
+    def _start_cdata(self) -> None:
+        self.in_cdata = True
+
+    def _end_cdata(self) -> None:
+        self.in_cdata = False
 
     def _refuse(self, *what: object) -> int:
         raise Refusal("flow_invalid")

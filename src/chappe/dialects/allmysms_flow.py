@@ -1,0 +1,130 @@
+"""The flow of AllMySMS: XML or JSON with the one root DATA, read into fields and recipient blocks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+import msgspec
+
+from chappe.core.errors import Refusal
+from chappe.dialects import xmlflow
+
+_CDATA_KEY: Final = "#CDATA-SECTION"  # what converters from XML to JSON make of a CDATA section
+# PARAM_1 is documented; PARAM1 is the REST API's, PARAMS_0 a client's mistake that counts from zero.
+_PARAMETER: Final = re.compile(r"PARAM(S?)_?([0-9]{1,4})", re.ASCII)
+
+
+class Block(NamedTuple):
+    """One SMS block: its numbers as they were given, and its PARAM_n by n."""
+
+    numbers: tuple[str, ...]
+    parameters: Mapping[int, str]
+
+
+class Flow(NamedTuple):
+    """What a flow says: the values of its tags by name in upper case, trimmed but for MESSAGE, and its SMS blocks.
+
+    A JSON null, and an element that holds elements where text belongs, count as not given.
+    """
+
+    fields: Mapping[str, str]
+    blocks: tuple[Block, ...]
+
+
+def read(flow: str) -> Flow:
+    """Reads the text of `smsData`; the first character that is not white space tells XML from JSON.
+
+    Raises Refusal flow_empty; flow_invalid: neither, not well formed, a DOCTYPE, or the root is not DATA.
+    """
+    flow = flow.strip().removeprefix("\ufeff")
+    if not flow:
+        raise Refusal("flow_empty")
+    if flow[0] == "<":
+        return _from_xml(flow)
+    if flow[0] == "{":
+        return _from_json(flow)
+    raise Refusal("flow_invalid")
+
+
+def scalar(value: object) -> str | None:
+    """A JSON value as text; None for null and for what is no single value. Whole numbers have no point."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else str(value)
+    if isinstance(value, dict):
+        if not value:
+            return ""  # PHP's JSON of an empty XML element
+        if len(value) == 1 and next(iter(value)).upper() == _CDATA_KEY:
+            return scalar(next(iter(value.values())))
+    return None
+
+
+def _from_xml(flow: str) -> Flow:
+    root = xmlflow.read(flow)
+    if root.name != "DATA":
+        raise Refusal("flow_invalid")
+    fields: dict[str, str] = {}
+    blocks: list[Block] = []
+    for element in root.children:
+        if element.name == "SMS":
+            blocks.append(_block([(inner.name, inner.text) for inner in element.children if not inner.children]))
+        elif not element.children:
+            text = element.text
+            fields.setdefault(element.name, text if element.name == "MESSAGE" else text.strip())
+    return Flow(fields, tuple(blocks))
+
+
+def _from_json(flow: str) -> Flow:
+    try:
+        root = msgspec.json.decode(flow)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+        raise Refusal("flow_invalid") from error
+    data = next((value for name, value in root.items() if name.strip().upper() == "DATA"), None)
+    if not isinstance(data, dict):
+        raise Refusal("flow_invalid")
+    fields: dict[str, str] = {}
+    blocks: list[Block] = []
+    for key, value in data.items():
+        name = key.strip().upper()
+        if name == "SMS":
+            written = [value] if isinstance(value, dict) else value if isinstance(value, list) else []
+            blocks += [_block(_pairs(block)) for block in written]
+        elif (text := scalar(value)) is not None:
+            fields.setdefault(name, text if name == "MESSAGE" else text.strip())
+    return Flow(fields, tuple(blocks))
+
+
+def _pairs(block: object) -> list[tuple[str, str]]:
+    """Names and values of a JSON block; a list of numbers is several, anything but an object is an empty block."""
+    if not isinstance(block, dict):
+        return []
+    pairs: list[tuple[str, str]] = []
+    for key, value in block.items():
+        name = key.strip().upper()
+        for single in value if isinstance(value, list) and name == "MOBILEPHONE" else (value,):
+            text = scalar(single)
+            if text is not None:
+                pairs.append((name, text))
+    return pairs
+
+
+def _block(pairs: list[tuple[str, str]]) -> Block:
+    numbers: list[str] = []
+    parameters: dict[int, str] = {}
+    for name, text in pairs:
+        text = text.strip()
+        if name == "MOBILEPHONE":
+            if text:
+                numbers.append(text)
+        elif found := _PARAMETER.fullmatch(name):
+            parameters.setdefault(int(found[2]) + (1 if found[1] else 0), text)
+    return Block(tuple(numbers), parameters)
