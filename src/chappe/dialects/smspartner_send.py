@@ -34,7 +34,7 @@ TAG_CHARACTERS_MAX: Final = 20
 URL_CHARACTERS_MAX: Final = 2_000
 
 _SENDER: Final = re.compile(r"[A-Za-z0-9 ]{3,11}").fullmatch
-_FRENCH_MOBILE_SENDER: Final = re.compile(r"(?:0|33|0033)[67][0-9]{8}").fullmatch
+_FRENCH_MOBILE: Final = re.compile(r"(?:0|33)[67][0-9]{8}").fullmatch
 _DATE: Final = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})").fullmatch
 _WHOLE: Final = re.compile(r"-?[0-9]{1,9}").fullmatch
 _LIST_ENDS: Final = re.compile(r"[,\r\n]")
@@ -53,6 +53,23 @@ class _Schedule(NamedTuple):
     refusal: str = ""
 
 
+class _Sender(NamedTuple):
+    """Who sends: a name or number, empty for the default one, or what is wrong with it."""
+
+    name: str = ""
+    violations: tuple[Violation, ...] = ()
+    refusal: str = ""
+
+
+class _Extras(NamedTuple):
+    """What travels with a message without changing it."""
+
+    tag: str = ""
+    report_url: str = ""
+    reply_url: str = ""
+    violations: tuple[Violation, ...] = ()
+
+
 class _Recipients(NamedTuple):
     usable: list[tuple[str, numbers.Number]]
     skipped: list[Skipped]
@@ -60,6 +77,9 @@ class _Recipients(NamedTuple):
 
 
 _AT_ONCE: Final = _Schedule()
+_DEFAULT_SENDER: Final = _Sender()
+_NO_EXTRAS: Final = _Extras()
+_EXTRA_NAMES: Final = frozenset(("tag", "urlDlr", "urlResponse", "webhookUrl"))
 
 
 def read(verb: str, values: Values, account: Account, moment: Moment) -> Send:
@@ -76,37 +96,22 @@ def read(verb: str, values: Values, account: Account, moment: Moment) -> Send:
     unicode = "isUnicode" in values and flag(values["isUnicode"])
     composed = _composed(values, settings, lowcost, unicode)
     recipients = _recipients(written)
-    sender = text(values.get("from" if virtual else "sender"))
-    tag = segments.clean(text(values.get("tag"))) if "tag" in values else ""
-    schedule = _schedule(values, settings, moment.now) if "scheduledDeliveryDate" in values else _AT_ONCE
-    report_url = _url(values.get("urlDlr", values.get("webhookUrl")))
-    reply_url = _url(values.get("urlResponse"))
+    sender = _virtual_sender(values) if virtual else _named_sender(values, settings)
+    date_written = text(values.get("scheduledDeliveryDate"))
+    schedule = _schedule(date_written, values, settings, moment.now) if date_written else _AT_ONCE
+    extras = _extras(values)
 
-    violations = [Violation("message", "required")] if composed is not None and composed.parts == 0 else []
-    violations += recipients.violations
-    long_number = _long_number(sender) if virtual else ""
-    if virtual and sender and not long_number:
-        violations.append(Violation("sender", "invalid", sender))
-    elif not virtual and len(sender) > SENDER_CHARACTERS_MAX:
-        violations.append(Violation("sender", "too_long", sender))
-    violations += schedule.violations
-    if len(tag) > TAG_CHARACTERS_MAX:
-        violations.append(Violation("tag", "too_long", tag))
-    if report_url is None:
-        violations.append(Violation("report_url", "invalid"))
-    if reply_url is None:
-        violations.append(Violation("reply_url", "invalid"))
+    violations = (
+        *((Violation("message", "required"),) if composed is not None and composed.parts == 0 else ()),
+        *recipients.violations,
+        *sender.violations,
+        *schedule.violations,
+        *extras.violations,
+    )
     if violations:
-        raise Violations(tuple(violations))
-
-    if virtual:
-        if not sender:
-            raise Refusal("sender_missing")
-        sender = long_number
-    elif sender:
-        _check_sender(sender, settings)
-    if schedule.refusal:
-        raise Refusal(schedule.refusal)
+        raise Violations(violations)
+    if refusal := sender.refusal or schedule.refusal:
+        raise Refusal(refusal)
     _check_length(composed, settings, lowcost, unicode)
     assert composed is not None
     priced, skipped = _priced(recipients, composed.parts, settings, lowcost)
@@ -116,15 +121,15 @@ def read(verb: str, values: Values, account: Account, moment: Moment) -> Send:
         text=composed.text,
         recipients=priced,
         skipped=skipped,
-        sender=sender or settings.sender,
+        sender=sender.name or settings.sender,
         range=Range.LOWCOST if lowcost else Range.PREMIUM,
         transactional=settings.transactional,
         unicode=unicode,
         sandbox="sandbox" in values and flag(values["sandbox"]),
         scheduled_at=schedule.at,
-        tag=tag,
-        report_url=report_url or settings.reports_url,
-        reply_url=reply_url or settings.replies_url,
+        tag=extras.tag,
+        report_url=extras.report_url or settings.reports_url,
+        reply_url=extras.reply_url or settings.replies_url,
         virtual_number=virtual,
     )
 
@@ -213,14 +218,46 @@ def _priced(
     return tuple(priced), tuple(skipped)
 
 
-def _check_sender(sender: str, settings: AccountSettings) -> None:
+def _named_sender(values: Values, settings: AccountSettings) -> _Sender:
+    """The sender of /send: 3 to 11 letters, digits and spaces."""
+    name = text(values.get("sender"))
+    if not name:
+        return _DEFAULT_SENDER
+    if len(name) > SENDER_CHARACTERS_MAX:
+        return _Sender(violations=(Violation("sender", "too_long", name),))
     # 06 and 07 numbers may not send application traffic (ARCEP 2018-0881); a long number of one's own is /vn/send.
-    if not _SENDER(sender) or _FRENCH_MOBILE_SENDER(sender):
-        raise Refusal("sender_invalid")
+    if not _SENDER(name) or _FRENCH_MOBILE(name.replace(" ", "")):
+        return _Sender(refusal="sender_invalid")
     if settings.senders_allowed:
-        allowed = {name.strip().casefold() for name in settings.senders_allowed}
-        if sender.casefold() not in allowed:
-            raise Refusal("sender_refused")
+        allowed = {allowed.strip().casefold() for allowed in settings.senders_allowed}
+        if name.casefold() not in allowed:
+            return _Sender(refusal="sender_refused")
+    return _Sender(name)
+
+
+def _virtual_sender(values: Values) -> _Sender:
+    """The sender of /vn/send: a long number; whose it is, the action knows."""
+    written = text(values.get("from"))
+    if not written:
+        return _Sender(refusal="sender_missing")
+    number = _long_number(written)
+    return _Sender(number) if number else _Sender(violations=(Violation("sender", "invalid", written),))
+
+
+def _extras(values: Values) -> _Extras:
+    if values.keys().isdisjoint(_EXTRA_NAMES):
+        return _NO_EXTRAS
+    tag = segments.clean(text(values.get("tag")))
+    report_url = _url(values.get("urlDlr", values.get("webhookUrl")))
+    reply_url = _url(values.get("urlResponse"))
+    violations = []
+    if len(tag) > TAG_CHARACTERS_MAX:
+        violations.append(Violation("tag", "too_long", tag))
+    if report_url is None:
+        violations.append(Violation("report_url", "invalid"))
+    if reply_url is None:
+        violations.append(Violation("reply_url", "invalid"))
+    return _Extras(tag, report_url or "", reply_url or "", tuple(violations))
 
 
 def _check_length(composed: Composed | None, settings: AccountSettings, lowcost: bool, unicode: bool) -> None:
@@ -235,9 +272,8 @@ def _check_length(composed: Composed | None, settings: AccountSettings, lowcost:
         raise Refusal("text_too_long")
 
 
-def _schedule(values: Values, settings: AccountSettings, now: datetime) -> _Schedule:
-    """The instant of scheduledDeliveryDate, time and minute, local time of Paris; call it only with a date."""
-    date_written = text(values["scheduledDeliveryDate"])
+def _schedule(date_written: str, values: Values, settings: AccountSettings, now: datetime) -> _Schedule:
+    """The instant of a date, `time` and `minute`, local time of Paris."""
     hour_written, minute_written = text(values.get("time")), text(values.get("minute"))
     if settings.schedule_zero_may_be_absent and bool(hour_written) != bool(minute_written):
         hour_written, minute_written = hour_written or "0", minute_written or "0"

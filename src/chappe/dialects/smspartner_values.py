@@ -85,11 +85,16 @@ def format_of(values: Values) -> str:
 
 
 def text(value: object) -> str:
-    """A value as text: numbers as they are written, arrays and objects as JSON; nothing for what was not given."""
+    """A value as text: numbers as they are written, nothing for what was not given.
+
+    Arrays and objects are `[]` and `{}`, whatever is in them: where text is wanted they are wrong, and must not pass.
+    """
     if isinstance(value, str):
         return value.strip()
     if value is None:
         return ""
+    if isinstance(value, list | dict):
+        return "[]" if isinstance(value, list) else "{}"
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
         return str(int(value))
     return json.dumps(value)
