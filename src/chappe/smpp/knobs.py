@@ -62,9 +62,9 @@ def _declare(default: T, knob: Knob) -> T:
     return field(default=default, metadata={"knob": knob})
 
 
-def choice(default: E, group: str, help: str, *, exclude: Sequence[E] = ()) -> E:
-    """A knob with one word out of an enumeration."""
-    words = {member.value: member for member in type(default) if member not in exclude}
+def choice(default: E, group: str, help: str, *, only: Sequence[E] = ()) -> E:
+    """A knob with one word out of an enumeration, or of some of its members."""
+    words = {member.value: member for member in only or type(default)}
     allowed = ", ".join(words)
 
     def parse(value: str) -> E:

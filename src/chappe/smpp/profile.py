@@ -11,6 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, cast
 
+from chappe.smpp.commands import Status
 from chappe.smpp.knobs import (
     Knob,
     choice,
@@ -59,6 +60,11 @@ class Charset(StrEnum):
     ASCII = "ascii"
     LATIN1 = "latin1"
     UCS2 = "ucs2"  # read and written as UTF-16BE
+    CYRILLIC = "iso-8859-5"
+    HEBREW = "iso-8859-8"
+    SHIFT_JIS = "shift-jis"
+    ISO_2022_JP = "iso-2022-jp"
+    EUC_KR = "euc-kr"
     BINARY = "binary"
 
 
@@ -119,6 +125,10 @@ class FlashMethod(StrEnum):
     CLASS = "class"  # data_coding 0xF0 / 0x18
     SUBUNIT = "subunit"  # TLV dest_addr_subunit = 1
     NONE = "none"
+
+
+DEFAULT_CHARSETS = (Charset.GSM7, Charset.GSM7_PACKED, Charset.ASCII, Charset.LATIN1)
+UNKNOWN_STATUS_CLASSES = (ErrorClass.TEMPORARY, ErrorClass.THROTTLE, ErrorClass.MESSAGE, ErrorClass.NUMBER)
 
 
 @dataclass(frozen=True)
@@ -183,9 +193,7 @@ class Profile:
     national_prefix: str = digits("", 4, "addressing", "digits that the national form puts in front")
 
     # content
-    default_charset: Charset = choice(
-        Charset.GSM7, "content", "the meaning of data_coding 0", exclude=(Charset.UCS2, Charset.BINARY)
-    )
+    default_charset: Charset = choice(Charset.GSM7, "content", "the meaning of data_coding 0", only=DEFAULT_CHARSETS)
     gsm7_data_coding: int = whole(0, 0, 255, "", "content", "data_coding of GSM-7 text")
     ucs2_data_coding: int = whole(8, 0, 255, "", "content", "data_coding of UCS-2 text")
     binary_data_coding: int = whole(4, 0, 255, "", "content", "data_coding of octets")
@@ -246,7 +254,7 @@ class Profile:
     statuses: tuple[Rule, ...] = rule_table(True, "errors", "the carrier's own meaning of command_status values")
     receipt_errors: tuple[Rule, ...] = rule_table(False, "errors", "the carrier's own meaning of err codes in receipts")
     unknown_status_class: ErrorClass = choice(
-        ErrorClass.TEMPORARY, "errors", "class of a status in no table", exclude=(ErrorClass.OK,)
+        ErrorClass.TEMPORARY, "errors", "class of a status in no table", only=UNKNOWN_STATUS_CLASSES
     )
     ambiguous_attempts_max: int = whole(3, 1, 100, "attempts", "errors", "attempts after 0x45 or a status in no table")
     breaker_failures: int = whole(10, 1, 10_000, "failures", "errors", "config errors in a row that pause the carrier")
@@ -400,18 +408,18 @@ def verdict(status: int, profile: Profile) -> Verdict:
     the class `unknown_status_class`, with few attempts.
     """
     standard = STATUSES.get(status)
-    if status == 0 and standard is not None:
-        return Verdict(standard.error_class, standard.name, standard.sentence)
-    name = standard.name if standard else f"status_{status:#x}"
+    name = Status(status).name if standard else f"status_{status:#x}"
+    if standard and status == Status.ROK:
+        return Verdict(standard[0], name, standard[1])
     for rule in profile.statuses:
         if rule.code == status:
-            sentence = rule.sentence or (standard.sentence if standard else f"The carrier answered {status:#x}")
+            sentence = rule.sentence or (standard[1] if standard else f"The carrier answered {status:#x}")
             return Verdict(rule.error_class, rule.reason or name, sentence)
     if standard is None:
         sentence = f"The carrier answered {status:#x}, which no table explains"
         return Verdict(profile.unknown_status_class, name, sentence, profile.ambiguous_attempts_max)
     attempts_max = profile.ambiguous_attempts_max if status in AMBIGUOUS_STATUSES else None
-    return Verdict(standard.error_class, name, standard.sentence, attempts_max)
+    return Verdict(standard[0], name, standard[1], attempts_max)
 
 
 def classify(status: int, profile: Profile) -> ErrorClass:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
+from chappe.smpp.commands import Status
+
 
 class ErrorClass(StrEnum):
     """What to do about an answer; the queue acts on it, this file only names it."""
@@ -67,92 +69,84 @@ class Rule:
         return trimmed.lstrip("0") or trimmed[-1:]
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
-    """One command_status of the standard: its name without ESME_, its default class, a sentence."""
-
-    name: str
-    error_class: ErrorClass
-    sentence: str
-
-
 _C = ErrorClass
 
-# SMPP 3.4 section 5.1.3; 0x100 and above are SMPP 5.0 section 4.7.6. Codes the standard reserves are absent on purpose.
-STATUSES: Mapping[int, Status] = MappingProxyType(
+# Default class and sentence of each status: SMPP 3.4 section 5.1.3; from 0x100 on, SMPP 5.0 section 4.7.6. Codes that
+# the standard reserves are absent on purpose.
+STATUSES: Mapping[int, tuple[ErrorClass, str]] = MappingProxyType(
     {
-        0x00: Status("ROK", _C.OK, "Accepted"),
-        0x01: Status("RINVMSGLEN", _C.MESSAGE, "The length of the message is not accepted"),
-        0x02: Status("RINVCMDLEN", _C.BUG, "The carrier found the length of our PDU wrong"),
-        0x03: Status("RINVCMDID", _C.CONFIG, "The carrier does not know this command"),
-        0x04: Status("RINVBNDSTS", _C.LINK, "The session is not bound for this command"),
-        0x05: Status("RALYBND", _C.LINK, "The carrier still holds an older session"),
-        0x06: Status("RINVPRTFLG", _C.CONFIG, "The priority flag is not accepted"),
-        0x07: Status("RINVREGDLVFLG", _C.CONFIG, "The registered_delivery flag is not accepted"),
-        0x08: Status("RSYSERR", _C.TEMPORARY, "The carrier has a system error"),
-        0x0A: Status("RINVSRCADR", _C.SENDER, "The sender is not accepted"),
-        0x0B: Status("RINVDSTADR", _C.NUMBER, "The destination is not accepted"),
-        0x0C: Status("RINVMSGID", _C.REQUEST, "The carrier does not know this message id"),
-        0x0D: Status("RBINDFAIL", _C.LINK, "The bind failed"),
-        0x0E: Status("RINVPASWD", _C.AUTH, "The password is refused"),
-        0x0F: Status("RINVSYSID", _C.AUTH, "The system_id is refused"),
-        0x11: Status("RCANCELFAIL", _C.REQUEST, "The message could not be cancelled"),
-        0x13: Status("RREPLACEFAIL", _C.REQUEST, "The message could not be replaced"),
-        0x14: Status("RMSGQFUL", _C.THROTTLE, "The queue of the carrier is full"),
-        0x15: Status("RINVSERTYP", _C.CONFIG, "The service_type is not accepted"),
-        0x33: Status("RINVNUMDESTS", _C.REQUEST, "The number of destinations is not accepted"),
-        0x34: Status("RINVDLNAME", _C.REQUEST, "The distribution list is not known"),
-        0x40: Status("RINVDESTFLAG", _C.REQUEST, "The destination flag is not accepted"),
-        0x42: Status("RINVSUBREP", _C.REQUEST, "Submitting with replacement is not accepted"),
-        0x43: Status("RINVESMCLASS", _C.CONFIG, "The esm_class is not accepted"),
-        0x44: Status("RCNTSUBDL", _C.REQUEST, "The distribution list cannot be used"),
-        0x45: Status("RSUBMITFAIL", _C.TEMPORARY, "The carrier refused without saying why"),
-        0x48: Status("RINVSRCTON", _C.CONFIG, "The TON of the sender is not accepted"),
-        0x49: Status("RINVSRCNPI", _C.CONFIG, "The NPI of the sender is not accepted"),
-        0x50: Status("RINVDSTTON", _C.CONFIG, "The TON of the destination is not accepted"),
-        0x51: Status("RINVDSTNPI", _C.CONFIG, "The NPI of the destination is not accepted"),
-        0x53: Status("RINVSYSTYP", _C.AUTH, "The system_type is refused"),
-        0x54: Status("RINVREPFLAG", _C.CONFIG, "The replace_if_present flag is not accepted"),
-        0x55: Status("RINVNUMMSGS", _C.CONFIG, "The number of messages is not accepted"),
-        0x58: Status("RTHROTTLED", _C.THROTTLE, "The carrier wants us slower"),
-        0x61: Status("RINVSCHED", _C.MESSAGE, "The scheduled delivery time is not accepted"),
-        0x62: Status("RINVEXPIRY", _C.MESSAGE, "The validity period is not accepted"),
-        0x63: Status("RINVDFTMSGID", _C.CONFIG, "The predefined message is not known"),
-        0x64: Status("RX_T_APPN", _C.TEMPORARY, "The receiver has a temporary error"),
-        0x65: Status("RX_P_APPN", _C.MESSAGE, "The receiver refuses the message for good"),
-        0x66: Status("RX_R_APPN", _C.MESSAGE, "The receiver rejects the message"),
-        0x67: Status("RQUERYFAIL", _C.REQUEST, "The query failed"),
-        0xC0: Status("RINVOPTPARSTREAM", _C.CONFIG, "The optional parameters could not be read"),
-        0xC1: Status("ROPTPARNOTALLWD", _C.CONFIG, "An optional parameter is not allowed"),
-        0xC2: Status("RINVPARLEN", _C.CONFIG, "The length of a parameter is not accepted"),
-        0xC3: Status("RMISSINGOPTPARAM", _C.CONFIG, "An optional parameter is missing"),
-        0xC4: Status("RINVOPTPARAMVAL", _C.CONFIG, "The value of an optional parameter is not accepted"),
-        0xFE: Status("RDELIVERYFAILURE", _C.TEMPORARY, "The delivery failed"),
-        0xFF: Status("RUNKNOWNERR", _C.TEMPORARY, "The carrier has an unknown error"),
-        0x100: Status("RSERTYPUNAUTH", _C.CONFIG, "This service_type is not authorised for the account"),
-        0x101: Status("RPROHIBITED", _C.CONFIG, "This operation is prohibited for the account"),
-        0x102: Status("RSERTYPUNAVAIL", _C.TEMPORARY, "The service_type is unavailable"),
-        0x103: Status("RSERTYPDENIED", _C.CONFIG, "The service_type is denied"),
-        0x104: Status("RINVDCS", _C.CONFIG, "The data_coding is not accepted"),
-        0x105: Status("RINVSRCADDRSUBUNIT", _C.CONFIG, "The subunit of the sender is not accepted"),
-        0x106: Status("RINVDSTADDRSUBUNIT", _C.CONFIG, "The subunit of the destination is not accepted"),
-        0x107: Status("RINVBCASTFREQINT", _C.REQUEST, "The broadcast interval is not accepted"),
-        0x108: Status("RINVBCASTALIAS_NAME", _C.REQUEST, "The broadcast alias is not accepted"),
-        0x109: Status("RINVBCASTAREAFMT", _C.REQUEST, "The format of the broadcast area is not accepted"),
-        0x10A: Status("RINVNUMBCAST_AREAS", _C.REQUEST, "The number of broadcast areas is not accepted"),
-        0x10B: Status("RINVBCASTCNTTYPE", _C.REQUEST, "The broadcast content type is not accepted"),
-        0x10C: Status("RINVBCASTMSGCLASS", _C.REQUEST, "The broadcast message class is not accepted"),
-        0x10D: Status("RBCASTFAIL", _C.REQUEST, "The broadcast failed"),
-        0x10E: Status("RBCASTQUERYFAIL", _C.REQUEST, "The broadcast query failed"),
-        0x10F: Status("RBCASTCANCELFAIL", _C.REQUEST, "The broadcast could not be cancelled"),
-        0x110: Status("RINVBCAST_REP", _C.REQUEST, "The number of broadcast repeats is not accepted"),
-        0x111: Status("RINVBCASTSRVGRP", _C.REQUEST, "The broadcast service group is not accepted"),
-        0x112: Status("RINVBCASTCHANIND", _C.REQUEST, "The broadcast channel is not accepted"),
+        Status.ROK: (_C.OK, "Accepted"),
+        Status.RINVMSGLEN: (_C.MESSAGE, "The length of the message is not accepted"),
+        Status.RINVCMDLEN: (_C.BUG, "The carrier found the length of our PDU wrong"),
+        Status.RINVCMDID: (_C.CONFIG, "The carrier does not know this command"),
+        Status.RINVBNDSTS: (_C.LINK, "The session is not bound for this command"),
+        Status.RALYBND: (_C.LINK, "The carrier still holds an older session"),
+        Status.RINVPRTFLG: (_C.CONFIG, "The priority flag is not accepted"),
+        Status.RINVREGDLVFLG: (_C.CONFIG, "The registered_delivery flag is not accepted"),
+        Status.RSYSERR: (_C.TEMPORARY, "The carrier has a system error"),
+        Status.RINVSRCADR: (_C.SENDER, "The sender is not accepted"),
+        Status.RINVDSTADR: (_C.NUMBER, "The destination is not accepted"),
+        Status.RINVMSGID: (_C.REQUEST, "The carrier does not know this message id"),
+        Status.RBINDFAIL: (_C.LINK, "The bind failed"),
+        Status.RINVPASWD: (_C.AUTH, "The password is refused"),
+        Status.RINVSYSID: (_C.AUTH, "The system_id is refused"),
+        Status.RCANCELFAIL: (_C.REQUEST, "The message could not be cancelled"),
+        Status.RREPLACEFAIL: (_C.REQUEST, "The message could not be replaced"),
+        Status.RMSGQFUL: (_C.THROTTLE, "The queue of the carrier is full"),
+        Status.RINVSERTYP: (_C.CONFIG, "The service_type is not accepted"),
+        Status.RINVNUMDESTS: (_C.REQUEST, "The number of destinations is not accepted"),
+        Status.RINVDLNAME: (_C.REQUEST, "The distribution list is not known"),
+        Status.RINVDESTFLAG: (_C.REQUEST, "The destination flag is not accepted"),
+        Status.RINVSUBREP: (_C.REQUEST, "Submitting with replacement is not accepted"),
+        Status.RINVESMCLASS: (_C.CONFIG, "The esm_class is not accepted"),
+        Status.RCNTSUBDL: (_C.REQUEST, "The distribution list cannot be used"),
+        Status.RSUBMITFAIL: (_C.TEMPORARY, "The carrier refused without saying why"),
+        Status.RINVSRCTON: (_C.CONFIG, "The TON of the sender is not accepted"),
+        Status.RINVSRCNPI: (_C.CONFIG, "The NPI of the sender is not accepted"),
+        Status.RINVDSTTON: (_C.CONFIG, "The TON of the destination is not accepted"),
+        Status.RINVDSTNPI: (_C.CONFIG, "The NPI of the destination is not accepted"),
+        Status.RINVSYSTYP: (_C.AUTH, "The system_type is refused"),
+        Status.RINVREPFLAG: (_C.CONFIG, "The replace_if_present flag is not accepted"),
+        Status.RINVNUMMSGS: (_C.CONFIG, "The number of messages is not accepted"),
+        Status.RTHROTTLED: (_C.THROTTLE, "The carrier wants us slower"),
+        Status.RINVSCHED: (_C.MESSAGE, "The scheduled delivery time is not accepted"),
+        Status.RINVEXPIRY: (_C.MESSAGE, "The validity period is not accepted"),
+        Status.RINVDFTMSGID: (_C.CONFIG, "The predefined message is not known"),
+        Status.RX_T_APPN: (_C.TEMPORARY, "The receiver has a temporary error"),
+        Status.RX_P_APPN: (_C.MESSAGE, "The receiver refuses the message for good"),
+        Status.RX_R_APPN: (_C.MESSAGE, "The receiver rejects the message"),
+        Status.RQUERYFAIL: (_C.REQUEST, "The query failed"),
+        Status.RINVOPTPARSTREAM: (_C.CONFIG, "The optional parameters could not be read"),
+        Status.ROPTPARNOTALLWD: (_C.CONFIG, "An optional parameter is not allowed"),
+        Status.RINVPARLEN: (_C.CONFIG, "The length of a parameter is not accepted"),
+        Status.RMISSINGOPTPARAM: (_C.CONFIG, "An optional parameter is missing"),
+        Status.RINVOPTPARAMVAL: (_C.CONFIG, "The value of an optional parameter is not accepted"),
+        Status.RDELIVERYFAILURE: (_C.TEMPORARY, "The delivery failed"),
+        Status.RUNKNOWNERR: (_C.TEMPORARY, "The carrier has an unknown error"),
+        Status.RSERTYPUNAUTH: (_C.CONFIG, "This service_type is not authorised for the account"),
+        Status.RPROHIBITED: (_C.CONFIG, "This operation is prohibited for the account"),
+        Status.RSERTYPUNAVAIL: (_C.TEMPORARY, "The service_type is unavailable"),
+        Status.RSERTYPDENIED: (_C.CONFIG, "The service_type is denied"),
+        Status.RINVDCS: (_C.CONFIG, "The data_coding is not accepted"),
+        Status.RINVSRCADDRSUBUNIT: (_C.CONFIG, "The subunit of the sender is not accepted"),
+        Status.RINVDSTADDRSUBUNIT: (_C.CONFIG, "The subunit of the destination is not accepted"),
+        Status.RINVBCASTFREQINT: (_C.REQUEST, "The broadcast interval is not accepted"),
+        Status.RINVBCASTALIAS_NAME: (_C.REQUEST, "The broadcast alias is not accepted"),
+        Status.RINVBCASTAREAFMT: (_C.REQUEST, "The format of the broadcast area is not accepted"),
+        Status.RINVNUMBCAST_AREAS: (_C.REQUEST, "The number of broadcast areas is not accepted"),
+        Status.RINVBCASTCNTTYPE: (_C.REQUEST, "The broadcast content type is not accepted"),
+        Status.RINVBCASTMSGCLASS: (_C.REQUEST, "The broadcast message class is not accepted"),
+        Status.RBCASTFAIL: (_C.REQUEST, "The broadcast failed"),
+        Status.RBCASTQUERYFAIL: (_C.REQUEST, "The broadcast query failed"),
+        Status.RBCASTCANCELFAIL: (_C.REQUEST, "The broadcast could not be cancelled"),
+        Status.RINVBCAST_REP: (_C.REQUEST, "The number of broadcast repeats is not accepted"),
+        Status.RINVBCASTSRVGRP: (_C.REQUEST, "The broadcast service group is not accepted"),
+        Status.RINVBCASTCHANIND: (_C.REQUEST, "The broadcast channel is not accepted"),
     }
 )
 
 # RSUBMITFAIL is used for throttling, for bad content and for no credit alike, so it gets few attempts.
-AMBIGUOUS_STATUSES = frozenset({0x45})
+AMBIGUOUS_STATUSES = frozenset({Status.RSUBMITFAIL})
 
 # Receipt error codes are the carrier's own; many copy a cause of GSM MAP (3GPP TS 29.002). Hints, until a carrier's
 # table says better. Keys are Rule.receipt_key forms. "0" is no error, or nobody knows, so it is absent.
