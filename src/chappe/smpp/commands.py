@@ -1,4 +1,4 @@
-"""The numbers of SMPP: command ids and command_status values, with their names (SMPP 3.4, 5.1.2 and 5.1.3; SMPP 5.0, 4.7)."""
+"""Command ids and command_status values with their names (SMPP 3.4, 5.1.2 and 5.1.3; SMPP 5.0, 4.7)."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def command_name(command_id: int) -> str:
 
 
 def status_name(status: int) -> str:
-    """The standard's name of a command_status, as `ESME_RTHROTTLED`, or its hexadecimal form when the standard has none."""
+    """The standard's name of a command_status, as `ESME_RTHROTTLED`, or its hexadecimal form."""
     try:
         return f"ESME_{Status(status).name}"
     except ValueError:

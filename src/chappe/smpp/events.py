@@ -17,18 +17,60 @@ Event
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 
-from chappe.smpp.pdu import BindRequest, Pdu, Request, Response
+from chappe.smpp.pdu import BindRequest, Request, Response
 from chappe.smpp.states import Mode
 
 
-@dataclass(slots=True)
+class Reason(enum.StrEnum):
+    """Why a session closed, when it was neither the transport nor the owner."""
+
+    UNBOUND = "unbound"
+    UNBOUND_BY_PEER = "unbound by peer"
+    UNBIND_TIMEOUT = "unbind not answered"
+    BIND_REFUSED = "bind refused"
+    BIND_TIMEOUT = "bind not answered"
+    SESSION_INIT_TIMEOUT = "no bind in time"
+    PARTIAL_PDU_TIMEOUT = "PDU not completed in time"
+    FRAMING_LOST = "framing lost"
+    LINK_DEAD = "enquire_link not answered"
+    INACTIVE = "inactive"
+    RESPONSE_TIMEOUTS = "several requests not answered"
+    NACKS = "several generic_nacks"
+    UNDECODABLE = "many unreadable PDUs"
+    OVERFLOW = "peer does not read"
+    TRANSPORT_LOST = "transport lost"
+
+
+class Oddity(enum.StrEnum):
+    """What Odd.reason can be."""
+
+    FLAGGED = "flagged"  # a PDU was read with flags
+    UNDECODABLE = "undecodable"  # a PDU was refused, since it cannot be read
+    UNKNOWN_COMMAND = "unknown_command"
+    NOT_ALLOWED = "not_allowed"  # a request outside of the state table, refused
+    OVERLOAD = "overload"  # refused: too many requests of the peer are unanswered
+    ENDING = "ending"  # refused: we have sent unbind
+    SEQUENCE_REPEATED = "sequence_repeated"  # refused: the sequence of a request that still waits for our answer
+    SEQUENCE_ZERO = "sequence_zero"  # accepted nevertheless
+    UNEXPECTED_RESPONSE = "unexpected_response"  # unknown sequence or wrong type, ignored
+    NACK_WITHOUT_REQUEST = "nack_without_request"
+    TLVS_DROPPED = "tlvs_dropped"  # informative TLVs left out for a peer that takes none
+
+
+@dataclass(slots=True, repr=False)
 class Event:
-    """The root of all events."""
+    """The root of all events; `repr` shows only what may stand in a log."""
+
+    def __repr__(self) -> str:
+        shown = ("mode", "status", "sequence", "percent", "by_peer", "reason", "detail")
+        told = "".join(f" {name}={getattr(self, name)}" for name in shown if hasattr(self, name))
+        return f"<{type(self).__name__}{told}>"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class BindRequested(Event):
     """The peer asks to bind as `mode`; `request` holds credentials and interface_version."""
 
@@ -37,7 +79,7 @@ class BindRequested(Event):
     sequence: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Bound(Event):
     """Our bind was accepted; `peer_version` is None when the peer did not tell it."""
 
@@ -46,14 +88,14 @@ class Bound(Event):
     peer_version: int | None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class BindRefused(Event):
     """Our bind was refused with `status`; None: no answer within the bind timer. The session is closing."""
 
     status: int | None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Answered(Event):
     """The answer to a request; `status` 0 means accepted, `message_id` is b"" where the answer has none."""
 
@@ -65,7 +107,7 @@ class Answered(Event):
     message_id: bytes
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class AnsweredLate(Event):
     """Like Answered, for a request whose TimedOut was already told."""
 
@@ -77,7 +119,7 @@ class AnsweredLate(Event):
     message_id: bytes
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Nacked(Event):
     """generic_nack with `status`; `context` and `request` are None when it names no request of ours."""
 
@@ -87,7 +129,7 @@ class Nacked(Event):
     sequence: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class TimedOut(Event):
     """No answer within response_s: whether the peer took the request is unknown (`in doubt`)."""
 
@@ -96,7 +138,7 @@ class TimedOut(Event):
     sequence: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Received(Event):
     """A request of the peer, to be answered by `pdu.sequence`; `frame` is the PDU as it came, for storing it raw."""
 
@@ -104,21 +146,21 @@ class Received(Event):
     frame: bytes
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Congestion(Event):
-    """congestion_state of a response: 0 idle to 100 congested; from 90 slow down (SMPP 5.0, 4.8.4.18)."""
+    """congestion_state of a response: 0 idle to 99 congested; from 90 slow down (SMPP 5.0, 4.8.4.18)."""
 
     percent: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Unbound(Event):
     """An unbind began (by the peer) or was answered (by us): submit nothing more."""
 
     by_peer: bool
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Closed(Event):
     """The transport is gone. `unsent`: contexts of requests that provably never left this machine whole;
     `outstanding`: contexts of requests written without an answer, so in doubt. Both in the order of sending."""
@@ -128,11 +170,13 @@ class Closed(Event):
     unsent: list[object]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Odd(Event):
-    """An irregularity that was survived: `reason` is one of session.ODDITIES, `detail` has no text and no number of anyone;
-    `frame` holds the octets when they could not be read, for a redacted trace only."""
+    """An irregularity that was survived, to be counted; `detail` names commands, statuses and fields, never a value.
 
-    reason: str
+    `frame` holds the octets of a PDU that could not be read, for a redacted trace only.
+    """
+
+    reason: Oddity
     detail: str = ""
     frame: bytes = b""

@@ -12,7 +12,7 @@ from typing import Annotated
 
 @dataclass(frozen=True, slots=True)
 class CString:
-    """A NUL-terminated string; `size` octets at most with its NUL. `written_max`: what we write when wider than the standard."""
+    """A NUL-terminated string of at most `size` octets with its NUL; `written_max`: what we write if that is more."""
 
     size: int
     written_max: int = 0
@@ -24,10 +24,8 @@ class Time:
 
 
 @dataclass(frozen=True, slots=True)
-class Uint:
-    """An unsigned big-endian integer of `size` octets, 1 or 4."""
-
-    size: int
+class Octet:
+    """An integer of one octet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +77,7 @@ class Failure:
         return f"<Failure ton={self.ton} npi={self.npi} status=0x{self.status:08x}>"
 
 
-Kind = CString | Time | Uint | Counted | DestinationList | FailureList
+Kind = CString | Time | Octet | Counted | DestinationList | FailureList
 
 C6 = Annotated[bytes, CString(6)]
 C13 = Annotated[bytes, CString(13)]
@@ -92,8 +90,7 @@ C1 = Annotated[bytes, CString(1)]
 SystemId = Annotated[bytes, CString(16, 65)]
 Password = Annotated[bytes, CString(9, 65)]
 T17 = Annotated[bytes, Time()]
-U8 = Annotated[int, Uint(1)]
-U32 = Annotated[int, Uint(4)]
+U8 = Annotated[int, Octet()]
 Octets = Annotated[bytes, Counted(254)]
 Destinations = Annotated[tuple[Destination | DistributionList, ...], DestinationList()]
 Failures = Annotated[tuple[Failure, ...], FailureList()]

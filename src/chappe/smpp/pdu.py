@@ -1,4 +1,4 @@
-"""SMPP PDUs: one class for each command, declared as a table of fields from which encoder and decoder are built at import.
+"""SMPP PDUs: one class for each command, a table of fields from which encoder and decoder are built at import.
 
 Writing is strict: `Pdu.encode` raises `EncodeError` for whatever the standard does not allow, before an octet is made.
 Reading is liberal: `decode` keeps what it can read, notes what was odd in `Pdu.flags`, and raises only `DecodeError`.
@@ -18,9 +18,13 @@ Flags, each a stable string:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
+from chappe.smpp import codec
+from chappe.smpp.commands import RESPONSE_BIT, Status
 from chappe.smpp.fields import (
     C1,
     C6,
@@ -30,77 +34,22 @@ from chappe.smpp.fields import (
     C65,
     T17,
     U8,
-    U32,
     Destinations,
     Failures,
     Octets,
     Password,
     SystemId,
 )
+from chappe.smpp.header import HEADER, DecodeError, EncodeError, Pdu, Request, Response, Tlvs
 
-Tlvs = tuple[tuple[int, bytes], ...]
-
-
-class EncodeError(ValueError):
-    """A PDU cannot be written as it is: {field}: {problem}."""
-
-
-class DecodeError(ValueError):
-    """A PDU cannot be read.
-
-    `status` is the command_status to answer, `command_id` and `sequence` those of the PDU (0 when unreadable);
-    `framing_lost` says that the stream cannot be read any further: answer generic_nack, then close.
-    """
-
-    def __init__(self, problem: str, *, status: int, command_id: int, sequence: int, framing_lost: bool) -> None:
-        super().__init__(problem)
-        self.status = status
-        self.command_id = command_id
-        self.sequence = sequence
-        self.framing_lost = framing_lost
-
-
-@dataclass(slots=True, repr=False)
-class Pdu:
-    """What all PDUs share; `sequence` is set by the session when it sends, `status` is 0 in requests."""
-
-    command_id: ClassVar[int] = 0
-    name: ClassVar[str] = ""
-
-    sequence: int = field(default=0, kw_only=True)
-    status: int = field(default=0, kw_only=True)
-    tlvs: Tlvs = field(default=(), kw_only=True)
-    flags: tuple[str, ...] = field(default=(), kw_only=True, compare=False)
-
-    def encode(self) -> bytes:
-        """The PDU as octets. Raises EncodeError."""
-        raise NotImplementedError  # replaced for each class by codec.build
-
-    def tlv(self, tag: int) -> bytes | None:
-        """The octets of the first TLV of this tag, or None."""
-        for known, value in self.tlvs:
-            if known == tag:
-                return value
-        return None
-
-    def tlv_int(self, tag: int) -> int | None:
-        """The first TLV of this tag as a big-endian integer; None when absent, empty or longer than 4 octets."""
-        value = self.tlv(tag)
-        return int.from_bytes(value, "big") if value and len(value) <= 4 else None
-
-    def __repr__(self) -> str:
-        flags = f" flags={','.join(self.flags)}" if self.flags else ""
-        return f"<{self.name} sequence={self.sequence} status=0x{self.status:08x} tlvs={len(self.tlvs)}{flags}>"
-
-
-@dataclass(slots=True, repr=False)
-class Request(Pdu):
-    """A PDU that is not a response; all but outbind and alert_notification are answered."""
-
-
-@dataclass(slots=True, repr=False)
-class Response(Pdu):
-    """The answer to a request, with the request's sequence; an error response (status not 0) is written without a body."""
+__all__ = [
+    "DecodeError",
+    "EncodeError",
+    "Pdu",
+    "Request",
+    "Response",
+    "Tlvs",
+]  # defined in header.py, meant to be had here
 
 
 @dataclass(slots=True, repr=False)
@@ -212,7 +161,7 @@ class GenericNack(Response):
 
 @dataclass(slots=True, repr=False)
 class ShortMessage(Request):
-    """The body that submit_sm and deliver_sm share (SMPP 3.4, 4.4.1 and 4.6.1); sm_length is the length of short_message."""
+    """The body of submit_sm and deliver_sm; sm_length is the length of short_message (SMPP 3.4, 4.4.1 and 4.6.1)."""
 
     service_type: C6 = b""
     source_addr_ton: U8 = 0
@@ -258,7 +207,7 @@ class DeliverSm(ShortMessage):
 
 @dataclass(slots=True, repr=False)
 class DeliverSmResp(Response):
-    """deliver_sm_resp; message_id is unused, written empty, and kept with a flag when a peer fills it (SMPP 3.4, 4.6.2)."""
+    """deliver_sm_resp; message_id is written empty, and kept with a flag when a peer fills it (SMPP 3.4, 4.6.2)."""
 
     command_id: ClassVar[int] = 0x80000005
 
@@ -486,6 +435,13 @@ class Unknown(Pdu):
     command: int = 0
     body: bytes = b""
 
+    def encode(self) -> bytes:
+        """The PDU as octets, its body as it is. Raises EncodeError."""
+        try:
+            return HEADER.pack(HEADER.size + len(self.body), self.command, self.status, self.sequence) + self.body
+        except struct.error as error:
+            raise EncodeError(f"header: {error}") from error
+
 
 PDUS: tuple[type[Pdu], ...] = (
     BindReceiver,
@@ -524,6 +480,25 @@ PDUS: tuple[type[Pdu], ...] = (
 )
 
 
+# command_id -> (octets of one whole PDU, command_status, sequence_number) -> PDU
+DECODERS: Mapping[int, codec.Decoder] = {pdu.command_id: codec.build(pdu) for pdu in PDUS}
+
+# Request command_id -> the class of its answer; outbind and alert_notification have none.
+RESPONSES: Mapping[int, type[Response]] = {
+    pdu.command_id & ~RESPONSE_BIT: pdu for pdu in PDUS if issubclass(pdu, Response) and pdu is not GenericNack
+}
+
+
 def decode(frame: bytes) -> Pdu:
     """The PDU in one whole frame, header included, as `framer.Framer` cuts them. Raises DecodeError."""
-    raise NotImplementedError
+    if len(frame) < HEADER.size:
+        raise DecodeError("shorter than a header", Status.RINVCMDLEN, 0, 0, framing_lost=True)
+    length, command_id, status, sequence = HEADER.unpack_from(frame)
+    if length != len(frame):
+        raise DecodeError(
+            "command_length is not the frame's", Status.RINVCMDLEN, command_id, sequence, framing_lost=True
+        )
+    decoder = DECODERS.get(command_id)
+    if decoder is None:
+        return Unknown(command_id, frame[HEADER.size :], sequence=sequence, status=status)
+    return decoder(frame, status, sequence)
