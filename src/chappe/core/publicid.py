@@ -22,9 +22,9 @@ def public_id(secret: bytes, message_id: int) -> str:
     message_id: 0 to MESSAGE_ID_MAX.
     """
     assert 0 <= message_id <= MESSAGE_ID_MAX
-    ours = f"{message_id:015x}"
-    tail = f"{1 << 63 | _tag(secret, message_id):016x}"  # variant bits 10
-    return f"{ours[:8]}-{ours[8:12]}-8{ours[12:]}-{tail[:4]}-{tail[4:]}"
+    whole = message_id >> 12 << 80 | 8 << 76 | (message_id & 0xFFF) << 64 | 2 << 62 | _tag(secret, message_id)
+    text = f"{whole:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def message_id_of(secret: bytes, text: str) -> int | None:

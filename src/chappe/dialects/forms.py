@@ -118,21 +118,24 @@ def _shown_boundary(body: bytes) -> bytes:
 
 def _parse_multipart(boundary: bytes, body: bytes) -> dict[str, str]:
     """RFC 7578 fields as text; bare line feeds accepted; a part without a name is skipped, a file is its content."""
-    values: dict[str, str] = {}
     pieces = (b"\n" + body).split(b"\n--" + boundary)
-    if len(pieces) < 2:
+    if not 2 <= len(pieces) <= FIELDS_MAX + 2:
         raise Refusal("unreadable")
-    if len(pieces) > FIELDS_MAX + 2:
-        raise Refusal("unreadable")
+    parts: list[list[bytes]] = []
     for piece in pieces[1:]:
         if piece.startswith(b"--"):
             break
-        _, _, part = piece.partition(b"\n")
+        rest, _, part = piece.partition(b"\n")
+        if rest.strip() and parts:  # a line of a value that only begins like the boundary
+            parts[-1] += (b"\n--", boundary, piece)
+        else:
+            parts.append([part])
+    values: dict[str, str] = {}
+    for part in map(b"".join, parts):
         head, value = _head_and_value(part)
         name = _PART_NAME.search(head)
-        if name is None or not _FORM_DATA.search(head):
-            continue
-        values[text(name[1] if name[1] is not None else name[2])] = text(value.removesuffix(b"\r"))
+        if name is not None and _FORM_DATA.search(head):
+            values[text(name[1] if name[1] is not None else name[2])] = text(value.removesuffix(b"\r"))
     return values
 
 

@@ -109,6 +109,7 @@ class _Reader:
 
     def _start_cdata(self) -> None:
         self.in_cdata = True
+        self.path[-1].pieces.append(("", True))  # an empty section, too, makes the white space around it layout
 
     def _end_cdata(self) -> None:
         self.in_cdata = False
