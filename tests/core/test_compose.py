@@ -1,0 +1,69 @@
+"""What is sent for a written text."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chappe.core import gsm7, segments
+from chappe.core.compose import CHARACTERS_MAX, Composed, TooLong, compose
+
+MENTION = " STOP 36111"
+
+
+def test_plain_text_is_sent_as_it_is() -> None:
+    assert compose("Bonjour") == Composed("Bonjour", "gsm7", 1)
+
+
+@pytest.mark.parametrize(
+    ("written", "unicode", "encoding", "parts"),
+    [
+        ("a" * 160, False, "gsm7", 1),
+        ("a" * 161, False, "gsm7", 2),
+        ("€" * 80, False, "gsm7", 1),
+        ("€" * 81, False, "gsm7", 2),
+        ("a" * 70, True, "ucs2", 1),
+        ("a" * 71, True, "ucs2", 2),
+        ("ж" * 70, False, "ucs2", 1),
+        ("ж" * 71, False, "ucs2", 2),
+    ],
+)
+def test_parts_are_counted_in_the_encoding_that_is_sent(written: str, unicode: bool, encoding: str, parts: int) -> None:
+    assert compose(written, unicode=unicode)[1:] == (encoding, parts)
+
+
+def test_the_replacement_runs_before_counting() -> None:
+    assert compose("œ" * 80, replace=gsm7.replace_smspartner) == Composed("oe" * 80, "gsm7", 1)
+
+
+def test_the_mention_is_appended_and_counted() -> None:
+    assert compose("a" * 149, mention=MENTION) == Composed("a" * 149 + MENTION, "gsm7", 1)
+    assert compose("a" * 150, mention=MENTION).parts == 2
+
+
+@pytest.mark.parametrize("ending", ["STOP 36111", "stop au 36180", "Stop SMS au 36180", "STOP 36xxx"])
+def test_a_text_that_ends_with_a_mention_gets_no_second_one(ending: str) -> None:
+    assert compose(f"Soldes. {ending}", mention=MENTION).text == f"Soldes. {ending}"
+
+
+def test_the_mention_is_replaced_like_the_text() -> None:
+    assert compose("a", mention=" STÔP 36111", replace=gsm7.replace_smspartner).text == "a STOP 36111"
+
+
+@pytest.mark.parametrize("written", ["", " ", "\r\n", "\t", "\x00", "~", "^|\\"])
+def test_a_text_that_says_nothing_has_no_parts_and_gets_no_mention(written: str) -> None:
+    assert compose(written, mention=MENTION, replace=gsm7.replace_smspartner) == Composed("", "gsm7", 0)
+
+
+def test_a_text_of_the_limit_is_counted_and_one_more_is_not() -> None:
+    assert compose("a" * CHARACTERS_MAX).parts == -(-CHARACTERS_MAX // 153)
+    with pytest.raises(TooLong):
+        compose("a" * (CHARACTERS_MAX + 1))
+
+
+@given(st.text(alphabet=st.characters(), max_size=300), st.booleans())
+def test_what_is_composed_can_always_be_split_into_as_many_parts(written: str, unicode: bool) -> None:
+    composed = compose(written, mention=MENTION, unicode=unicode)
+    if composed.parts:
+        split = segments.split(composed.text, unicode=unicode)
+        assert (split.encoding, len(split.parts)) == (composed.encoding, composed.parts)
+        assert "".join(split.parts) == composed.text
