@@ -44,6 +44,9 @@ _ANYWHERE = re.compile(rf"(?<![a-z])(?<!non )(?:{_MENTION}|{_BARE_MENTION})(?![a
 _AT_END = re.compile(rf"(?:{_ANYWHERE.pattern})$")
 
 
+_INVISIBLE = ("Mn", "Me", "Cf")  # accents, enclosing marks, soft hyphens and joiners: they do not end a word
+
+
 def has_mention(text: str) -> bool:
     """Tell whether the text ends with a STOP mention, in any case, accents, spacing and punctuation."""
     # A mention is at most 40 characters; looking further back would only cost time.
@@ -61,10 +64,19 @@ def append_mention(text: str, mention: str) -> str:
     Any mention counts, not only this one: two addresses for STOP would mislead. An empty mention changes nothing. A
     blank at the end of the text is not doubled.
     """
-    wanted = fold(mention)
-    if not wanted or has_mention(text) or f" {fold(text[-len(mention) - 40 :])}".endswith(f" {wanted}"):
+    if not mention.strip() or has_mention(text) or _ends_with(text, mention):
         return text
     return text + (mention.lstrip() if not text or text[-1].isspace() else mention)
+
+
+def _ends_with(text: str, mention: str) -> bool:
+    """Tell whether the text ends with this very mention; a wording that `has_mention` does not know is compared
+    folded."""
+    exact = mention.strip()
+    if text.endswith(exact) and not text[: -len(exact)][-1:].isalnum():
+        return True
+    wanted = fold(mention)
+    return bool(wanted) and not has_mention(mention) and f" {fold(text[-len(mention) - 40 :])}".endswith(f" {wanted}")
 
 
 def is_stop(text: str, words: Iterable[str] = STOP_WORDS) -> bool:
@@ -92,7 +104,11 @@ def fold(text: str) -> str:
     Look-alike letters of Unicode (full width, bold) become plain ones.
     """
     plain = unicodedata.normalize("NFKD", text).casefold()
-    kept = (character if character.isalnum() else " " for character in plain if unicodedata.category(character) != "Mn")
+    kept = (
+        character if character.isalnum() else " "
+        for character in plain
+        if character.isascii() or unicodedata.category(character) not in _INVISIBLE
+    )
     return " ".join("".join(kept).split())
 
 
