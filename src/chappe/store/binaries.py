@@ -72,7 +72,7 @@ def inspect(bin_dir: Path, origin: str) -> Binaries | str:
 
 def configured(bin_dir: Path) -> Binaries:
     """The installation the operator named; raises BinariesNotUsable."""
-    found = inspect(bin_dir, "configuration")
+    found = inspect(bin_dir.resolve(), "configuration")
     if isinstance(found, str):
         raise BinariesNotUsable(directory=bin_dir, reason=found)
     return found

@@ -38,6 +38,9 @@ _LEVELS = {
     "FATAL": logging.ERROR,
     "PANIC": logging.CRITICAL,
 }
+# FATAL to the client that came too early or too late, which is how readiness is asked for: nothing is wrong.
+_NOT_READY = "57P03"
+_NOTE = "chappe-launch: note: "
 _TAIL_LINES_MAX = 40
 _LINE_OCTETS_MAX = 4096
 _ENVIRONMENT_KEPT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
@@ -124,7 +127,9 @@ class Child:
         with stream:
             while line := stream.readline(_LINE_OCTETS_MAX):
                 text = line.decode("utf-8", "replace").rstrip("\r\n")
-                if text:
+                if text.startswith(_NOTE):
+                    LOGGER.info("%s", text.removeprefix(_NOTE))
+                elif text:
                     self._tail.append(text)
                     if self._log is not None:
                         self._log.write(text)
@@ -154,8 +159,9 @@ class _ServerLog:
             LOGGER.warning("%s", line)
             return
         severity = match["severity"]
-        self._skips_continuation = match["kind"] == "client backend" and severity in ("WARNING", "NOTICE", "ERROR")
+        of_client = match["kind"] == "client backend" and severity in ("WARNING", "NOTICE", "ERROR")
+        self._skips_continuation = of_client or match["sqlstate"] == _NOT_READY
         if self._skips_continuation:
-            LOGGER.debug("statement failed or warned", extra={"severity": severity, "sqlstate": match["sqlstate"]})
+            LOGGER.debug("a client was answered", extra={"severity": severity, "sqlstate": match["sqlstate"]})
         else:
             LOGGER.log(_LEVELS.get(severity, logging.DEBUG), "%s", match["text"])

@@ -146,6 +146,18 @@ def read_postmaster(cluster: Path) -> Postmaster | None:
     return Postmaster(pid, directory, ready=len(lines) > 7 and lines[7].strip() == "ready")
 
 
+def servers_in(cluster: Path, program: Path) -> list[int]:
+    """Processes that run `program` with `cluster` as their working directory (Linux only; elsewhere none)."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.path.samefile(entry / "cwd", cluster) and os.path.samefile(entry / "exe", program):
+                found.append(int(entry.name))
+        except OSError:
+            continue  # it has ended, or is somebody else's
+    return found
+
+
 def write_for_server(path: Path, text: str, identity: Identity) -> None:
     """Writes a file the server may read, atomically, mode 0600.
 

@@ -53,9 +53,12 @@ SUPERUSER = "postgres"
 START_TIMEOUT_S = 300.0
 # A predecessor writes its last checkpoint; backends without postmaster notice within moments.
 PREDECESSOR_TIMEOUT_S = 60.0
+# Backends of a dead postmaster notice when they next wait; a long calculation does not wait.
+ORPHANS_TIMEOUT_S = 1.0
 FAST_STOP_TIMEOUT_S = 60.0
 IMMEDIATE_STOP_TIMEOUT_S = 5.0
 LOCK_TIMEOUT_S = 15.0
+SERVE_LOCK_TIMEOUT_S = 0.5
 _POLL_S = 0.01
 _CONNECT_TIMEOUT_S = 10.0
 _DEATHS_MAX = 10
@@ -156,6 +159,9 @@ class EmbeddedServer:
             if child is not None:
                 await _end(child)
         finally:
+            if self._socket_directory is not None and self._lock.held:
+                with contextlib.suppress(OSError):  # something is left inside: no harm
+                    self._socket_directory.rmdir()
             self._lock.release()
 
     async def supervise(
@@ -185,11 +191,12 @@ class EmbeddedServer:
     # Steps of start()
 
     async def _take_lock(self) -> None:
-        """A command's server ends by itself soon: that is waited for. Another `serve` is refused at once."""
-        deadline = time.monotonic() + LOCK_TIMEOUT_S
+        """A command's server ends by itself soon: that is waited for. Another `serve` is refused, after the moment that
+        a killed process needs until it is really gone."""
+        began = time.monotonic()
         while not self.try_lock():
             pid, _, purpose = self._lock.note().partition(" ")
-            if purpose == "serve" or time.monotonic() > deadline:
+            if time.monotonic() - began > (SERVE_LOCK_TIMEOUT_S if purpose == "serve" else LOCK_TIMEOUT_S):
                 raise DataInUse(data=self.data, holder=f"process {pid} (chappe {purpose})" if pid else "a process")
             await asyncio.sleep(_POLL_S)
 
@@ -273,7 +280,7 @@ class EmbeddedServer:
         assert self._identity is not None
         assert self._socket_directory is not None
         text = settings.render(self.binaries.major, self._socket_directory)
-        deadline = time.monotonic() + PREDECESSOR_TIMEOUT_S
+        began = time.monotonic()
         while True:
             data_directory.write_for_server(self.cluster / settings.FILE_NAME, text, self._identity)
             argv = [str(self.binaries.postgres), "-D", str(self.cluster)]
@@ -284,9 +291,23 @@ class EmbeddedServer:
             if child.exited.result() == UNREACHABLE_STATUS:
                 raise self._unreachable(words)
             leftovers = any(mark in line for line in words for mark in _LEFTOVERS)
-            if not leftovers or time.monotonic() > deadline:
+            waited_s = time.monotonic() - began
+            if not leftovers or waited_s > PREDECESSOR_TIMEOUT_S:
                 raise ServerFailed(data=self.data, reason=_reason(words))
+            if waited_s > ORPHANS_TIMEOUT_S:
+                self._end_orphans()
             await asyncio.sleep(_POLL_S * 5)
+
+    def _end_orphans(self) -> None:
+        """Kills backends whose postmaster is dead: their transactions are lost already, but they bar the restart."""
+        assert self.binaries is not None
+        postmaster = data_directory.read_postmaster(self.cluster)
+        if postmaster is not None and postmaster.lives_on(self.cluster):
+            return
+        for pid in data_directory.servers_in(self.cluster, self.binaries.postgres):
+            LOGGER.warning("ending process %d, which a dead PostgreSQL left behind", pid)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     async def _becomes_ready(self, child: Child) -> bool:
         """True when the server takes connections, False when it has ended; raises ServerFailed after the deadline."""
@@ -323,10 +344,12 @@ class EmbeddedServer:
     def _spawn(self, argv: list[str], cluster: Path, *, is_server: bool) -> Child:
         assert self.binaries is not None
         assert self._identity is not None
+        assert self._socket_directory is not None
         must_reach = [
             (self.binaries.bin_dir, os.R_OK | os.X_OK),
             (Path(argv[0]), os.X_OK),
             (cluster, os.R_OK | os.W_OK | os.X_OK),
+            (self._socket_directory, os.W_OK | os.X_OK),
         ]
         return Child(argv, self._identity, must_reach, is_server=is_server)
 
@@ -430,6 +453,7 @@ def _locales(major: int) -> list[list[str]]:
 
 def _reason(words: list[str]) -> str:
     """The line that says most about why a program ended, without what our log_line_prefix puts before it."""
-    telling = [line for line in words if any(mark in line for mark in ("FATAL", "PANIC", "error:", "chappe-launch:"))]
-    line = (telling or words or ["it ended without a word"])[-1]
+    marks = ("FATAL", "PANIC", "error:", "chappe-launch:", "could not")
+    telling = [line for line in words if any(mark in line for mark in marks)]
+    line = telling[0] if telling else words[-1] if words else "it ended without a word"
     return line.rpartition("|")[2].removeprefix("FATAL:").removeprefix("PANIC:").strip()

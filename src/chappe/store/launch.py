@@ -31,6 +31,9 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_KEEPCAPS = 8
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
+_PR_SET_SECUREBITS = 28
+_SECBIT_NO_SETUID_FIXUP = 1 << 2
+_CAP_SETPCAP = 8
 _CAPABILITY_VERSION_3 = 0x20080522
 _CAPABILITIES = ((2, "CAP_DAC_READ_SEARCH"), (1, "CAP_DAC_OVERRIDE"))
 
@@ -59,11 +62,13 @@ def main(text: str) -> int:
             continue
         if spec["announce"]:
             _say(f"note: {spec['user']} may not reach {blocked[0]}; PostgreSQL keeps {name} for that")
-        _become(spec)
+        if _become(spec) == REFUSED_STATUS:
+            return REFUSED_STATUS
     return _unreachable(blocked[0])
 
 
 def _become(spec: dict[str, Any]) -> int:
+    """Execs; returns UNREACHABLE_STATUS if this user may not, REFUSED_STATUS for any other reason."""
     if sys.platform.startswith("linux"):
         _prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
         if os.getppid() != spec["parent_pid"]:
@@ -71,6 +76,8 @@ def _become(spec: dict[str, Any]) -> int:
     os.chdir("/")
     try:
         os.execve(spec["argv"][0], spec["argv"], spec["environment"])
+    except PermissionError:
+        return _unreachable(spec["argv"][0])  # said again by the caller if it has no other means left
     except OSError as trouble:
         _say(f"{spec['argv'][0]}: {trouble.strerror}")
     return REFUSED_STATUS
@@ -95,6 +102,13 @@ def _keep_only(number: int | None) -> bool:
     permitted = _capabilities()
     if bit & ~permitted:
         return False
+    # PostgreSQL looks for its programs with access(2), which sets the capabilities of a user who is not root aside,
+    # unless this bit is set (fs/open.c, access_override_creds). Setting it takes CAP_SETPCAP; without that the data may
+    # still lie anywhere, only the programs may not.
+    setter = permitted & 1 << _CAP_SETPCAP
+    if bit and setter:
+        _set_capabilities(effective=bit | setter, permitted=permitted, inheritable=bit)
+        _prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP)
     # The others stay permitted until exec drops them, so that a second choice is still there to be tried.
     _set_capabilities(effective=bit, permitted=permitted if bit else 0, inheritable=bit)
     return number is None or _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, number)
