@@ -42,6 +42,10 @@ class Cut:
     short_message: bytes
     tlvs: tuple[tuple[int, bytes], ...] = ()
 
+    def __repr__(self) -> str:
+        # Texts never reach a log.
+        return f"<Cut esm_class={self.esm_class:#04x} octets={len(self.short_message)} tlvs={len(self.tlvs)}>"
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
