@@ -1,0 +1,121 @@
+"""How we speak to networks: the contract of a link to a carrier. The kinds are in registry.py.
+
+A link is one bind. It never waits for the database and the database never waits for it: the worker hands messages
+over, the link puts what comes of them into lists, calls `wake`, and the worker takes the lists when it has its turn.
+What the link has received it acknowledges to the carrier only when the worker says that it is stored.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Protocol
+
+import msgspec
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """One message to send, whole: the link cuts and encodes it as its carrier wants.
+
+    parts_done: bit n set when part n (from 1) was taken by this carrier before and must not be sent again. validity_s:
+    how long the network may try; 0 leaves it to the carrier's profile.
+    """
+
+    message_id: int
+    recipient: str
+    sender: str
+    text: str
+    unicode: bool = False
+    flash: bool = False
+    parts_done: int = 0
+    validity_s: float = 0
+
+
+class Fate(enum.Enum):
+    """What became of one part."""
+
+    TAKEN = "taken"  # the carrier has it: carrier_ref
+    REFUSED = "refused"  # for good, for this message: reason
+    RETRY = "retry"  # it may work later: costs an attempt
+    UNSENT = "unsent"  # certainly not at the carrier, through no fault of its own: costs no attempt
+    DOUBT = "doubt"  # written, no answer
+    FAILED = "failed"  # we could not even make it: a bug, or a text that this carrier cannot carry
+
+
+class PartResult(msgspec.Struct, frozen=True):
+    """part is 0 for the only part of a message, else counted from 1. parts: how many the link made of the message."""
+
+    message_id: int
+    part: int
+    parts: int
+    fate: Fate
+    carrier_ref: str = ""
+    reason: str = ""
+    detail: str = ""
+    attempts_max: int | None = None
+    late: bool = False  # the answer came after the part had been given as in doubt
+
+
+class ReceiptIn(msgspec.Struct, frozen=True):
+    """A receipt. state: the lifecycle's number, None for news that ends nothing; raw: the PDU as it came."""
+
+    token: int
+    carrier_ref: str
+    source: str
+    state: int | None
+    word: str
+    error: str
+    raw: bytes
+
+
+class MessageIn(msgspec.Struct, frozen=True):
+    """A message of a subscriber, or anything that is no receipt; raw: the PDU as it came."""
+
+    token: int
+    source: str
+    destination: str
+    esm_class: int
+    data_coding: int
+    raw: bytes
+
+
+class LinkState(enum.Enum):
+    """What the operator sees."""
+
+    DOWN = "down"
+    CONNECTING = "connecting"
+    BOUND = "bound"
+    REFUSED = "refused"  # the carrier refuses our credentials
+    PAUSED = "paused"  # by the breaker: every message would fail
+
+
+class Link(Protocol):
+    """One bind of one carrier, from start() to stop()."""
+
+    state: LinkState
+    detail: str
+
+    def free(self) -> int:
+        """How many parts it takes now: the free window, less what waits, as the pace allows; 0 when not bound."""
+        ...
+
+    def send(self, message: Outgoing) -> None:
+        """Takes a message; a PartResult follows for each of its parts that is not in parts_done."""
+        ...
+
+    def take_results(self) -> list[PartResult]: ...
+    def take_receipts(self) -> list[ReceiptIn]: ...
+    def take_messages(self) -> list[MessageIn]: ...
+
+    def acknowledge(self, tokens: list[int], *, stored: bool = True) -> None:
+        """Answers what was received, after it was stored; or with a temporary error when it could not be."""
+        ...
+
+    def figures(self) -> dict[str, float]:
+        """Counts and gauges for the operator."""
+        ...
+
+    async def start(self) -> None: ...
+
+    async def stop(self, grace_s: float = 10.0) -> None:
+        """Ends in good order: what is written gets its answer, what is not comes back as UNSENT."""
+        ...

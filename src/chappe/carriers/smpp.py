@@ -1,0 +1,576 @@
+"""One bind of an SMPP carrier: connects, binds, keeps the window full, and gives back what came of each part.
+
+TRX on one connection, or TX and RX on two. Reconnects by itself: with growing delays, slowly after refused credentials,
+and not before the carrier can have forgotten an older session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import structlog
+
+from chappe.carriers import Fate, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn
+from chappe.carriers.submission import CannotCarry, pdus, validity
+from chappe.carriers.wire import Wire
+from chappe.core import numbers, pace
+from chappe.core.lifecycle import State
+from chappe.smpp import receipts
+from chappe.smpp.commands import CommandId, Status
+from chappe.smpp.events import (
+    Answered,
+    AnsweredLate,
+    BindRefused,
+    Bound,
+    Closed,
+    Congestion,
+    Event,
+    Nacked,
+    Odd,
+    Received,
+    TimedOut,
+    Unbound,
+)
+from chappe.smpp.message_ids import canonical, without_prefix
+from chappe.smpp.pdu import DataSm, DeliverSm, EncodeError, Request, SubmitSm
+from chappe.smpp.profile import Mode, Profile, verdict
+from chappe.smpp.session import Session, SessionError
+from chappe.smpp.settings import Settings, Timers
+from chappe.smpp.states import Mode as BindMode
+from chappe.smpp.states import Role
+from chappe.smpp.taxonomy import ErrorClass, ReceiptState
+
+log = structlog.get_logger("chappe.carrier")
+
+STATES = {
+    ReceiptState.DELIVERED: State.DELIVERED,
+    ReceiptState.UNDELIVERED: State.UNDELIVERED,
+    ReceiptState.EXPIRED: State.EXPIRED,
+    ReceiptState.REJECTED: State.REJECTED,
+    ReceiptState.DELETED: State.UNDELIVERED,  # nobody here asks a carrier to delete
+}
+UNSTORED_MAX = 1000
+"""Received and not yet stored: beyond this we stop reading, and the carrier waits."""
+
+BREAKER_PAUSE_S = 60.0
+
+
+class _Part:
+    """One submit_sm on its way."""
+
+    __slots__ = ("message_id", "part", "parts", "pdu")
+
+    def __init__(self, message_id: int, part: int, parts: int, pdu: SubmitSm) -> None:
+        self.message_id = message_id
+        self.part = part
+        self.parts = parts
+        self.pdu = pdu
+
+
+class SmppLink:
+    """See carriers.Link. wake: called whenever there is something to take, or room to send."""
+
+    def __init__(
+        self,
+        name: str,
+        host: str,
+        port: int,
+        system_id: str,
+        password: str,
+        window: int,
+        rate: float,
+        profile: Profile,
+        wake: Callable[[], None],
+    ) -> None:
+        self.name = name
+        self.state = LinkState.DOWN
+        self.detail = ""
+        self._host, self._port = host, port
+        self._system_id, self._password = system_id, password
+        self._window = window
+        self._profile = profile
+        self._wake = wake
+        self._queue: deque[_Part] = deque()
+        self._results: list[PartResult] = []
+        self._receipts: list[ReceiptIn] = []
+        self._messages: list[MessageIn] = []
+        self._unstored: dict[int, tuple[Wire, int]] = {}
+        self._token = 0
+        self._transmit: Wire | None = None
+        self._wires: list[Wire] = []
+        self._bucket = pace.full(rate, max(1.0, min(rate, profile.burst)), 0.0) if rate > 0 else None
+        self._paused_until = 0.0
+        self._resume: asyncio.TimerHandle | None = None
+        self._config_failures = 0
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+        self._refused: int | None = None
+        self._validity = (0, b"")
+        self._counts = dict.fromkeys(
+            ("submitted", "taken", "refused", "throttled", "doubt", "receipts", "messages", "odd", "connects"), 0
+        )
+
+    # -- the worker's side
+
+    def free(self) -> int:
+        wire = self._transmit
+        if wire is None or not wire.writable or self._stopping or self._now() < self._paused_until:
+            return 0
+        room = wire.session.free - len(self._queue)
+        if self._bucket is not None and room > 0:
+            self._bucket, tokens, _ = pace.take(self._bucket, room, self._now())
+            self._bucket = pace.give_back(self._bucket, tokens)
+            room = min(room, max(tokens - len(self._queue), 0 if self._queue else 1 if tokens else 0))
+            if room <= 0:
+                self._later(1.0 / self._bucket.rate_per_s)
+        return max(room, 0)
+
+    def send(self, message: Outgoing) -> None:
+        try:
+            made = pdus(message, self._profile, self._validity_period(message.validity_s))
+        except CannotCarry as error:
+            self._results.append(
+                PartResult(message.message_id, 0, 1, Fate.FAILED, reason=error.reason, detail=error.detail)
+            )
+            self._wake()
+            return
+        total = len(made)
+        order = list(enumerate(made, 1))
+        if self._profile.parts_reversed:
+            order.reverse()
+        for seqnum, pdu in order:
+            if not message.parts_done >> seqnum & 1:
+                self._queue.append(_Part(message.message_id, seqnum if total > 1 else 0, total, pdu))
+        self._pump()
+
+    def take_results(self) -> list[PartResult]:
+        taken, self._results = self._results, []
+        return taken
+
+    def take_receipts(self) -> list[ReceiptIn]:
+        taken, self._receipts = self._receipts, []
+        return taken
+
+    def take_messages(self) -> list[MessageIn]:
+        taken, self._messages = self._messages, []
+        return taken
+
+    def acknowledge(self, tokens: list[int], *, stored: bool = True) -> None:
+        status = 0 if stored else int(Status.RX_T_APPN)
+        for token in tokens:
+            wire, sequence = self._unstored.pop(token, (None, 0))
+            if wire is not None and not wire.gone.is_set():
+                wire.session.answer(sequence, status)
+                wire.flush()
+        if len(self._unstored) < UNSTORED_MAX // 2:
+            for wire in self._wires:
+                wire.hold(False)
+
+    def figures(self) -> dict[str, float]:
+        wire = self._transmit
+        return {
+            **self._counts,
+            "window": self._window,
+            "outstanding": wire.session.outstanding if wire is not None else 0,
+            "queued": len(self._queue),
+            "rate": self._bucket.rate_per_s if self._bucket is not None else 0,
+        }
+
+    async def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self, grace_s: float = 10.0) -> None:
+        self._stopping = True
+        self._give_back(self._queue)
+        for wire in self._wires:
+            if not wire.gone.is_set():
+                wire.session.unbind(self._now())
+                wire.flush()
+        if self._wires:
+            await asyncio.wait([asyncio.ensure_future(wire.gone.wait()) for wire in self._wires], timeout=grace_s)
+        for wire in self._wires:
+            wire.cut()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if self._resume is not None:
+            self._resume.cancel()
+
+    # -- connecting
+
+    async def _run(self) -> None:
+        """Connects, serves until the connection is gone, waits, again."""
+        delay = self._profile.reconnect_delay_s_min
+        auth_delay = self._profile.auth_retry_delay_s_min
+        while not self._stopping:
+            self._refused = None
+            bound = await self._session()
+            if self._stopping:
+                return
+            if bound:
+                delay = self._profile.reconnect_delay_s_min
+                auth_delay = self._profile.auth_retry_delay_s_min
+            if self._refused in (Status.RINVPASWD, Status.RINVSYSID, Status.RINVSYSTYP):
+                self._show(LinkState.REFUSED, "the carrier refuses our credentials")
+                log.error("carrier_refuses_credentials", carrier=self.name, retry_in_s=round(auth_delay))
+                wait, auth_delay = auth_delay, min(auth_delay * 2, self._profile.auth_retry_delay_s_max)
+            elif self._refused == Status.RALYBND:
+                self._show(LinkState.DOWN, "the carrier still holds an older session")
+                wait = self._profile.already_bound_delay_s
+            else:
+                wait, delay = delay, min(delay * 2, self._profile.reconnect_delay_s_max)
+            await asyncio.sleep(wait * (0.75 + random.random() / 2))  # the delay of the reconnection, with its jitter
+
+    async def _session(self) -> bool:
+        """One connection, or a pair of them, from its start to its end; whether it was bound."""
+        self._show(LinkState.CONNECTING, "")
+        modes = {
+            Mode.TRX: [BindMode.TRX],
+            Mode.TX: [BindMode.TX],
+            Mode.TX_RX: [BindMode.TX, BindMode.RX],
+        }[self._profile.mode]
+        self._wires = []
+        connects = self._counts["connects"]
+        try:
+            for mode in modes:
+                wire = await asyncio.wait_for(self._connect(mode), self._profile.connect_timeout_s)
+                self._wires.append(wire)
+            # One of a pair is of no use without the other.
+            await asyncio.wait(
+                [asyncio.ensure_future(wire.gone.wait()) for wire in self._wires], return_when=asyncio.FIRST_COMPLETED
+            )
+        except (OSError, TimeoutError, ssl.SSLError) as error:
+            self._show(LinkState.DOWN, f"cannot connect: {type(error).__name__}")
+        finally:
+            for wire in self._wires:
+                if not wire.gone.is_set():
+                    wire.cut()
+            self._transmit = None
+        for wire in self._wires:
+            await wire.gone.wait()
+        self._give_back(self._queue)
+        self._wake()
+        return self._counts["connects"] > connects
+
+    async def _connect(self, mode: BindMode) -> Wire:
+        profile = self._profile
+        context: ssl.SSLContext | None = None
+        if profile.tls:
+            context = ssl.create_default_context(cafile=profile.tls_ca_file or None)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            if not profile.tls_verify:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+
+        def bind(wire: Wire) -> None:
+            wire.session.bind(
+                mode,
+                self._system_id.encode(),
+                self._password.encode(),
+                wire.now(),
+                system_type=profile.system_type.encode(),
+                address_range=profile.address_range.encode(),
+                addr_ton=profile.bind_ton,
+                addr_npi=profile.bind_npi,
+            )
+
+        _, wire = await asyncio.get_running_loop().create_connection(
+            lambda: Wire(self._new_session, self._happened, write_timeout_s=profile.write_timeout_s, connected=bind),
+            self._host,
+            self._port,
+            ssl=context,
+            server_hostname=(profile.tls_server_name or self._host) if context else None,
+        )
+        return wire
+
+    def _new_session(self, now: float) -> Session:
+        profile = self._profile
+        timers = Timers(
+            bind_s=profile.bind_timeout_s,
+            response_s=profile.response_timeout_s,
+            enquire_link_s=profile.enquire_link_interval_s,
+            inactivity_s=profile.inactivity_timeout_s,
+            partial_pdu_s=profile.partial_pdu_timeout_s,
+            unbind_s=profile.unbind_timeout_s,
+        )
+        settings = Settings(
+            role=Role.ESME,
+            window=self._window,
+            timers=timers,
+            interface_version=profile.interface_version,
+            pdu_length_max=profile.command_length_max,
+            accept_deliver_on_tx=True,  # a receipt is never refused for the bind it comes on
+            unanswered_max=UNSTORED_MAX * 4,
+        )
+        return Session(settings, now)
+
+    # -- what the session tells
+
+    def _happened(self, wire: Wire, events: list[Event]) -> None:
+        for event in events:
+            if type(event) is Answered:
+                self._answered(event.context, event.status, event.message_id, late=False)
+            elif type(event) is Received:
+                self._received(wire, event)
+            else:
+                self._unusual(wire, event)
+        if len(self._unstored) >= UNSTORED_MAX:
+            wire.hold(True)
+        if self._queue:
+            self._pump()
+        self._wake()
+
+    def _unusual(self, wire: Wire, event: Event) -> None:
+        match event:
+            case Bound(mode=mode):
+                self._counts["connects"] += 1
+                if mode is not BindMode.RX:
+                    self._transmit = wire
+                self._show(LinkState.BOUND, "")
+                log.info("carrier_bound", carrier=self.name, mode=mode.name)
+            case BindRefused(status=status):
+                self._refused = status
+                self._show(LinkState.DOWN, f"bind refused: {'no answer' if status is None else hex(status)}")
+                log.warning("carrier_bind_refused", carrier=self.name, status=status)
+            case AnsweredLate(context=context, status=status, message_id=message_id):
+                self._answered(context, status, message_id, late=True)
+            case Nacked(context=context, status=status) if isinstance(context, _Part):
+                self._answered(context, status, b"", late=False)
+            case TimedOut(context=context):
+                self._doubt(context, "no answer in time")
+            case Congestion(percent=percent):
+                if percent >= 90:
+                    self._slow_down()
+            case Unbound(by_peer=by_peer):
+                if by_peer:
+                    log.warning("carrier_unbinds", carrier=self.name)
+                if wire is self._transmit:
+                    self._transmit = None
+            case Closed(reason=reason, outstanding=outstanding, unsent=unsent):
+                if wire is self._transmit:
+                    self._transmit = None
+                for context in outstanding:
+                    self._doubt(context, "the connection ended before the answer")
+                self._give_back(deque(part for part in unsent if isinstance(part, _Part)))
+                for token in [token for token, (of, _) in self._unstored.items() if of is wire]:
+                    del self._unstored[token]
+                if self.state in (LinkState.BOUND, LinkState.CONNECTING):
+                    self._show(LinkState.DOWN, reason)
+                if not self._stopping:
+                    log.warning("carrier_connection_ended", carrier=self.name, reason=reason, in_doubt=len(outstanding))
+            case Odd(reason=reason):
+                self._counts["odd"] += 1
+                log.debug("carrier_oddity", carrier=self.name, reason=reason)
+            case _:
+                pass
+
+    def _answered(self, context: object, status: int, message_id: bytes, *, late: bool) -> None:
+        if not isinstance(context, _Part):
+            return
+        if status == 0:
+            self._counts["taken"] += 1
+            self._config_failures = 0
+            text = message_id.decode("latin-1")
+            if text:
+                text = canonical(
+                    without_prefix(text, self._profile.response_id_prefix), self._profile.response_id_format
+                )
+            self._results.append(
+                PartResult(context.message_id, context.part, context.parts, Fate.TAKEN, text, late=late)
+            )
+            return
+        if late:
+            # It was in doubt and is not at the carrier: what policy made of the doubt stands, the timeline knows why.
+            self._results.append(
+                PartResult(context.message_id, context.part, context.parts, Fate.DOUBT, detail=hex(status), late=True)
+            )
+            return
+        self._judge(context, status)
+
+    def _judge(self, part: _Part, status: int) -> None:
+        """An error answer: what the carrier's table says it is decides."""
+        found = verdict(status, self._profile)
+        kind = found.error_class
+        if kind is ErrorClass.THROTTLE:
+            # Slow the carrier, not the message: it stays ours, first in the queue, and costs no attempt.
+            self._counts["throttled"] += 1
+            self._queue.appendleft(part)
+            self._slow_down()
+            return
+        if kind is not ErrorClass.CONFIG:
+            self._config_failures = 0
+        fate = {
+            ErrorClass.TEMPORARY: Fate.RETRY,
+            ErrorClass.REQUEST: Fate.RETRY,
+            ErrorClass.LINK: Fate.UNSENT,
+            ErrorClass.AUTH: Fate.UNSENT,
+            ErrorClass.CONFIG: Fate.UNSENT,
+            ErrorClass.BUG: Fate.FAILED,
+        }.get(kind, Fate.REFUSED)
+        self._results.append(
+            PartResult(
+                part.message_id,
+                part.part,
+                part.parts,
+                fate,
+                reason=found.reason.lower(),
+                detail=f"{hex(status)} {found.sentence}",
+                attempts_max=found.attempts_max,
+            )
+        )
+        if fate in (Fate.REFUSED, Fate.FAILED):
+            self._counts["refused"] += 1
+        if kind in (ErrorClass.LINK, ErrorClass.AUTH) and self._transmit is not None:
+            log.error("carrier_session_unusable", carrier=self.name, status=hex(status))
+            self._transmit.session.unbind(self._now())
+            self._transmit.flush()
+        if kind is ErrorClass.CONFIG:
+            self._config_failures += 1
+            self._pause(1.0)
+            if self._config_failures >= self._profile.breaker_failures:
+                self._config_failures = 0
+                self._show(LinkState.PAUSED, f"every message fails: {hex(status)} {found.sentence}")
+                log.error("carrier_paused", carrier=self.name, status=hex(status), pause_s=BREAKER_PAUSE_S)
+                self._give_back(self._queue)
+                self._pause(BREAKER_PAUSE_S)
+
+    def _received(self, wire: Wire, event: Received) -> None:
+        pdu = event.pdu
+        if not isinstance(pdu, DeliverSm | DataSm):
+            self._answer_other(wire, pdu)
+            return
+        self._token += 1
+        self._unstored[self._token] = (wire, pdu.sequence)
+        text = pdu.short_message if isinstance(pdu, DeliverSm) else b""
+        profile = self._profile
+        kind = receipts.kind_of(pdu.esm_class, pdu.tlvs, text, profile)
+        if kind in (receipts.Kind.MESSAGE, receipts.Kind.SME_ACK):
+            self._counts["messages"] += 1
+            self._messages.append(
+                MessageIn(
+                    self._token,
+                    _latin(pdu.source_addr),
+                    _latin(pdu.destination_addr),
+                    pdu.esm_class,
+                    pdu.data_coding,
+                    event.frame,
+                )
+            )
+            return
+        self._counts["receipts"] += 1
+        read = receipts.read(text, pdu.tlvs, profile)
+        state = STATES.get(read.state) if kind is not receipts.Kind.INTERMEDIATE else None
+        reference = canonical(without_prefix(read.id, profile.receipt_id_prefix), profile.receipt_id_format)
+        self._receipts.append(
+            ReceiptIn(
+                self._token,
+                reference.replace("\x00", ""),
+                numbers.digits(_latin(pdu.source_addr)) if pdu.source_addr else "",
+                int(state) if state is not None else None,
+                read.state_word.replace("\x00", ""),
+                read.error_code.replace("\x00", ""),
+                event.frame,
+            )
+        )
+
+    def _answer_other(self, wire: Wire, pdu: Request) -> None:
+        """A request that no ESME serves."""
+        if pdu.command_id not in (CommandId.ALERT_NOTIFICATION, CommandId.OUTBIND):
+            wire.session.answer(pdu.sequence, int(Status.RINVCMDID))
+            wire.flush()
+
+    # -- sending
+
+    def _pump(self) -> None:
+        """Submits what waits, as far as window and pace allow."""
+        wire = self._transmit
+        now = self._now()
+        if wire is None or not wire.writable or now < self._paused_until:
+            return
+        session = wire.session
+        room = min(session.free, len(self._queue))
+        if self._bucket is not None and room > 0:
+            self._bucket, room, wait = pace.take(self._bucket, room, now)
+            if wait > 0:
+                self._later(wait)
+        for _ in range(room):
+            part = self._queue.popleft()
+            try:
+                session.submit(part.pdu, part, now)
+            except EncodeError as error:
+                self._results.append(
+                    PartResult(
+                        part.message_id, part.part, part.parts, Fate.FAILED, reason="unwritable", detail=str(error)
+                    )
+                )
+            except SessionError:
+                self._queue.appendleft(part)  # it has begun to end: all comes back when it is gone
+                break
+            else:
+                self._counts["submitted"] += 1
+        wire.flush()
+
+    def _slow_down(self) -> None:
+        now = self._now()
+        if self._bucket is not None:
+            self._bucket = pace.throttled(self._bucket, now)
+        self._pause(self._profile.throttle_pause_s)
+
+    def _pause(self, seconds: float) -> None:
+        self._paused_until = max(self._paused_until, self._now() + seconds)
+        self._later(seconds)
+
+    def _later(self, seconds: float) -> None:
+        """Looks again after a while: pace and pauses end without any event."""
+        if self._resume is not None:
+            self._resume.cancel()
+        self._resume = asyncio.get_running_loop().call_later(max(seconds, 0.001), self._again)
+
+    def _again(self) -> None:
+        self._resume = None
+        if self.state is LinkState.PAUSED and self._transmit is not None and self._now() >= self._paused_until:
+            self._show(LinkState.BOUND, "")
+        if self._now() < self._paused_until:
+            self._later(self._paused_until - self._now())
+            return
+        self._pump()
+        self._wake()
+
+    def _give_back(self, queue: deque[_Part]) -> None:
+        while queue:
+            part = queue.popleft()
+            self._results.append(PartResult(part.message_id, part.part, part.parts, Fate.UNSENT))
+
+    def _doubt(self, context: object, why: str) -> None:
+        if isinstance(context, _Part):
+            self._counts["doubt"] += 1
+            self._results.append(
+                PartResult(context.message_id, context.part, context.parts, Fate.DOUBT, reason="no_answer", detail=why)
+            )
+
+    def _validity_period(self, seconds: float) -> bytes:
+        if seconds:
+            return validity(datetime.now(UTC), seconds, self._profile)
+        second = int(self._now())
+        if self._validity[0] != second:
+            self._validity = (second, validity(datetime.now(UTC), self._profile.validity_s, self._profile))
+        return self._validity[1]
+
+    def _show(self, state: LinkState, detail: str) -> None:
+        self.state = state
+        self.detail = detail
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _latin(octets: bytes) -> str:
+    return octets.decode("latin-1").replace("\x00", "")
+
+
+
