@@ -120,3 +120,8 @@ def test_what_stands_before_and_after_the_word_does_not_matter(after: str, befor
 @given(st.text())
 def test_folding_settles(text: str) -> None:
     assert stop.fold(stop.fold(text)) == stop.fold(text)
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_plain_text_folds_as_it_would_beside_an_accent(text: str) -> None:
+    assert f"{stop.fold(text)} e".strip() == stop.fold(f"{text} é")

@@ -9,7 +9,7 @@ Failures are values, because lists of a hundred thousand numbers contain thousan
 
 import enum
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 
@@ -69,27 +69,22 @@ MOBILE_PATTERNS: dict[str, tuple[str, str]] = {
     "PM": ("508", r"708(?:4[0-5]|5[0-6])\d{4}|(?:[236-9]\d|4[02-489]|5[02-9])\d{4}"),
 }
 
-# National writing of overseas numbers, without the trunk 0, to country code; the first match wins. All the territories
-# share the trunk prefix 0 and ten digits with the metropole, so only the range tells them apart (ARCEP numbering plan).
-OVERSEAS_MOBILE: tuple[tuple[str, str], ...] = (
-    (r"69[01]", "590"),
-    (r"7090", "590"),
-    (r"694", "594"),
-    (r"7093[0-3]", "594"),
-    (r"69[67]", "596"),
-    (r"7091", "596"),
-    (r"69[23]", "262"),
-    (r"7092", "262"),
-    (r"639", "262"),
-    (r"7093[5-7]", "262"),
-    (r"708[45]", "508"),
-)
-OVERSEAS_LANDLINE: tuple[tuple[str, str], ...] = (
-    (r"590", "590"),
-    (r"594", "594"),
-    (r"596", "596"),
-    (r"26[239]", "262"),
-)
+# National writing of overseas numbers, without the trunk 0, to country code. All the territories share the trunk
+# prefix 0
+# and ten digits with the metropole, so only the range tells them apart (ARCEP numbering plan).
+OVERSEAS_MOBILE: dict[str, tuple[str, ...]] = {
+    "590": ("690", "691", "7090"),
+    "594": ("694", "70930", "70931", "70932", "70933"),
+    "596": ("696", "697", "7091"),
+    "262": ("692", "693", "7092", "639", "70935", "70936", "70937"),
+    "508": ("7084", "7085"),
+}
+OVERSEAS_LANDLINE: dict[str, tuple[str, ...]] = {
+    "590": ("590",),
+    "594": ("594",),
+    "596": ("596",),
+    "262": ("262", "263", "269"),
+}
 
 # Longest prefix first. +689 covers three zones and +590 three islands; the main one answers for all.
 ZONES: tuple[tuple[str, str], ...] = (
@@ -123,10 +118,6 @@ _FRENCH_CODES = ("33", "590", "594", "596", "262", "508")
 
 # The commonest case in one match: a metropolitan mobile, national or international, with an optional `(0)`.
 _METROPOLITAN = re.compile(rf"(?:(?:\+|00)?330?|0)({MOBILE_PATTERNS['FR'][1]})", re.ASCII).fullmatch
-_FRENCH_MOBILE = re.compile(
-    "|".join(f"(?P<{region}>{code}(?:{pattern}))" for region, (code, pattern) in MOBILE_PATTERNS.items()), re.ASCII
-).fullmatch
-
 # E.164 allows 15 digits; the shortest complete mobile numbers have 7 (Niue). Without `+` or `00` fewer than 8 digits
 # are more likely a short number or a fragment.
 _INTERNATIONAL = re.compile(r"(?:\+|00)([1-9][0-9]{6,14})").fullmatch
@@ -138,8 +129,8 @@ _MACHINE = re.compile(r"33700[0-9]{10}").fullmatch
 _TRUNK_ZERO = re.compile(rf"({'|'.join(_FRENCH_CODES)})0([1-9][0-9]{{8}})").fullmatch
 _MISPLACED = re.compile(r"33([67][0-9]{8})").fullmatch
 
-_OVERSEAS_MOBILE = tuple((re.compile(pattern).match, code) for pattern, code in OVERSEAS_MOBILE)
-_OVERSEAS_ANY = _OVERSEAS_MOBILE + tuple((re.compile(pattern).match, code) for pattern, code in OVERSEAS_LANDLINE)
+_MOBILE_CODE = {prefix: code for code, prefixes in OVERSEAS_MOBILE.items() for prefix in prefixes}
+_ANY_CODE = _MOBILE_CODE | {prefix: code for code, prefixes in OVERSEAS_LANDLINE.items() for prefix in prefixes}
 
 
 def read(text: str) -> Number | Unfit:
@@ -207,8 +198,10 @@ def mask(number: str) -> str:
 
 @lru_cache(maxsize=CACHE_ENTRIES)
 def _read(text: str) -> Number | Unfit:
+    if " " in text:  # by far the commonest separator, and cheap to drop
+        text = text.replace(" ", "")
     found = _METROPOLITAN(text)
-    if found is None:
+    if found is None and not text.removeprefix("+").isdecimal():
         text = text.translate(_DROP_SEPARATORS)
         found = _METROPOLITAN(text)
     if found is not None:
@@ -217,13 +210,20 @@ def _read(text: str) -> Number | Unfit:
     if isinstance(placed, Unfit):
         return placed
     number, warnings = placed
-    mobile = _FRENCH_MOBILE(number)
+    mobile = _french_mobile().fullmatch(number)
     if mobile is not None:
         assert mobile.lastgroup is not None
         return Number("+" + number, mobile.lastgroup, Kind.MOBILE, warnings)
     if _MACHINE(number):
         return Unfit.NOT_MOBILE
     return _ask_library(number, warnings)
+
+
+@cache
+def _french_mobile() -> re.Pattern[str]:
+    """Compile the pattern of all French plans on first use: it is large, and most programs here never read a number."""
+    plans = (f"(?P<{region}>{code}(?:{pattern}))" for region, (code, pattern) in MOBILE_PATTERNS.items())
+    return re.compile("|".join(plans), re.ASCII)
 
 
 def _international(text: str) -> tuple[str, tuple[str, ...]] | Unfit:
@@ -240,10 +240,8 @@ def _international(text: str) -> tuple[str, tuple[str, ...]] | Unfit:
         return Unfit.FORM
     if trunk := _TRUNK_ZERO(number):
         number = trunk[1] + trunk[2]
-    if misplaced := _MISPLACED(number):
-        for matches, code in _OVERSEAS_MOBILE:
-            if matches(misplaced[1]):
-                return code + misplaced[1], (OVERSEAS_REWRITTEN,)
+    if (misplaced := _MISPLACED(number)) and (code := _code_of(misplaced[1], _MOBILE_CODE)):
+        return code + misplaced[1], (OVERSEAS_REWRITTEN,)
     return number, (COMOROS,) if number.startswith("269") else ()
 
 
@@ -251,10 +249,14 @@ def _overseas(significant: str) -> tuple[str, tuple[str, ...]]:
     """Put the right country code before the nine digits of a national number."""
     if significant.startswith("508"):
         return significant, (OVERSEAS_REWRITTEN,)
-    for matches, code in _OVERSEAS_ANY:
-        if matches(significant):
-            return code + significant, (OVERSEAS_REWRITTEN,)
+    if code := _code_of(significant, _ANY_CODE):
+        return code + significant, (OVERSEAS_REWRITTEN,)
     return "33" + significant, ()
+
+
+def _code_of(significant: str, codes: dict[str, str]) -> str | None:
+    # No range contains another, so the order of the three lengths in use does not matter.
+    return codes.get(significant[:3]) or codes.get(significant[:4]) or codes.get(significant[:5])
 
 
 def _ask_library(number: str, warnings: tuple[str, ...]) -> Number | Unfit:

@@ -44,13 +44,15 @@ _ANYWHERE = re.compile(rf"(?<![a-z])(?<!non )(?:{_MENTION}|{_BARE_MENTION})(?![a
 _AT_END = re.compile(rf"(?:{_ANYWHERE.pattern})$")
 
 
+_NO_WORD = re.compile("[^0-9a-z]+")
 _INVISIBLE = ("Mn", "Me", "Cf")  # accents, enclosing marks, soft hyphens and joiners: they do not end a word
 
 
 def has_mention(text: str) -> bool:
     """Tell whether the text ends with a STOP mention, in any case, accents, spacing and punctuation."""
     # A mention is at most 40 characters; looking further back would only cost time.
-    return _AT_END.search(fold(text[-80:])) is not None
+    end = fold(text[-80:])
+    return "stop" in end and _AT_END.search(end) is not None
 
 
 def contains_mention(text: str) -> bool:
@@ -103,6 +105,8 @@ def fold(text: str) -> str:
 
     Look-alike letters of Unicode (full width, bold) become plain ones.
     """
+    if text.isascii():
+        return _NO_WORD.sub(" ", text.lower()).strip()
     plain = unicodedata.normalize("NFKD", text).casefold()
     kept = (
         character if character.isalnum() else " "
