@@ -82,7 +82,8 @@ class TestGoldenExamples:
             200,
             "application/xml",
             PROLOG + b"<result><entry>true</entry><entry>200</entry><entry>308</entry><entry>2</entry>"
-            b"<entry>0.076</entry><entry><![CDATA[EUR]]></entry><entry><![CDATA[2030-10-21 09:00:00]]></entry></result>",
+            b"<entry>0.076</entry><entry><![CDATA[EUR]]></entry>"
+            b"<entry><![CDATA[2030-10-21 09:00:00]]></entry></result>",
         )
 
     def test_10_2_a_scheduled_send_in_json(self) -> None:
@@ -462,14 +463,36 @@ SCALARS = st.one_of(
 )
 NAMED = st.dictionaries(
     st.sampled_from(
-        "apiKey phoneNumbers to from message gamme sender scheduledDeliveryDate time minute isStopSms isUnicode "
-        "sandbox tag urlDlr urlResponse webhookUrl _format APIKEY To".split()
+        [
+            "apiKey",
+            "phoneNumbers",
+            "to",
+            "from",
+            "message",
+            "gamme",
+            "sender",
+            "scheduledDeliveryDate",
+            "time",
+            "minute",
+            "isStopSms",
+            "isUnicode",
+            "sandbox",
+            "tag",
+            "urlDlr",
+            "urlResponse",
+            "webhookUrl",
+            "_format",
+            "APIKEY",
+            "To",
+        ]
     ),
     st.one_of(
         SCALARS,
         st.lists(SCALARS, max_size=3),
         st.dictionaries(st.text(max_size=3), SCALARS, max_size=2),
-        st.sampled_from(["0612345678", "+33612345678,0140000001", "21/10/2030", "9", "24", "55", "KEY", "xml", "2", "1"]),
+        st.sampled_from(
+            ["0612345678", "+33612345678,0140000001", "21/10/2030", "9", "24", "55", "KEY", "xml", "2", "1"]
+        ),
     ),
 )
 

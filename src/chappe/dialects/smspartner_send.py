@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
-from chappe.core import gsm7, localtime, numbers, segments
+from chappe.core import gsm7, numbers, segments
 from chappe.core.compose import Composed, TooLong, compose
 from chappe.core.errors import Refusal, Violation, Violations
 from chappe.core.model import (
@@ -25,6 +24,7 @@ from chappe.core.model import (
     Skipped,
 )
 from chappe.core.pricelist import price_list
+from chappe.dialects import smspartner_schedule
 from chappe.dialects.smspartner_values import Values, flag, text
 
 PARTS_MAX: Final = 10
@@ -35,22 +35,12 @@ URL_CHARACTERS_MAX: Final = 2_000
 
 _SENDER: Final = re.compile(r"[A-Za-z0-9 ]{3,11}").fullmatch
 _FRENCH_MOBILE: Final = re.compile(r"(?:0|33)[67][0-9]{8}").fullmatch
-_DATE: Final = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})").fullmatch
-_WHOLE: Final = re.compile(r"-?[0-9]{1,9}").fullmatch
 _LIST_ENDS: Final = re.compile(r"[,\r\n]")
 _NOT_DIGITS: Final = re.compile(r"[^0-9]")
 _UNREACHABLE: Final[dict[numbers.Unfit, str]] = {
     numbers.Unfit.UNASSIGNED: "number_invalid",
     numbers.Unfit.NOT_MOBILE: "number_not_mobile",
 }
-
-
-class _Schedule(NamedTuple):
-    """When: the instant, or what is wrong with it; refusal is the first broken single rule."""
-
-    at: datetime | None = None
-    violations: tuple[Violation, ...] = ()
-    refusal: str = ""
 
 
 class _Sender(NamedTuple):
@@ -76,7 +66,6 @@ class _Recipients(NamedTuple):
     violations: list[Violation]
 
 
-_AT_ONCE: Final = _Schedule()
 _DEFAULT_SENDER: Final = _Sender()
 _NO_EXTRAS: Final = _Extras()
 _EXTRA_NAMES: Final = frozenset(("tag", "urlDlr", "urlResponse", "webhookUrl"))
@@ -97,8 +86,7 @@ def read(verb: str, values: Values, account: Account, moment: Moment) -> Send:
     composed = _composed(values, settings, lowcost, unicode)
     recipients = _recipients(written)
     sender = _virtual_sender(values) if virtual else _named_sender(values, settings)
-    date_written = text(values.get("scheduledDeliveryDate"))
-    schedule = _schedule(date_written, values, settings, moment.now) if date_written else _AT_ONCE
+    schedule = smspartner_schedule.read(values, settings, moment.now)
     extras = _extras(values)
 
     violations = (
@@ -270,58 +258,6 @@ def _check_length(composed: Composed | None, settings: AccountSettings, lowcost:
         raise Refusal("unicode_unavailable")
     if composed is None or composed.parts > PARTS_MAX:
         raise Refusal("text_too_long")
-
-
-def _schedule(date_written: str, values: Values, settings: AccountSettings, now: datetime) -> _Schedule:
-    """The instant of a date, `time` and `minute`, local time of Paris."""
-    hour_written, minute_written = text(values.get("time")), text(values.get("minute"))
-    if settings.schedule_zero_may_be_absent and bool(hour_written) != bool(minute_written):
-        hour_written, minute_written = hour_written or "0", minute_written or "0"
-    day = _day(date_written)
-    hour, minute = _whole(hour_written), _whole(minute_written)
-    refusal = ""
-    if day is None:
-        refusal = "date_invalid"
-    elif hour_written and (hour is None or not (0 <= hour <= 23 or (hour == 24 and minute in (0, None)))):
-        refusal = "time_invalid"
-    elif minute_written and minute is None:
-        refusal = "minute_invalid"
-    elif minute is not None and (minute % 5 or not 0 <= minute <= 55):
-        refusal = "minute_step"
-
-    at, past = None, False
-    if day is not None:
-        past = day < localtime.local_date(now)
-        if not past and not refusal and hour is not None and minute is not None:
-            at = localtime.instant(_local(day, hour, minute), now)
-            past = at < now
-    violations = []
-    if past:
-        violations.append(Violation("date", "past", f"{date_written} à {hour_written}:{minute_written}"))
-    if not minute_written:
-        violations.append(Violation("minute", "required"))
-    if not hour_written:
-        violations.append(Violation("time", "required"))
-    return _Schedule(at, tuple(violations), refusal)
-
-
-def _local(day: date, hour: int, minute: int) -> datetime:
-    return localtime.end_of_day(day) if hour == 24 else datetime(day.year, day.month, day.day, hour, minute)
-
-
-def _day(written: str) -> date | None:
-    """A day written dd/mm/YYYY; the last years of the calendar are left out, since midnight after them has no date."""
-    found = _DATE(written)
-    if found is None or int(found[3]) > 9_000:
-        return None
-    try:
-        return date(int(found[3]), int(found[2]), int(found[1]))
-    except ValueError:
-        return None
-
-
-def _whole(written: str) -> int | None:
-    return int(written) if _WHOLE(written) else None
 
 
 def _long_number(written: str) -> str:

@@ -115,7 +115,7 @@ def _body(request: Request) -> Mapping[str, Any]:
     if not shown:
         return {}
     content_type = request.headers.get("content-type", "")
-    if content_type[:10].lower() == "multipart/" or shown.startswith(b"--") or _FORM_START.match(shown):
+    if content_type[:10].lower() == "multipart/" or b"form-data" in shown[:500].lower() or _FORM_START.match(shown):
         return _with_plus(forms.parse_form(content_type, body))
     raise Refusal("unreadable")
 
