@@ -6,6 +6,8 @@ MAKEFLAGS += --no-print-directory
 ARGS ?=
 # The whole suite takes a few minutes; a hang must end by itself.
 TEST_TIMEOUT_S ?= 1800
+# More workers than cores slow each other down, and each starts a PostgreSQL of its own.
+TEST_WORKERS ?= 2
 BIN := .venv/bin
 STAMP := .venv/installed
 STAMP_DEV := .venv/installed-dev
@@ -23,7 +25,7 @@ run: $(STAMP) ## start Chappe on 127.0.0.1:8080 with its data in ./var; ARGS="--
 
 test: $(STAMP_DEV) ## install what the tests need and run them all; ARGS="-k window" passes flags to pytest
 	@scripts/test-packages
-	@timeout --foreground --signal=INT --kill-after=60 $(TEST_TIMEOUT_S) $(BIN)/python -m pytest -n 2 $(ARGS)
+	@timeout --foreground --signal=INT --kill-after=60 $(TEST_TIMEOUT_S) $(BIN)/python -m pytest -n $(TEST_WORKERS) $(ARGS)
 
 check: $(STAMP_DEV) ## format, lint, types, import rules, dependencies, dead code: under a minute
 	@scripts/check

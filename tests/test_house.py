@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,16 @@ def files_of_the_project() -> Iterator[Path]:
                 yield path
 
 
+@cache
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(text_of(path))
+
+
 def functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
@@ -67,22 +78,22 @@ def test_there_is_a_house_to_check() -> None:
 
 @every_module
 def test_the_first_line_says_what_the_file_is(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
+    text = text_of(path)
     assert text.startswith(('"""', 'r"""')) or not text.strip()
-    assert ast.get_docstring(ast.parse(text)) != ""
+    assert ast.get_docstring(tree_of(path)) != ""
 
 
 @every_module
 def test_a_file_is_short_or_says_why_not(path: Path) -> None:
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = text_of(path).splitlines()
     assert len(lines) <= FILE_LINES_MAX or REASON.search("\n".join(lines[:15])), f"{len(lines)} lines: split it"
 
 
 @every_module
 def test_a_function_is_short_or_says_why_not(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
+    text = text_of(path)
     lines = text.splitlines()
-    for function in functions(ast.parse(text)):
+    for function in functions(tree_of(path)):
         assert function.end_lineno is not None
         length = function.end_lineno - function.lineno + 1
         first_lines = "\n".join(lines[function.lineno - 2 : function.lineno + 12])
@@ -96,7 +107,7 @@ def test_a_name_means_something(path: Path) -> None:
 
 @every_module
 def test_no_exception_is_swallowed_whole(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if not isinstance(node, ast.ExceptHandler):
             continue
         caught = node.type.id if isinstance(node.type, ast.Name) else ast.unparse(node.type) if node.type else ""
@@ -106,7 +117,7 @@ def test_no_exception_is_swallowed_whole(path: Path) -> None:
 
 @every_module
 def test_what_may_appear_nowhere_does_not(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     imported = {
         alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
     }
@@ -135,7 +146,7 @@ def test_nothing_is_left_for_later_without_an_issue() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{number}"
         for path in MODULES
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        for number, line in enumerate(text_of(path).splitlines(), 1)
         if word.search(line)
     ]
     assert found == []
