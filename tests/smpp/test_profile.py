@@ -23,6 +23,7 @@ from chappe.smpp.profile import (
     Profile,
     ReceiptState,
     Rule,
+    UncertainPolicy,
     classify,
     profile,
     receipt_verdict,
@@ -59,8 +60,10 @@ WRITTEN: dict[str, tuple[str, object, str]] = {
     "auth_retry_delay_s_max": ("1800", 1800.0, "x"),
     "already_bound_delay_s": ("60", 60.0, "x"),
     "window": ("50", 50, "10001"),
-    "rate_per_s": ("0.5", 0.5, "0"),
+    "rate_per_s": ("0.5", 0.5, "-1"),
     "burst": ("20", 20, "1.5"),
+    "uncertain_policy": ("hold", UncertainPolicy.HOLD, "drop"),
+    "uncertain_grace_s": ("300", 300.0, "-1"),
     "throttle_pause_s": ("0", 0.0, "-0.1"),
     "throttle_factor": ("0.8", 0.8, "1.1"),
     "command_length_max": ("8192", 8192, "16"),
@@ -179,7 +182,7 @@ def test_an_integer_out_of_reach_is_refused_shortly(text: str, message: str) -> 
 def test_generic_is_the_default_and_what_the_documentation_says() -> None:
     generic = profile()
     assert generic == Profile() == profile("generic")
-    assert (generic.mode, generic.binds, generic.window, generic.rate_per_s) == (Mode.TRX, 1, 10, 10.0)
+    assert (generic.mode, generic.binds, generic.window, generic.rate_per_s) == (Mode.TRX, 1, 10, 0.0)
     assert (generic.response_timeout_s, generic.enquire_link_interval_s) == (60.0, 30.0)
     assert (generic.default_charset, generic.ucs2_data_coding, generic.long_method) == (Charset.GSM7, 8, "udh8")
     assert (generic.response_id_format, generic.receipt_id_format) == (IdFormat.LEARN, IdFormat.LEARN)

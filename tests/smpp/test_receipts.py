@@ -280,6 +280,11 @@ def test_what_is_unusual_is_flagged(text: bytes, tlvs: tuple[tuple[int, bytes], 
     assert read(text, tlvs, GENERIC).oddities == (oddity,)
 
 
+@pytest.mark.parametrize(("tlv", "id"), [(b"77\x00", "77"), (b" 77 \x00junk", "77"), (b"\x00", "1"), (b"", "1")])
+def test_the_id_tlv_ends_at_its_nul_and_an_empty_one_says_nothing(tlv: bytes, id: str) -> None:
+    assert read(b"id:1 stat:DELIVRD", {0x001E: tlv}, GENERIC).id == id
+
+
 def test_a_prefix_of_ids_is_removed() -> None:
     own = profile("generic", {"receipt_id_prefix": "fr-"})
     assert read(b"id:fr-77 stat:DELIVRD", {0x001E: b"fr-77\x00"}, own).id == "77"

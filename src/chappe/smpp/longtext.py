@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from chappe.smpp import tlvs as tags
 from chappe.smpp.profile import LongMethod
 from chappe.smpp.septets import fill_bits, pack
-from chappe.smpp.tlvs import Tlvs
+from chappe.smpp.tlv import Tag
+from chappe.smpp.tlv_lookup import Tlvs, find, find_uint
 
 UDHI: Final = 0x40
 PARTS_MAX: Final = 255
@@ -23,7 +23,7 @@ _CONCAT_16: Final = 0x08
 _PORTS_8: Final = 0x04
 _PORTS_16: Final = 0x05
 
-_SAR_TAGS: Final = (tags.SAR_MSG_REF_NUM, tags.SAR_TOTAL_SEGMENTS, tags.SAR_SEGMENT_SEQNUM)
+_SAR_TAGS: Final = (Tag.SAR_MSG_REF_NUM, Tag.SAR_TOTAL_SEGMENTS, Tag.SAR_SEGMENT_SEQNUM)
 
 
 class Encoding(StrEnum):
@@ -114,7 +114,7 @@ def cut(parts: Sequence[bytes], method: LongMethod, reference: int, *, packed: b
         raise ValueError(f"a message has 1 to {PARTS_MAX} parts, not {len(parts)}")
     if method is LongMethod.PAYLOAD:
         body = b"".join(parts)
-        return [Cut(0, b"", ((tags.MESSAGE_PAYLOAD, _fitting(pack(body) if packed else body, PAYLOAD_OCTETS_MAX)),))]
+        return [Cut(0, b"", ((Tag.MESSAGE_PAYLOAD, _fitting(pack(body) if packed else body, PAYLOAD_OCTETS_MAX)),))]
     reference_max = 0xFF if method is LongMethod.UDH8 else 0xFFFF
     if not 0 <= reference <= reference_max:
         raise ValueError(f"the reference of {method} is 0 to {reference_max}")
@@ -153,7 +153,7 @@ def read(esm_class: int, short_message: bytes, tlvs: Tlvs) -> Piece:
     """
     oddities: list[str] = []
     octets = short_message
-    payload = tags.find(tlvs, tags.MESSAGE_PAYLOAD)
+    payload = find(tlvs, Tag.MESSAGE_PAYLOAD)
     if payload:
         octets = payload
         if short_message:
@@ -220,11 +220,11 @@ def _concatenation(
 
 def _sar(tlvs: Tlvs, oddities: list[str]) -> tuple[LongMethod, int, int, int] | None:
     """(method, reference, total, seqnum) of the SAR TLVs: all three, or none counts (SMPP 3.4 section 5.3.2.22)."""
-    if all(tags.find(tlvs, tag) is None for tag in _SAR_TAGS):
+    if all(find(tlvs, tag) is None for tag in _SAR_TAGS):
         return None
-    reference = tags.find_uint(tlvs, tags.SAR_MSG_REF_NUM, 2)
-    total = tags.find_uint(tlvs, tags.SAR_TOTAL_SEGMENTS, 1)
-    seqnum = tags.find_uint(tlvs, tags.SAR_SEGMENT_SEQNUM, 1)
+    reference = find_uint(tlvs, Tag.SAR_MSG_REF_NUM, 2)
+    total = find_uint(tlvs, Tag.SAR_TOTAL_SEGMENTS, 1)
+    seqnum = find_uint(tlvs, Tag.SAR_SEGMENT_SEQNUM, 1)
     if reference is None or total is None or seqnum is None or not 1 <= seqnum <= total:
         oddities.append("broken_sar")
         return None
@@ -238,8 +238,8 @@ def _ports(elements: tuple[tuple[int, bytes], ...], tlvs: Tlvs) -> tuple[int, in
             return int.from_bytes(value[:2], "big"), int.from_bytes(value[2:], "big")
         if identifier == _PORTS_8 and len(value) == 2:
             return value[0], value[1]
-    destination = tags.find_uint(tlvs, tags.DESTINATION_PORT, 2)
-    source = tags.find_uint(tlvs, tags.SOURCE_PORT, 2)
+    destination = find_uint(tlvs, Tag.DESTINATION_PORT, 2)
+    source = find_uint(tlvs, Tag.SOURCE_PORT, 2)
     if destination is None and source is None:
         return None
     return destination or 0, source or 0

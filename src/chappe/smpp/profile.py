@@ -103,6 +103,14 @@ class UnknownIdAnswer(StrEnum):
     ERROR = "error"
 
 
+class UncertainPolicy(StrEnum):
+    """What becomes of a message that was written and not answered before the link or the process died."""
+
+    AUTO = "auto"  # transactional messages are sent once more, others held
+    RESEND = "resend"
+    HOLD = "hold"
+
+
 class ValidityFormat(StrEnum):
     """How validity_period is written."""
 
@@ -169,8 +177,10 @@ class Profile:
 
     # flow
     window: int = whole(10, 1, 10_000, "PDUs", "flow", "unanswered submit_sm per bind; bounds what can be uncertain")
-    rate_per_s: float = number(10, 0.001, 100_000, "parts/s", "flow", "pace over all binds of the carrier")
+    rate_per_s: float = number(0, 0, 100_000, "parts/s", "flow", "pace over all binds of the carrier; 0: no limit")
     burst: int = whole(10, 1, 100_000, "parts", "flow", "parts that may leave at once after a pause")
+    uncertain_policy: UncertainPolicy = choice(UncertainPolicy.AUTO, "flow", "what becomes of messages in doubt")
+    uncertain_grace_s: float = seconds(10, 0, 86_400, "flow", "wait for receipts before a message in doubt is resent")
     throttle_pause_s: float = seconds(1, 0, 3600, "flow", "pause of the whole carrier after a throttle answer")
     throttle_factor: float = number(0.5, 0.01, 1, "", "flow", "what the rate is multiplied by after a throttle answer")
     command_length_max: int = whole(65_536, 512, 1_048_576, "octets", "flow", "longest PDU to read")

@@ -8,11 +8,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from chappe.smpp import tlvs as tags
 from chappe.smpp.message_ids import without_prefix
 from chappe.smpp.profile import Profile
 from chappe.smpp.taxonomy import MESSAGE_STATE_WORDS, STATUS_WORDS, ReceiptState
-from chappe.smpp.tlvs import Tlvs
+from chappe.smpp.tlv import Tag
+from chappe.smpp.tlv_lookup import Tlvs, find
 
 RECEIPT_TEXT_OCTETS_MAX: Final = 4096
 VALUE_OCTETS_MAX: Final = 256
@@ -105,9 +105,9 @@ def kind_of(esm_class: int, tlvs: Tlvs, text: bytes, profile: Profile) -> Kind:
         return Kind.INTERMEDIATE
     if message_type in _SME_ACKS:
         return Kind.SME_ACK
-    if profile.receipts_by_tlv and tags.find(tlvs, tags.RECEIPTED_MESSAGE_ID):
+    if profile.receipts_by_tlv and find(tlvs, Tag.RECEIPTED_MESSAGE_ID):
         return Kind.RECEIPT
-    if profile.receipts_by_text and _has_the_shape(tags.find(tlvs, tags.MESSAGE_PAYLOAD) or text, profile):
+    if profile.receipts_by_text and _has_the_shape(find(tlvs, Tag.MESSAGE_PAYLOAD) or text, profile):
         return Kind.CLAIMED_RECEIPT
     return Kind.MESSAGE
 
@@ -129,7 +129,7 @@ def read(text: bytes, tlvs: Tlvs, profile: Profile) -> Receipt:
     message_payload, when there, is read in place of `text`. Source: SMPP 3.4 Appendix B and sections 5.3.2.12,
     5.3.2.31, 5.3.2.35; tolerant of any order, case, length and padding of the fields.
     """
-    payload = tags.find(tlvs, tags.MESSAGE_PAYLOAD)
+    payload = find(tlvs, Tag.MESSAGE_PAYLOAD)
     octets = payload or text
     oddities = ["payload_and_text"] if payload and text else []
     if len(octets) > RECEIPT_TEXT_OCTETS_MAX:
@@ -227,8 +227,8 @@ def _id(
     fields: _Fields, tlvs: Tlvs, profile: Profile, contradictions: list[str], oddities: list[str]
 ) -> tuple[str, str]:
     """The id and where it comes from."""
-    tlv = tags.find(tlvs, tags.RECEIPTED_MESSAGE_ID)
-    by_tlv = without_prefix(_id_text(tlv or b"", oddities), profile.receipt_id_prefix)
+    tlv = find(tlvs, Tag.RECEIPTED_MESSAGE_ID)
+    by_tlv = without_prefix(_id_text((tlv or b"").split(b"\x00")[0], oddities), profile.receipt_id_prefix)
     by_text = without_prefix(_id_text(fields.values.get("id", b""), oddities), profile.receipt_id_prefix)
     # The case differs on many links and says nothing; ids in two bases are a contradiction worth counting.
     if by_tlv and by_text and by_tlv.lower() != by_text.lower():
@@ -243,7 +243,7 @@ def _state_word(
     fields: _Fields, tlvs: Tlvs, profile: Profile, contradictions: list[str], oddities: list[str]
 ) -> tuple[str, str]:
     """The status word and where it comes from; a message_state outside the standard is the word STATE_n."""
-    tlv = tags.find(tlvs, tags.MESSAGE_STATE)
+    tlv = find(tlvs, Tag.MESSAGE_STATE)
     by_tlv = ""
     if tlv is not None:
         if len(tlv) == 1:
@@ -270,7 +270,7 @@ def _state(word: str, profile: Profile) -> ReceiptState:
 
 def _network_error(tlvs: Tlvs, oddities: list[str]) -> tuple[int, int] | None:
     """(network type, code) of the network_error_code TLV."""
-    value = tags.find(tlvs, tags.NETWORK_ERROR_CODE)
+    value = find(tlvs, Tag.NETWORK_ERROR_CODE)
     if value is None:
         return None
     if len(value) != 3:
@@ -363,11 +363,11 @@ def write(
     body = fields.encode("ascii") + text[:20] if shape.text else b""
     written: list[tuple[int, bytes]] = []
     if shape.tlvs:
-        written.append((tags.RECEIPTED_MESSAGE_ID, (tlv_id or id).encode("ascii") + b"\x00"))
-        written.append((tags.MESSAGE_STATE, bytes([message_state])))
+        written.append((Tag.RECEIPTED_MESSAGE_ID, (tlv_id or id).encode("ascii") + b"\x00"))
+        written.append((Tag.MESSAGE_STATE, bytes([message_state])))
     if network_error is not None:
         network_type, code = network_error
-        written.append((tags.NETWORK_ERROR_CODE, bytes([network_type]) + code.to_bytes(2, "big")))
+        written.append((Tag.NETWORK_ERROR_CODE, bytes([network_type]) + code.to_bytes(2, "big")))
     if shape.in_payload and shape.text:
-        return b"", (*written, (tags.MESSAGE_PAYLOAD, body))
+        return b"", (*written, (Tag.MESSAGE_PAYLOAD, body))
     return body, tuple(written)
