@@ -60,7 +60,7 @@ _ENGLISH: Final[dict[str, str]] = {
     "link": "Tag <URL>: the link is too long, over 80 characters",
     "master": "The master account given does not exist",
 }
-_TEXTS: Final = {"fr": _FRENCH, "en": _ENGLISH}
+TEXTS: Final = {"fr": _FRENCH, "en": _ENGLISH}
 LANGUAGE_DEFAULT: Final = "fr"
 
 
@@ -157,7 +157,7 @@ _NOBODY_THERE: Final = ("unknown", "absent")  # in reasons: unknown number, abse
 def accepted(outcome: Accepted, form: str) -> Response:
     """The reply to a send that was accepted: status 100, 101 when deferred, 113 when some numbers were left out."""
     command = outcome.command
-    texts = _TEXTS.get(command.account.settings.message_language, _FRENCH)
+    texts = TEXTS.get(command.account.settings.message_language, _FRENCH)
     if command.skipped:
         status, status_text = SOME_INVALID, texts["some_invalid"]
     elif command.scheduled_at is not None:
@@ -198,7 +198,7 @@ def refused(refusal: Refusal, form: str, language: str, characters_max: int) -> 
         if code == "text_missing" and first.rule == "too_long":
             code = "text_too_long"
     row = REFUSED[code]
-    text = _TEXTS.get(language, _FRENCH).get(row.text, row.text)
+    text = TEXTS.get(language, _FRENCH).get(row.text, row.text)
     if "{" in text:
         text = text.format(
             tag=refusal.values.get("tag", row.tag),

@@ -29,10 +29,10 @@ VARIABLES_MAX: Final = 100  # in one text; a hundred markers alone are longer th
 SENDER_CHARACTERS_MAX: Final = 11
 
 # What goes with an accepted send that is not sent exactly as asked; stable reason codes.
-SENDER_MALFORMED: Final = "warn.sender_format"
-SENDER_NOT_ALLOWED: Final = "warn.sender_forbidden"
-SENDER_WITHOUT_STOP: Final = "warn.stop_missing"
-LOWCOST_UNAVAILABLE: Final = "warn.lowcost_unavailable"
+SENDER_MALFORMED: Final = "sender_malformed"
+SENDER_NOT_ALLOWED: Final = "sender_not_allowed"
+SENDER_WITHOUT_STOP: Final = "sender_without_stop"
+LOWCOST_UNAVAILABLE: Final = "lowcost_unavailable"
 
 _DATE: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2}) ([0-9]{2}):([0-9]{2}):([0-9]{2})", re.ASCII)
 _VARIABLE: Final = re.compile(r"#param_?([0-9]{1,4})#", re.IGNORECASE | re.ASCII)
