@@ -95,6 +95,11 @@ def test_what_only_looks_like_a_number_stays_readable(text: str) -> None:
         ("postgresql://chappe:hush@db/chappe", "postgresql://chappe:***@db/chappe"),
         ("GET /?login=a&message=Bonjour+Ana&mobile=1", "GET /?login=a&message=***&mobile=1"),
         ("duplicate key\nDETAIL:  Key (number)=(Ana)", "duplicate key\nDETAIL: (not logged)"),
+        ('invalid input syntax for type integer: "Bonjour"', "invalid input syntax for type integer: (not logged)"),
+        (
+            "invalid input for query argument $2: 'Bonjour' (expected)",
+            "invalid input for query argument $2: (not logged)",
+        ),
         ("bad\nCONTEXT:  COPY message, line 1: Bonjour", "bad\nCONTEXT: (not logged)"),
     ],
 )

@@ -35,8 +35,12 @@ _SECRET_IN_TEXT = re.compile(
 )
 _URL_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
 _URL_TEXT = re.compile(r"(?i)([?&](?:message|text|body|smsdata)=)[^&\s#]*")
-# PostgreSQL repeats row values in these lines of an error ("Failing row contains ...").
-_DATABASE_VALUES = re.compile(r"(?m)^(\s*(?:DETAIL|CONTEXT|STATEMENT|QUERY):).*$")
+# PostgreSQL repeats row values in these lines of an error ("Failing row contains ..."), and what it could not read in
+# its first line; asyncpg repeats the argument that it could not encode.
+_DATABASE_VALUES = re.compile(
+    r"(?m)^(\s*(?:DETAIL|CONTEXT|STATEMENT|QUERY):).*$"
+    r"|(invalid input (?:syntax|value) for [^:\n]{1,80}:|invalid input for query argument \$\d+:|out of range:).*$"
+)
 # Eight digits or more, with what people write between them. Tried after the shapes that are no phone number and useful
 # in a log: UUID, date (and time), IPv4 address.
 _NUMBER = re.compile(
@@ -92,7 +96,7 @@ def get_logger(name: str) -> "FilteringBoundLogger":
 
 def mask(text: str) -> str:
     """The text with keys, phone numbers and database values made unreadable: `+33612345678` -> `+336******78`."""
-    text = _DATABASE_VALUES.sub(r"\1 (not logged)", text)
+    text = _DATABASE_VALUES.sub(r"\1\2 (not logged)", text)
     text = _SECRET_IN_TEXT.sub(r"\1\2***", text)
     text = _URL_PASSWORD.sub(r"\1***@", text)
     text = _URL_TEXT.sub(r"\1***", text)
