@@ -101,6 +101,12 @@ class TestNumbers:
         assert len(send(phoneNumbers=",".join(numbers[:500])).recipients) == 500
         assert refusal_of(phoneNumbers=",".join(numbers)) == "recipients_too_many"
 
+    @pytest.mark.parametrize(
+        "written", ["," * 1_000_000, "1" + "\n" * 1_000_000 + "1", [""] * 100_000, ["0612345678,"] * 1_000]
+    )
+    def test_a_list_of_too_many_places_is_not_even_read(self, written: object) -> None:
+        assert refusal_of(phoneNumbers=written) == "recipients_too_many"
+
     def test_repeated_numbers_count_for_the_limit(self) -> None:
         assert refusal_of(phoneNumbers="0612345678,0612345678", own={"numbers_per_request_max": 1}) == (
             "recipients_too_many"

@@ -75,6 +75,7 @@ def test_a_form_is_read_as_leniency(body: bytes, label: str) -> None:
         b'{"message":' + b"9" * 5_000 + b"}",
         b'{"a":' * 5_000,
         b'{"a":' * 5_000 + b"1" + b"}" * 5_000,
+        json.dumps(dict.fromkeys(map(str, range(1_001)), 1)).encode(),
         b"[1,2]",
         b'["apiKey=KEY"]',
         b'"apiKey=KEY"',

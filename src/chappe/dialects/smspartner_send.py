@@ -28,6 +28,7 @@ from chappe.dialects import smspartner_schedule
 from chappe.dialects.smspartner_values import Values, flag, text
 
 PARTS_MAX: Final = 10
+PLACES_PER_NUMBER_MAX: Final = 10  # a list may have empty places, but millions of commas are no list
 SENDER_CHARACTERS_MIN: Final = 3
 SENDER_CHARACTERS_MAX: Final = 11
 TAG_CHARACTERS_MAX: Final = 20
@@ -75,10 +76,11 @@ def read(verb: str, values: Values, account: Account, moment: Moment) -> Send:
     """The command of /send and /vn/send. Raises Refusal; its subclass Violations with all that code 9 stands for."""
     settings = account.settings
     virtual = verb == "vn/send"
-    written = _written_numbers(values.get("to" if virtual else "phoneNumbers"))
+    limit = min(settings.numbers_per_request_max, RECIPIENTS_MAX)
+    written = _written_numbers(values.get("to" if virtual else "phoneNumbers"), limit)
     if not written:
         raise Refusal("recipients_missing")
-    if len(written) > min(settings.numbers_per_request_max, RECIPIENTS_MAX):
+    if len(written) > limit:
         raise Refusal("recipients_too_many")
 
     lowcost = not virtual and text(values.get("gamme")) == "2"
@@ -122,18 +124,29 @@ def read(verb: str, values: Values, account: Account, moment: Moment) -> Send:
     )
 
 
-def _written_numbers(value: Any) -> list[str]:
-    """The single numbers of a comma list or an array, blanks and empty places left out."""
+def _written_numbers(value: Any, limit: int) -> list[str]:
+    """The single numbers of a comma list or an array, blanks and empty places left out.
+
+    Raises Refusal recipients_too_many for so many places that even empty ones are too many.
+    """
     if isinstance(value, str) and "," not in value and "\n" not in value and "\r" not in value:
         value = value.strip()
         return [value] if value else []
     places = value if isinstance(value, list) else [value]
+    places_max = PLACES_PER_NUMBER_MAX * limit
+    if len(places) > places_max:
+        raise Refusal("recipients_too_many")
     found = []
     for place in places:
-        for piece in _LIST_ENDS.split(text(place)):
+        written = text(place)
+        if written.count(",") + written.count("\n") + written.count("\r") > places_max:
+            raise Refusal("recipients_too_many")
+        for piece in _LIST_ENDS.split(written):
             piece = piece.strip()
             if piece:
                 found.append(piece)
+        if len(found) > limit:
+            break
     return found
 
 

@@ -128,6 +128,8 @@ def _json_object(body: bytes) -> Mapping[str, Any]:
     except RecursionError as trouble:
         raise Refusal("unreadable") from trouble
     assert isinstance(found, dict)  # it begins with a brace
+    if len(found) > forms.FIELDS_MAX:
+        raise Refusal("unreadable")
     return found
 
 
