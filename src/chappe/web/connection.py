@@ -70,6 +70,16 @@ class Connection(asyncio.Protocol):
         self._stalled_at: float | None = None
         self._closed_at: float | None = None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way: neither a part of a request nor an answer."""
+        return not self._pending and self._phase == _HEAD and not self._held
+
+    @property
+    def hears(self) -> bool:
+        """Whether what the client sends still matters."""
+        return self._phase != _DEAF
+
     # ---- what the transport tells
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -330,15 +340,14 @@ class Connection(asyncio.Protocol):
         if octets:
             self._seen_at = self.home.now()
             transport.write(octets[0] if len(octets) == 1 else b"".join(octets))
-        if pending:
-            return
-        if closes or (self._eof and not (self._paused and self._held)):
-            self._finish(transport)
-            return
-        if self._continue_due:
-            self._continue_due = False
-            transport.write(_CONTINUE)
-        if self._paused:
+        if not pending:
+            if closes or (self._eof and not (self._paused and self._held)):
+                self._finish(transport)
+                return
+            if self._continue_due:
+                self._continue_due = False
+                transport.write(_CONTINUE)
+        if self._paused and len(pending) * 2 <= self.home.limits.requests_in_flight_max:
             self._resume()
 
     def _finish(self, transport: asyncio.Transport) -> None:
@@ -381,8 +390,7 @@ class Connection(asyncio.Protocol):
 
     def retire(self) -> None:
         """Closes if nothing is under way; otherwise the answer to the last request read does."""
-        idle = not self._pending and self._phase == _HEAD and not self._held
-        if idle and self._transport is not None and self._closed_at is None:
+        if self.is_idle and self._transport is not None and self._closed_at is None:
             self._finish(self._transport)
 
     def cut(self) -> None:

@@ -80,9 +80,10 @@ def read_head(octets: bytes) -> Head:
         pass  # CONNECT, or an offer to change the protocol: both are read as ordinary requests
     except httptools.HttpParserError:
         return _read_repaired(octets)
-    if not reading.complete:
+    version = parser.get_http_version()
+    if not reading.complete or version not in ("1.1", "1.0"):
         return _read_repaired(octets)
-    return _assemble(parser.get_method().decode(), reading.target, reading.headers, parser.get_http_version())
+    return _assemble(parser.get_method().decode(), reading.target, reading.headers, old=version == "1.0")
 
 
 def _read_repaired(octets: bytes) -> Head:
@@ -108,13 +109,11 @@ def _read_repaired(octets: bytes) -> Head:
         raise BadHead(400, "A header field is not well formed.") from error
     if not reading.complete:
         raise BadHead(400, "The request head is not well formed.")
-    return _assemble(method.decode(), target, reading.headers, f"1.{minor.decode()}")
+    return _assemble(method.decode(), target, reading.headers, old=minor == b"0")
 
 
-def _assemble(method: str, target: bytes, pairs: list[tuple[bytes, bytes]], version: str) -> Head:
+def _assemble(method: str, target: bytes, pairs: list[tuple[bytes, bytes]], *, old: bool) -> Head:
     """The Head of parts that are well formed each; raises BadHead when they do not fit together."""
-    if version not in ("1.1", "1.0"):
-        raise BadHead(505, "This server speaks HTTP/1.1.")
     if len(pairs) > _HEADERS_MAX:
         raise BadHead(431, f"More than {_HEADERS_MAX} header fields.")
     headers: dict[str, str] = {}
@@ -125,7 +124,6 @@ def _assemble(method: str, target: bytes, pairs: list[tuple[bytes, bytes]], vers
             headers[name] = _joined(name, headers[name], text)
         else:
             headers[name] = text
-    old = version == "1.0"
     keep_alive = not old
     if "connection" in headers:
         options = [option.strip() for option in headers["connection"].lower().split(",")]

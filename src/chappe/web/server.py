@@ -33,7 +33,6 @@ OUTBOX_CHANNEL = "chappe_outbox"
 CONFIGURATION_CHANNEL = "chappe_configuration"
 
 
-
 class Api:
     """The customers' APIs and the pages of one process.
 
@@ -154,7 +153,9 @@ class Api:
         self._bell.ring()
         return outcomes
 
-    async def _balance(self, dialect: Dialect, command: ReadBalance, call: Call, request: Request, reply: Reply) -> None:
+    async def _balance(
+        self, dialect: Dialect, command: ReadBalance, call: Call, request: Request, reply: Reply
+    ) -> None:
         account = command.account
         try:
             balance_micros, to_send = await accounts.balance(self._database, account.id)
