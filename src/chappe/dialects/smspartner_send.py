@@ -34,7 +34,7 @@ SENDER_CHARACTERS_MAX: Final = 11
 TAG_CHARACTERS_MAX: Final = 20
 URL_CHARACTERS_MAX: Final = 2_000
 
-_SENDER: Final = re.compile(r"[A-Za-z0-9 ]{3,11}").fullmatch
+_SENDER: Final = re.compile(rf"[A-Za-z0-9 ]{{{SENDER_CHARACTERS_MIN},{SENDER_CHARACTERS_MAX}}}").fullmatch
 _FRENCH_MOBILE: Final = re.compile(r"(?:0|33)[67][0-9]{8}").fullmatch
 _LIST_ENDS: Final = re.compile(r"[,\r\n]")
 _NOT_DIGITS: Final = re.compile(r"[^0-9]")
