@@ -34,6 +34,7 @@ WRITTEN_BY_HAND = {
 # Somebody's own folders: what works only there, or tells where it was made, does not belong here.
 SOMEBODYS_PATH = re.compile(r"(?<![\w.<~-])/(?:root|home|work|mnt|Users)/\w")
 
+PURE_ROOMS = {"core", "smpp", "dialects"}
 PRINTING = {
     "cli.py": "answers people",
     "store/launch.py": "a program of its own, before there is a log",
@@ -129,6 +130,19 @@ def test_what_may_appear_nowhere_does_not(path: Path) -> None:
     assert name in PRINTING or "print" not in called, "log it"
     attributes = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     assert name in KNOWING_THE_ENVIRONMENT or attributes.isdisjoint({"os.environ", "os.getenv"}), "config.py reads it"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if path.relative_to(SOURCE).parts[0] in PURE_ROOMS],
+    ids=lambda path: str(path.relative_to(SOURCE)),
+)
+def test_a_pure_room_asks_neither_clock_nor_chance_nor_disk(path: Path) -> None:
+    # Imports are the import linter's; these come with modules that a pure room may import.
+    calls = [ast.unparse(node.func) for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
+    assert {"now", "utcnow", "today", "uuid1", "uuid4", "open", "read_text", "read_bytes"}.isdisjoint(
+        call.split(".")[-1] for call in calls
+    )
 
 
 def test_no_file_mentions_a_path_outside_the_project() -> None:
