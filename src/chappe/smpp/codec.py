@@ -85,8 +85,8 @@ def _write(self: Pdu, rows: tuple[Column, ...], is_response: bool) -> bytes:
         if self.tlvs or any(getattr(self, row.name) != row.default for row in rows):
             raise EncodeError(f"{self.name}: an error response has no body")
         body = []
-    if not 0 <= self.status <= 0xFFFFFFFF:
-        raise EncodeError("command_status: out of range")
+    if not 0 <= self.status <= (0xFFFFFFFF if is_response else 0):
+        raise EncodeError(f"command_status: {'out of range' if is_response else '0 in a request'}")
     if not 0 <= self.sequence <= 0xFFFFFFFF:
         raise EncodeError(f"sequence_number: 1 to {SEQUENCE_MAX}")
     octets = b"".join(body)
@@ -237,8 +237,8 @@ class _BadDestination(Exception):
 def _read(pdu: type[Pdu], rows: tuple[Column, ...], frame: bytes, status: int, sequence: int, is_response: bool) -> Pdu:
     reader = _Reader(frame)
     values = {row.name: row.default for row in rows}
-    if is_response and rows and len(frame) == HEADER.size:
-        if not status:
+    if is_response and len(frame) == HEADER.size:
+        if rows and not status:
             reader.flag("body_missing")
         return pdu(**values, sequence=sequence, status=status, flags=tuple(reader.flags))
     if is_response and status:
@@ -294,12 +294,10 @@ def _quick_encoder(
                 values += [f"{name}_length", name]
             case DestinationList() | FailureList():
                 return carefully
-    if is_response:
-        tests.append("self.status")
+    tests.append("self.status")
     source = ["def encode(self):", "    try:"]
     source += [f"        {line}" for line in lines]
-    if tests:
-        source += [f"        if {' or '.join(tests)}:", "            return carefully(self)"]
+    source += [f"        if {' or '.join(tests)}:", "            return carefully(self)"]
     source += [
         f'        body = b"{form}" % ({"".join(value + ", " for value in values)})' if rows else '        body = b""',
         "        if self.tlvs:",
@@ -317,53 +315,80 @@ def _quick_decoder(pdu: type[Pdu], rows: tuple[Column, ...], is_response: bool, 
     if is_response:
         source += ["    if status:", "        return carefully(frame, status, sequence)"]
     source += ["    self = new(cls)", "    try:"]
-    offset: int = HEADER.size
-    base = ""  # the name of the variable that `offset` counts from
-    texts = False
-
-    def at(extra: int = 0) -> str:
-        return f"{base} + {offset + extra}" if base else str(offset + extra)
-
+    scope: dict[str, Any] = {"carefully": carefully, "read_tlvs": tlv.read, "new": pdu.__new__, "cls": pdu}
+    scope["StructError"] = struct.error
+    where = _Where()
+    octets: list[str] = []  # one-octet fields in a row are read together
     for number, row in enumerate(rows):
         match row.kind:
-            case CString() | Time():
-                most = row.kind.size - 1 if isinstance(row.kind, CString) else _TIME_SIZE - 1
-                source += [
-                    f"        if frame[{at()}]:",
-                    f"            p{number} = frame.index(0, {at()})",
-                    f"            self.{row.name} = value = frame[{at()} : p{number}]",
-                    f"            if len(value) > {most}:",
-                    "                return carefully(frame, status, sequence)",
-                    "        else:",
-                    f"            p{number} = {at()}",
-                    f'            self.{row.name} = b""',
-                ]
-                base, offset = f"p{number}", 1
             case Octet():
-                source.append(f"        self.{row.name} = frame[{at()}]")
-                offset += 1
+                octets.append(f"self.{row.name}")
             case Counted():
+                source += _octets_read([*octets, "count"], where, scope)
+                octets.clear()
                 source += [
-                    f"        count = frame[{at()}]",
-                    f"        p{number} = {at(1)} + count",
-                    f"        if count > {row.kind.size_max} or p{number} > len(frame):",
+                    f"        end = {where} + count",
+                    f"        if count > {row.kind.size_max} or end > len(frame):",
                     "            return carefully(frame, status, sequence)",
-                    f"        self.{row.name} = frame[{at(1)} : p{number}]",
+                    f"        self.{row.name} = frame[{where}:end]",
                 ]
-                base, offset, texts = f"p{number}", 0, True
+                where.base, where.offset = "end", 0
+            case CString() | Time():
+                source += _octets_read(octets, where, scope)
+                octets.clear()
+                source += _c_octets_read(row, where, f"p{number}")
+                where.base, where.offset = f"p{number}", 1
             case DestinationList() | FailureList():
                 return carefully
-    source += [f"        if {at()} == len(frame):", "            self.tlvs = ()", "        else:"]
-    source += [f"            self.tlvs, whole = read_tlvs(frame, {at()})", "            if not whole:"]
+    source += _octets_read(octets, where, scope)
+    source += [f"        if {where} == len(frame):", "            self.tlvs = ()", "        else:"]
+    source += [f"            self.tlvs, whole = read_tlvs(frame, {where})", "            if not whole:"]
     source += ["                return carefully(frame, status, sequence)"]
-    if texts:
+    if any(isinstance(row.kind, Counted) for row in rows):
         source += ["            if self.short_message:", "                for tag, _ in self.tlvs:"]
         source += [f"                    if tag == {int(tlv.Tag.MESSAGE_PAYLOAD)}:"]
         source += ["                        return carefully(frame, status, sequence)"]
-    source += ["    except (IndexError, ValueError):", "        return carefully(frame, status, sequence)"]
+    source += ["    except (IndexError, ValueError, StructError):", "        return carefully(frame, status, sequence)"]
     source += ["    self.status = status", "    self.sequence = sequence", "    self.flags = ()", "    return self"]
-    scope = {"carefully": carefully, "read_tlvs": tlv.read, "new": pdu.__new__, "cls": pdu}
     return _compiled(source, pdu, scope, "decode")
+
+
+class _Where:
+    """Where in the frame the written-out reader is: so many octets behind what a variable of it says."""
+
+    def __init__(self) -> None:
+        self.base = ""
+        self.offset = HEADER.size
+
+    def __str__(self) -> str:
+        return " + ".join(filter(None, (self.base, str(self.offset) if self.offset or not self.base else "")))
+
+
+def _octets_read(names: list[str], where: _Where, scope: dict[str, Any]) -> list[str]:
+    if len(names) > 2:  # for one or two, plain indexing is quicker
+        scope[f"unpack{len(names)}"] = struct.Struct(f"{len(names)}B").unpack_from
+        line = f"        {', '.join(names)} = unpack{len(names)}(frame, {where})"
+        where.offset += len(names)
+        return [line]
+    lines = []
+    for name in names:
+        lines.append(f"        {name} = frame[{where}]")
+        where.offset += 1
+    return lines
+
+
+def _c_octets_read(row: Column, where: _Where, end: str) -> list[str]:
+    most = row.kind.size - 1 if isinstance(row.kind, CString) else _TIME_SIZE - 1
+    return [
+        f"        if frame[{where}]:",
+        f"            {end} = frame.index(0, {where})",
+        f"            if {end} - ({where}) > {most}:",
+        "                return carefully(frame, status, sequence)",
+        f"            self.{row.name} = frame[{where} : {end}]",
+        "        else:",
+        f"            {end} = {where}",
+        f'            self.{row.name} = b""',
+    ]
 
 
 def _compiled(source: list[str], pdu: type[Pdu], scope: dict[str, Any], name: str) -> Any:

@@ -50,6 +50,7 @@ from chappe.smpp.framer import Framer
 from chappe.smpp.header import HEADER
 from chappe.smpp.pdu import (
     DECODERS,
+    PDUS,
     RESPONSES,
     BindReceiver,
     BindRequest,
@@ -97,6 +98,7 @@ _UNANSWERED_COMMANDS = frozenset({int(CommandId.OUTBIND), int(CommandId.ALERT_NO
 # Those that the session asks and answers by itself, or through calls of their own.
 _SESSION_COMMANDS = frozenset({*map(int, BINDS), int(CommandId.UNBIND), int(CommandId.ENQUIRE_LINK)})
 _ENQUIRE_LINK = int(CommandId.ENQUIRE_LINK)
+_SUBMIT_SM = int(CommandId.SUBMIT_SM)
 _GENERIC_NACK = int(CommandId.GENERIC_NACK)
 _ID_RESPONSES: dict[int, type[SubmitSmResp] | type[SubmitMultiResp] | type[DataSmResp] | type[BroadcastSmResp]] = {
     CommandId.SUBMIT_SM: SubmitSmResp,
@@ -104,6 +106,9 @@ _ID_RESPONSES: dict[int, type[SubmitSmResp] | type[SubmitMultiResp] | type[DataS
     CommandId.DATA_SM: DataSmResp,
     CommandId.BROADCAST_SM: BroadcastSmResp,
 }
+_WITH_MESSAGE_ID = frozenset(
+    pdu.command_id for pdu in PDUS if issubclass(pdu, Response) and "message_id" in pdu.__dataclass_fields__
+)
 AnyPdu = TypeVar("AnyPdu", bound=Pdu)
 
 
@@ -135,6 +140,41 @@ class _Ending(enum.Enum):
 class Session:
     """One session from the transport's start to its end."""
 
+    __slots__ = (
+        "_acceptable",
+        "_asked_at",
+        "_bind_asked",
+        "_bind_sent",
+        "_closing",
+        "_ending",
+        "_ending_at",
+        "_enquiries",
+        "_framer",
+        "_heard_at",
+        "_nacks",
+        "_noticed",
+        "_now",
+        "_out",
+        "_partial_at",
+        "_response_s",
+        "_sendable",
+        "_started_at",
+        "_taken",
+        "_timeouts",
+        "_tlvs_allowed",
+        "_unanswered",
+        "_unbind_asked",
+        "_unbind_sent",
+        "_undecodable",
+        "_window",
+        "_written",
+        "mode",
+        "peer_version",
+        "reason",
+        "settings",
+        "state",
+    )
+
     def __init__(self, settings: Settings, now: float) -> None:
         self.settings = settings
         self.state = State.OPEN
@@ -150,6 +190,7 @@ class Session:
         self._out: list[bytes] = []
         self._written = 0  # octets ever put into _out
         self._taken = 0  # octets ever given by take()
+        self._response_s = settings.timers.response_s or NEVER
         self._window = Window(settings.window, settings.late_max, settings.first_sequence)
         self._unanswered: dict[int, int] = {}  # sequence -> command_id of the peer's requests
         self._enquiries = 0  # our unanswered enquire_links since the peer was last heard
@@ -187,11 +228,18 @@ class Session:
         if frames:
             self._heard_at = now
             self._enquiries = 0
+        outstanding = self._window.sent
         for command_id, status, sequence, frame in frames:
             if command_id & RESPONSE_BIT:
-                self._response(command_id, status, sequence, frame, answers)
+                if sequence in outstanding and command_id == outstanding[sequence][4]:
+                    self._answer_received(command_id, status, sequence, frame, answers)
+                else:
+                    self._other_response(command_id, status, sequence, frame, answers)
             elif not self._closing:
-                self._request(command_id, status, sequence, frame, requests)
+                if command_id in self._acceptable:
+                    self._request_received(command_id, status, sequence, frame, requests)
+                else:
+                    self._other_request(command_id, status, sequence, frame, requests)
         if self._framer.lost:
             self._lose_framing()
         if self._ending is not _Ending.NO:
@@ -249,7 +297,7 @@ class Session:
         left = self._taken - unsent
         in_doubt: list[object] = []
         not_sent: list[object] = []
-        for context, _, _, end in self._window.sent.values():
+        for context, _, _, end, _ in self._window.sent.values():
             # Less than a whole PDU cannot have been acted upon.
             (in_doubt if end <= left else not_sent).append(context)
         self._window.sent.clear()
@@ -381,8 +429,7 @@ class Session:
         self._out.append(octets)
         self._written += len(octets)
         if answered:
-            response_s = self.settings.timers.response_s
-            window.sent[sequence] = (context, pdu, now + response_s if response_s else NEVER, self._written)
+            window.sent[sequence] = (context, pdu, now + self._response_s, self._written, command_id | RESPONSE_BIT)
         return sequence
 
     def unbind(self, now: float) -> None:
@@ -428,6 +475,13 @@ class Session:
         if self._closing:
             return False
         command_id = self._waiting(sequence)
+        if command_id == _SUBMIT_SM and not status and not tlvs and len(message_id) <= 64 and 0 not in message_id:
+            # Written out, since this is half of all that an SMSC writes.
+            size = HEADER.size + len(message_id) + 1
+            self._out.append(HEADER.pack(size, _SUBMIT_SM | RESPONSE_BIT, 0, sequence) + message_id + b"\0")
+            self._written += size
+            self._answered(sequence)
+            return True
         response_type = _ID_RESPONSES.get(command_id)
         if response_type is None:
             raise StateError(f"{command_name(command_id)} is not answered with an id")
@@ -469,19 +523,18 @@ class Session:
 
     # -- what the peer answers
 
-    def _response(self, command_id: int, status: int, sequence: int, frame: bytes, events: list[Event]) -> None:
+    def _answer_received(self, command_id: int, status: int, sequence: int, frame: bytes, events: list[Event]) -> None:
+        context, request, _, _, _ = self._window.sent.pop(sequence)
+        self._timeouts = 0
+        response = DECODERS[command_id](frame, status, sequence)
+        message_id = response.message_id if command_id in _WITH_MESSAGE_ID else b""  # type: ignore[attr-defined]
+        events.append(Answered(context, request, status, response, sequence, message_id))  # type: ignore[arg-type]
+        if response.tlvs or response.flags:
+            self._notice(response, events)
+
+    def _other_response(self, command_id: int, status: int, sequence: int, frame: bytes, events: list[Event]) -> None:
         window = self._window
-        sent = window.sent.get(sequence)
-        if sent is not None and command_id == sent[1].command_id | RESPONSE_BIT:
-            del window.sent[sequence]
-            self._timeouts = 0
-            response = DECODERS[command_id](frame, status, sequence)
-            assert isinstance(response, Response)
-            message_id = getattr(response, "message_id", b"")
-            events.append(Answered(sent[0], sent[1], status, response, sequence, message_id))
-            if response.tlvs or response.flags:
-                self._notice(response, events)
-        elif command_id == _GENERIC_NACK:
+        if command_id == _GENERIC_NACK:
             self._nacked(status, sequence, events)
         elif self._bind_sent is not None and sequence == self._bind_sent[0]:
             self._bind_answered(command_id, status, sequence, frame, events)
@@ -550,7 +603,7 @@ class Session:
         events.append(BindRefused(status))
         self.close(Reason.BIND_REFUSED)
 
-    def _notice(self, response: Response, events: list[Event]) -> None:
+    def _notice(self, response: Pdu, events: list[Event]) -> None:
         if response.flags:
             self._odd(events, Oddity.FLAGGED, f"{response.name} {' '.join(response.flags)}")
         congestion = response.tlv(Tag.CONGESTION_STATE)
@@ -559,21 +612,29 @@ class Session:
 
     # -- what the peer asks
 
-    def _request(self, command_id: int, status: int, sequence: int, frame: bytes, events: list[Event]) -> None:
-        if command_id in self._acceptable:
+    def _request_received(self, command_id: int, status: int, sequence: int, frame: bytes, events: list[Event]) -> None:
+        unanswered = self._unanswered
+        if (
+            self._ending is not _Ending.NO
+            or not sequence
+            or sequence in unanswered
+            or len(unanswered) >= self.settings.unanswered_max
+        ):
             refused = self._admit(command_id, sequence, events)
             if refused:
                 self._refuse(command_id, sequence, refused)
                 return
-            pdu = self._decoded(command_id, status, sequence, frame, events)
-            if pdu is None:
-                return
-            if command_id not in _UNANSWERED_COMMANDS:
-                self._unanswered[sequence] = command_id
-            elif command_id == CommandId.OUTBIND:
-                self._enter(State.OUTBOUND)
-            events.append(Received(pdu, frame))
-        elif command_id == _ENQUIRE_LINK:
+        pdu = self._decoded(command_id, status, sequence, frame, events)
+        if pdu is None:
+            return
+        if command_id not in _UNANSWERED_COMMANDS:
+            unanswered[sequence] = command_id
+        elif command_id == CommandId.OUTBIND:
+            self._enter(State.OUTBOUND)
+        events.append(Received(pdu, frame))
+
+    def _other_request(self, command_id: int, status: int, sequence: int, frame: bytes, events: list[Event]) -> None:
+        if command_id == _ENQUIRE_LINK:
             self._put(HEADER.pack(HEADER.size, _ENQUIRE_LINK | RESPONSE_BIT, 0, sequence))
         elif command_id not in RESPONSES and command_id not in _UNANSWERED_COMMANDS:
             self._odd(events, Oddity.UNKNOWN_COMMAND, command_name(command_id))
@@ -625,8 +686,7 @@ class Session:
         self._undecodable = 0
         if pdu.flags:
             self._odd(events, Oddity.FLAGGED, f"{pdu.name} {' '.join(pdu.flags)}")
-        assert isinstance(pdu, Request)
-        return pdu
+        return pdu  # type: ignore[return-value]  # the caller gives request ids only
 
     def _refuse(self, command_id: int, sequence: int, status: int) -> None:
         response_type = RESPONSES.get(command_id)
@@ -766,7 +826,7 @@ class Session:
     def _expire_requests(self, now: float, events: list[Event]) -> None:
         if self._window.deadline > now:
             return
-        for sequence, (context, request, _, _) in self._window.expire(now):
+        for sequence, (context, request, _, _, _) in self._window.expire(now):
             events.append(TimedOut(context, request, sequence))
             self._timeouts += 1
         if self._timeouts >= self.settings.timeouts_max:

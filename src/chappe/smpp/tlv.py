@@ -203,14 +203,17 @@ def read(frame: bytes, position: int) -> tuple[Tlvs, bool]:
     tlvs: list[tuple[int, bytes]] = []
     end = len(frame)
     head = _HEAD.unpack_from
-    while position + 4 <= end:
-        tag, length = head(frame, position)
-        position += 4
-        if position + length > end:
-            return tuple(tlvs), False
-        tlvs.append((tag, frame[position : position + length]))
-        position += length
-    return tuple(tlvs), position == end
+    try:
+        while position < end:
+            tag, length = head(frame, position)
+            value_at = position + 4
+            position = value_at + length
+            if position > end:
+                return tuple(tlvs), False
+            tlvs.append((tag, frame[value_at:position]))
+    except struct.error:  # one to three octets are left
+        return tuple(tlvs), False
+    return tuple(tlvs), True
 
 
 def write(tlvs: Tlvs) -> bytes:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from chappe.smpp.commands import SEQUENCE_MAX
 from chappe.smpp.pdu import Request
 
-# context, request, deadline (monotonic seconds), how many octets the session had written up to the request's end
-Sent = tuple[object, Request, float, int]
+# context, request, deadline (monotonic seconds), how many octets the session had written up to the request's end,
+# command_id of the answer
+Sent = tuple[object, Request, float, int, int]
 NEVER = float("inf")
 _RESERVED_MAX = 100
 
@@ -60,7 +61,7 @@ class Window:
     @property
     def deadline(self) -> float:
         """When the oldest outstanding request times out; NEVER when there is none."""
-        for _, _, deadline, _ in self.sent.values():
+        for _, _, deadline, _, _ in self.sent.values():
             return deadline
         return NEVER
 
