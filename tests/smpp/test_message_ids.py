@@ -85,6 +85,7 @@ def test_variants_are_named() -> None:
         "dec_to_hex": "1a",
         "hex_to_dec": "38",
     }
+    assert dict(variants("0X0aB"))["no_zeros"] == "ab"
     assert dict(variants("ab.C")) == {"raw": "ab.C", "upper": "AB.C", "lower": "ab.c", "no_zeros": "ab.c"}
 
 

@@ -236,7 +236,12 @@ def test_settings_come_on_top_of_presets() -> None:
 
 def test_tables_add_up_and_the_same_code_is_replaced() -> None:
     built = profile("queue-full-is-throttle", {"statuses": "0x45:message;0x401:number"})
-    assert [classify(status, built) for status in (0x14, 0x45, 0x401)] == ["throttle", "message", "number"]
+    assert [(rule.code, rule.error_class) for rule in built.statuses] == [
+        (0x14, "throttle"),
+        (0x45, "message"),
+        (0x401, "number"),
+    ]
+    assert classify(0x45, profile("queue-full-is-throttle", {"statuses": "0x401:number"})) is ErrorClass.THROTTLE
 
 
 @pytest.mark.parametrize(
@@ -260,6 +265,23 @@ def test_tables_add_up_and_the_same_code_is_replaced() -> None:
 def test_what_cannot_be_is_refused_with_a_reason(names: str, changes: dict[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         profile(names, changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("charsets", "0x100:gsm7", "not in 0x0 to 0xff"),
+        ("charsets", "3:latin", "did you mean 'latin1'"),
+        ("charsets", "x:gsm7", "not an integer"),
+        ("statuses", "0x100000000:number", "not in 0x1 to 0xffffffff"),
+        ("statuses", "0x401", "not written key:value"),
+        ("status_words", ":delivered", "not written key:value"),
+        ("receipt_fields", "id,sttat", "did you mean 'stat'"),
+    ],
+)
+def test_a_bad_entry_of_a_table_says_why(name: str, text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        profile("generic", {name: text})
 
 
 def test_no_receipts_at_all_is_a_consistent_wish() -> None:
