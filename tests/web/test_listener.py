@@ -536,6 +536,37 @@ async def test_the_refusal_of_a_body_reaches_a_client_that_sends_all_of_it_first
         assert (await client.answer())[0] == 413
 
 
+@pytest.mark.parametrize("head", [b"Content-Length: 100", b"Transfer-Encoding: chunked"])
+@pytest.mark.asyncio
+async def test_unfinished_bodies_may_not_fill_the_memory(head: bytes) -> None:
+    echo = Echo()
+    start = b"POST /x HTTP/1.1\r\n" + head + b"\r\n\r\n" + (b"64\r\n" if b"chunked" in head else b"")
+    async with (
+        serving(echo, Limits(gathered_bytes_max=100)) as listener,
+        connected(listener) as first,
+        connected(listener) as second,
+    ):
+        first.send(start + b"x" * 60)
+        await settled(lambda: listener.gathered_bytes == 60)
+        second.send(start + b"x" * 60)
+        assert (await second.answer())[0] == 503
+        assert listener.gathered_bytes == 60
+        first.send(b"x" * 40 + (b"\r\n0\r\n\r\n" if b"chunked" in head else b""))
+        assert (await first.answer())[0] == 200
+        assert listener.gathered_bytes == 0
+    assert len(echo.asked[0].body) == 100
+
+
+@pytest.mark.asyncio
+async def test_the_memory_of_a_body_is_given_back_when_its_client_goes() -> None:
+    async with serving(Echo()) as listener:
+        async with connected(listener) as client:
+            client.send(POST[:-2])
+            await settled(lambda: listener.gathered_bytes == 3)
+        await settled(lambda: not listener.connections)
+        assert listener.gathered_bytes == 0
+
+
 @pytest.mark.asyncio
 async def test_one_connection_too_many_is_told_so() -> None:
     async with serving(Echo(), Limits(connections_max=1)) as listener, connected(listener) as first:
@@ -767,6 +798,7 @@ def test_no_octets_raise_or_hold_a_connection_for_ever(pieces: list[bytes], at_o
                 clock.now_s += 80
                 listener.sweep()
             await settled(lambda: not listener.connections)
+            assert listener.gathered_bytes == 0
             client.close()
 
     asyncio.run(run())

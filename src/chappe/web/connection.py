@@ -30,6 +30,7 @@ class Home(Protocol):
     limits: Limits
     date: bytes
     stopping: bool
+    gathered_bytes: int
     now: Callable[[], float]
 
     def enter(self, connection: Connection) -> bool: ...
@@ -43,9 +44,9 @@ class Connection(asyncio.Protocol):
     """The server side of one connection; its clock and its limits are its listener's (`home`)."""
 
     __slots__ = (
-        "_began_at", "_behind_proxy", "_body", "_chunked", "_closed_at", "_continue_due", "_eof", "_head", "_held",
-        "_left", "_lingers", "_paused", "_pending", "_phase", "_searched", "_seen_at", "_stalled_at", "_transport",
-        "dirty", "home", "peer",
+        "_began_at", "_behind_proxy", "_body", "_chunked", "_closed_at", "_continue_due", "_eof", "_gathered_bytes",
+        "_head", "_held", "_left", "_lingers", "_paused", "_pending", "_phase", "_searched", "_seen_at", "_stalled_at",
+        "_transport", "dirty", "home", "peer",
     )  # fmt: skip
 
     def __init__(self, home: Home) -> None:
@@ -59,6 +60,7 @@ class Connection(asyncio.Protocol):
         self._head: Head | None = None
         self._body = bytearray()
         self._left = 0
+        self._gathered_bytes = 0
         self._chunked: ChunkedBody | None = None
         self._pending: deque[Reply] = deque()
         self._continue_due = False
@@ -88,13 +90,14 @@ class Connection(asyncio.Protocol):
         self.peer = peer_address(transport.get_extra_info("peername"))
         self._behind_proxy = is_trusted(self.peer, self.home.limits.trusted_proxies)
         if not self.home.enter(self):
-            self.refuse(503, "Too many connections.", (("Retry-After", "1"),))
+            self.refuse(503, "Too many connections, or the server is stopping.", (("Retry-After", "1"),))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._phase = _DEAF
         self._pending.clear()
         self._held.clear()
+        self._count_gathered(0)
         self.home.leave(self)
 
     def eof_received(self) -> bool:
@@ -117,6 +120,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._seen_at = self.home.now()
         if self._phase == _DEAF:
+            self._lingers = True
             return
         if self._held or self._paused:
             self._held += data
@@ -141,6 +145,7 @@ class Connection(asyncio.Protocol):
             elif self._phase == _CHUNKED:
                 position = self._take_chunks(data, position)
             else:
+                self._lingers = True
                 return
 
     def _take_head(self, data: bytes, position: int) -> int:
@@ -185,7 +190,7 @@ class Connection(asyncio.Protocol):
             return True
         first = held[0] if held else 0x47
         if first == 0x16:  # a TLS handshake: whoever speaks TLS cannot read an answer in clear
-            self._cut()
+            self.cut()
         elif first not in _TOKEN_START:
             self.refuse(400, "This is not HTTP.")
         elif (line_end := held.find(b"\n")) >= self._searched and held.find(b"HTTP/", 0, line_end) < 0:
@@ -231,6 +236,8 @@ class Connection(asyncio.Protocol):
             body = bytes(self._body)
             self._body = bytearray()
             self._end_body(body)
+        elif not self._count_gathered(len(self._body)):
+            return len(data)
         return position + len(piece)
 
     def _take_chunks(self, data: bytes, position: int) -> int:
@@ -245,9 +252,20 @@ class Connection(asyncio.Protocol):
             self.refuse(400, "The chunked body is not well formed.")
             return len(data)
         if position < 0:
+            self._count_gathered(len(self._chunked.body))
             return len(data)
         self._end_body(bytes(self._chunked.body))
         return position
+
+    def _count_gathered(self, gathered_bytes: int) -> bool:
+        """Counts what is held of an unfinished body; False, and the request refused, when all hold too much together."""
+        home = self.home
+        home.gathered_bytes += gathered_bytes - self._gathered_bytes
+        self._gathered_bytes = gathered_bytes
+        if gathered_bytes and home.gathered_bytes > home.limits.gathered_bytes_max:
+            self.refuse(503, "Too many large requests at once.", (("Retry-After", "1"),))
+            return False
+        return True
 
     def _end_body(self, body: bytes) -> None:
         head = self._head
@@ -255,6 +273,7 @@ class Connection(asyncio.Protocol):
         self._head = self._chunked = None
         self._continue_due = False
         self._phase = _HEAD
+        self._count_gathered(0)
         self._dispatch(head, body)
 
     # ---- requests to the application
@@ -285,7 +304,7 @@ class Connection(asyncio.Protocol):
         self._pending.append(reply)
         self._phase = _DEAF
         self._lingers = True
-        self._head = self._chunked = None
+        self._forget_body()
         try:
             self.home.ask_limit(self._request(head, b""), "body_too_large", reply)
         except Exception as error:  # noqa: BLE001 - as in _dispatch
@@ -305,9 +324,17 @@ class Connection(asyncio.Protocol):
         self._phase = _DEAF
         self._lingers = True
         self._held.clear()
+        self._forget_body()
         reply = Reply(self, None, self._seen_at)
         self._pending.append(reply)
         reply.send(Response(status, "text/plain; charset=utf-8", f"{reason}\n".encode(), headers))
+
+    def _forget_body(self) -> None:
+        """Lets go of what is held of a body that will not be read to its end."""
+        self._head = self._chunked = None
+        self._body = bytearray()
+        self._continue_due = False
+        self._count_gathered(0)
 
     # ---- answers to octets
 
@@ -324,6 +351,7 @@ class Connection(asyncio.Protocol):
     def hear_no_more(self) -> None:
         """Reads no further request; the answer to the last one says so."""
         self._phase = _DEAF
+        self._lingers = self._lingers or bool(self._held)
         self._held.clear()
 
     def flush(self) -> None:
@@ -374,17 +402,13 @@ class Connection(asyncio.Protocol):
     def _resume(self) -> None:
         if not self._paused or self._stalled_at is not None or self._transport is None or self._closed_at is not None:
             return
+        if len(self._pending) >= self.home.limits.requests_in_flight_max:
+            return
         self._paused = False
         self._transport.resume_reading()
         held = bytes(self._held)
         self._held.clear()
         self._take(held)
-
-    def _cut(self) -> None:
-        self._phase = _DEAF
-        self._closed_at = self.home.now()
-        if self._transport is not None:
-            self._transport.abort()
 
     # ---- time
 
@@ -395,7 +419,10 @@ class Connection(asyncio.Protocol):
 
     def cut(self) -> None:
         """Ends the connection at once, unsent answers included."""
-        self._cut()
+        self._phase = _DEAF
+        self._closed_at = self.home.now()
+        if self._transport is not None:
+            self._transport.abort()
 
     def check(self, now: float) -> None:
         """Ends what has taken too long; asked about once a second."""
@@ -404,15 +431,15 @@ class Connection(asyncio.Protocol):
             return
         if self._closed_at is not None:
             if now - self._closed_at > (limits.linger_timeout_s if self._lingers else limits.slow_reader_timeout_s):
-                self._cut()
+                self.cut()
         elif self._stalled_at is not None:
             if now - self._stalled_at > limits.slow_reader_timeout_s:
-                self._cut()
+                self.cut()
         elif self._pending:
             if now - self._pending[0].received_at > limits.answer_timeout_s:
                 # What became of the request is not known: no answer is truer than a wrong one.
                 _logger.error("request without an answer: connection closed (request %s)", self._pending[0].request_id)
-                self._cut()
+                self.cut()
         elif self._phase == _HEAD and not self._held:
             if now - self._seen_at > limits.keep_alive_timeout_s:
                 self._finish(self._transport)

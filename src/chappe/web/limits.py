@@ -11,9 +11,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """The limits of one listener; every one of them has a clear answer when passed.
 
     target_bytes_max: request line (414), as long as that of a GET with a whole flow in it; head_bytes_max: header
-    fields (431); body_bytes_max: body, de-chunked (413, worded by the dialect); connections_max: per process (503);
-    requests_in_flight_max: pipelined on one connection before reading pauses; write_bytes_max: octets of answers unsent
-    before reading pauses; backlog: connections that the system keeps for us before we accept them.
+    fields (431); body_bytes_max: body, de-chunked (413, worded by the dialect); gathered_bytes_max: unfinished bodies of
+    all connections together (503); connections_max: per process (503); requests_in_flight_max: pipelined on one
+    connection before reading pauses; write_bytes_max: octets of answers unsent before reading pauses; backlog:
+    connections that the system keeps for us before we accept them.
     progress_timeout_s: silence inside a request (408); head_timeout_s: a whole head; body_timeout_s: a whole body,
     plus the time that body_bytes_per_s_min allows for its size; keep_alive_timeout_s: silence between requests;
     answer_timeout_s: the application's silence; slow_reader_timeout_s: answers that the client does not read;
@@ -24,6 +25,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     target_bytes_max: int = 65_536
     head_bytes_max: int = 65_536
     body_bytes_max: int = 2_000_000
+    gathered_bytes_max: int = 268_435_456
     connections_max: int = 4_096
     requests_in_flight_max: int = 64
     write_bytes_max: int = 262_144

@@ -47,6 +47,7 @@ class Listener:
         self.now: Callable[[], float] = now or _no_loop_yet
         self.date = formatdate(usegmt=True).encode()
         self.stopping = False
+        self.gathered_bytes = 0  # of bodies that are not whole yet, all connections together
         self.connections: set[Connection] = set()
         self.connections_refused = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -116,8 +117,8 @@ class Listener:
     # ---- what connections call
 
     def enter(self, connection: Connection) -> bool:
-        """Counts a connection in; False when there are too many, and it has to be refused."""
-        welcome = len(self.connections) < self.limits.connections_max
+        """Counts a connection in; False when it has to be refused: too many, or accepted while stopping."""
+        welcome = not self.stopping and len(self.connections) < self.limits.connections_max
         self.connections_refused += not welcome
         self.connections.add(connection)
         self._empty.clear()
