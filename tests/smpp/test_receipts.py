@@ -148,6 +148,7 @@ def test_the_excerpt_is_kept_on_request_and_never_shown() -> None:
         (b"id:6f9619ff-8b86-d011-b42d-00cf4fc964ff stat:SENT", "6f9619ff-8b86-d011-b42d-00cf4fc964ff", "SENT"),
         (b"id: 0A1B\x00\x00\x00 sub:001 stat:ACKED", "0A1B", "ACKED"),
         (b"id:12\x0034 56 stat:DELIVRD", "123456", "DELIVRD"),
+        (b"id:77 stat:DEL\x00IVRD\x00\x00 err:0", "77", "DELIVRD"),
         (b"id: abc:77 stat:DELIVRD", "abc:77", "DELIVRD"),
         (b"id:77;stat:UNDELIV;err:006", "77", "UNDELIV"),
         (b"id:77,stat:UNDELIV,err:006", "77", "UNDELIV"),
@@ -302,6 +303,8 @@ def test_no_octets_raise_and_no_state_is_invented(text: bytes, tlvs: list[tuple[
     assert receipt.final is (receipt.state in FINALS)
     assert len(receipt.id) <= 256
     assert not set(receipt.id) & set(" \x00")
+    dates = receipt.submit_date + receipt.done_date
+    assert "\x00" not in receipt.state_word + receipt.error_code + receipt.sub + receipt.dlvrd + dates
     known = STATUS_WORDS.get(receipt.state_word.upper(), ReceiptState.UNKNOWN)
     assert receipt.state is known
     assert (receipt.state_source == "") is (receipt.state_word == "")

@@ -208,8 +208,8 @@ def _split(octets: bytes) -> _Fields:
 
 
 def _text(value: bytes) -> str:
-    """A field's value as text, without its padding; Latin-1, so that no octet is lost or raises."""
-    return value[:VALUE_OCTETS_MAX].decode("latin-1").strip(_PADDING)
+    """A field's value as text, without padding and NULs (no store takes those); Latin-1, so that no octet raises."""
+    return value[:VALUE_OCTETS_MAX].decode("latin-1").replace("\x00", "").strip(_PADDING)
 
 
 def _id_text(value: bytes, oddities: list[str]) -> str:
