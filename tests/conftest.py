@@ -2,6 +2,7 @@
 
 - `database`: ConnectionParameters of a fresh migrated database, on the newest PostgreSQL of this machine.
 - `empty_database`: the same without any table.
+- `made`: a data directory with a database in it and no server, for tests that start one of their own.
 - `@pytest.mark.every_postgres` on a test that uses one of them (or `postgres_server`): run it on the oldest and the
   newest version, here 15 of the system and 18 of the wheel.
 
@@ -13,8 +14,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import shutil
+import subprocess
 from collections.abc import Coroutine, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
@@ -150,3 +153,21 @@ def empty_database(postgres_server: PostgresServer) -> Iterator[ConnectionParame
     parameters = postgres_server.create(migrated=False)
     yield parameters
     postgres_server.drop(parameters)
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data of a server that was started once and stopped: copying it is quicker than making it."""
+    data = tmp_path_factory.mktemp("made") / "var"
+    server = EmbeddedServer(data)
+    run(server.start())
+    run(server.stop())
+    return data
+
+
+@pytest.fixture
+def made(made_once: Path, tmp_path: Path) -> Iterator[Path]:
+    """A data directory of one's own with a database in it."""
+    subprocess.run(["cp", "-a", made_once, tmp_path / "var"], check=True)
+    yield tmp_path / "var"
+    shutil.rmtree(tmp_path / "var", ignore_errors=True)  # pytest would keep the 40 MB of each

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
-import shutil
 import signal
 import stat
 import subprocess
@@ -21,7 +19,6 @@ import pytest
 import uvloop
 
 from chappe.store import data_directory
-from chappe.store.binaries import wheel_directories
 from chappe.store.embedded import ConnectionParameters, EmbeddedServer, attach
 from chappe.store.embedded_errors import (
     BinariesNotUsable,
@@ -36,7 +33,6 @@ from chappe.store.embedded_errors import (
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 DEADLINE_S = 20.0
-CAP_DAC_READ_SEARCH = 1 << 2
 
 # A program of ours: starts the server, says so, and lasts until it is killed.
 OWNER = """
@@ -83,10 +79,6 @@ async def until_answer(parameters: ConnectionParameters, query: str, answer: obj
         await asyncio.sleep(0.01)
 
 
-def user_of(pid: int) -> int:
-    return os.stat(f"/proc/{pid}").st_uid
-
-
 def mode_of(path: str) -> int:
     return stat.S_IMODE(os.stat(path).st_mode)
 
@@ -102,39 +94,6 @@ def is_gone(pid: int) -> bool:
         return True
 
 
-def capabilities(pid: int) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith("CapEff:")), 16)
-
-
-@pytest.fixture(scope="session")
-def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data of a server that was started once and stopped: copying it is quicker than making it."""
-    data = tmp_path_factory.mktemp("made") / "var"
-    loop = asyncio.new_event_loop()
-    server = EmbeddedServer(data)
-    loop.run_until_complete(server.start())
-    loop.run_until_complete(server.stop())
-    loop.close()
-    return data
-
-
-@pytest.fixture
-def made(made_once: Path, tmp_path: Path) -> Path:
-    """A data directory of one's own with a database in it."""
-    subprocess.run(["cp", "-a", made_once, tmp_path / "var"], check=True)
-    return tmp_path / "var"
-
-
-@pytest.fixture
-def open_directory() -> Iterator[Path]:
-    """A directory that everyone may enter, unlike tmp_path."""
-    path = Path("/tmp") / f"chappe-test-{os.getpid()}"
-    path.mkdir(mode=0o755)
-    yield path
-    shutil.rmtree(path)
-
-
 @pytest.mark.every_postgres
 @pytest.mark.asyncio
 async def test_the_program_owns_its_database_and_nothing_else(postgres_server: object, postgres_major: int) -> None:
@@ -145,36 +104,6 @@ async def test_the_program_owns_its_database_and_nothing_else(postgres_server: o
     assert await ask(server.connection, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user") is False
     owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'chappe'"
     assert await ask(server.connection, owner) == "chappe"
-
-
-@pytest.mark.every_postgres
-@pytest.mark.asyncio
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("fsync", "on"),
-        ("full_page_writes", "on"),
-        ("synchronous_commit", "on"),
-        ("data_checksums", "on"),
-        ("listen_addresses", ""),
-        ("unix_socket_permissions", "0700"),
-        ("server_encoding", "UTF8"),
-        ("TimeZone", "UTC"),
-        ("shared_buffers", "256MB"),
-        ("log_min_error_statement", "panic"),
-        ("log_error_verbosity", "terse"),
-        ("log_parameter_max_length_on_error", "0"),
-    ],
-)
-async def test_settings_hold(postgres_server: object, name: str, value: str) -> None:
-    assert await ask(postgres_server.superuser, f"SHOW {name}") == value  # type: ignore[attr-defined]
-
-
-@pytest.mark.every_postgres
-@pytest.mark.asyncio
-async def test_text_behaves_alike_on_every_version(database: ConnectionParameters) -> None:
-    assert await ask(database, "SELECT upper('é') || lower('Œ')") == "Éœ"
-    assert await ask(database, "SELECT array_agg(x ORDER BY x) FROM unnest('{b,é,a,Z}'::text[]) x") == list("Zabé")
 
 
 @pytest.mark.asyncio
@@ -190,36 +119,6 @@ async def test_only_the_password_opens_and_repr_does_not_show_it(postgres_server
 
 
 @pytest.mark.asyncio
-async def test_no_value_of_a_statement_reaches_the_log(
-    postgres_server: object, database: ConnectionParameters, caplog: pytest.LogCaptureFixture
-) -> None:
-    superuser: ConnectionParameters = postgres_server.superuser  # type: ignore[attr-defined]
-    connection = await asyncpg.connect(**database.arguments())
-    with caplog.at_level(logging.DEBUG, logger="chappe.postgres"):
-        await connection.execute("CREATE TABLE t (number text PRIMARY KEY, CHECK (number <> '33600000000'))")
-        await connection.execute("INSERT INTO t VALUES ('33611111111')")
-        for statement in (
-            "SELECT 'secret-text'::bigint",
-            "INSERT INTO t VALUES ('33611111111')",
-            "INSERT INTO t VALUES ('33600000000')",
-            "DO $$ BEGIN RAISE WARNING 'secret-text 33611111111'; END $$",
-            "DO $$ BEGIN RAISE EXCEPTION E'line\\n\\tsecret-text 33611111111'; END $$",
-            "SELECT 'secret-text' FROM nowhere",
-        ):
-            with contextlib.suppress(asyncpg.PostgresError):
-                await connection.execute(statement)
-        with pytest.raises(asyncpg.PostgresError):
-            await connection.fetchval("SELECT $1::text::bigint", "secret-text")
-        await connection.close()
-        await ask(superuser, "SELECT pg_reload_conf()")
-        await until(lambda: "reloading configuration files" in caplog.text)
-    assert "secret" not in caplog.text
-    assert "336" not in caplog.text
-    states = {getattr(record, "sqlstate", None) for record in caplog.records}
-    assert {"22P02", "23505", "23514", "42P01", "P0001"} <= states
-
-
-@pytest.mark.asyncio
 async def test_what_was_committed_is_there_after_a_restart_and_the_socket_goes_away(made: Path) -> None:
     async with running(made) as server:
         await ask(server.connection, "CREATE TABLE t AS SELECT 42 AS answer")
@@ -232,72 +131,6 @@ async def test_what_was_committed_is_there_after_a_restart_and_the_socket_goes_a
         assert time.monotonic() - began < 5
         assert server.connection == before
         assert await ask(server.connection, "SELECT answer FROM t") == 42
-
-
-@AS_ROOT
-@pytest.mark.asyncio
-async def test_no_capability_is_kept_where_the_server_can_pass(open_directory: Path) -> None:
-    async with running(open_directory / "var", Path("/usr/lib/postgresql/15/bin"), "nobody") as server:
-        assert server.pid is not None
-        assert capabilities(server.pid) == 0
-        assert server.cluster.stat().st_uid == user_of(server.pid) == 65534
-
-
-@AS_ROOT
-@pytest.mark.asyncio
-async def test_data_and_programs_below_a_closed_directory_work(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A clone below /root, with the wheel in its environment."""
-    closed = tmp_path / "root"
-    closed.mkdir(mode=0o700)
-    installed = wheel_directories()[0].parent
-    programs = closed / "clone" / installed.parent.name / installed.name
-    shutil.copytree(installed, programs, ignore=shutil.ignore_patterns("include", "*.a"))
-    # initdb looks for its libraries by $ORIGIN, relative to itself
-    shutil.copytree(f"{installed.parent}.libs", f"{programs.parent}.libs")
-    caplog.set_level(logging.INFO)
-    async with running(closed / "clone" / "var", programs / "bin") as server:
-        assert server.pid is not None
-        assert server.binaries is not None
-        assert server.binaries.bin_dir == programs / "bin"
-        assert capabilities(server.pid) == CAP_DAC_READ_SEARCH
-        assert user_of(server.pid) != 0
-        assert await ask(server.connection, "SELECT 1") == 1
-    notes = [record.message for record in caplog.records if "CAP_DAC_READ_SEARCH" in record.message]
-    assert len(notes) == 1
-    assert str(programs / "bin") in notes[0]
-
-
-@AS_ROOT
-@pytest.mark.asyncio
-async def test_an_ordinary_user_runs_it_as_himself(open_directory: Path) -> None:
-    python = "/usr/bin/python3.11"
-    if not is_there(python) or sys.version_info[:2] != (3, 11):
-        pytest.skip("no Python that another user may run")
-    (open_directory / "home").mkdir()
-    os.chown(open_directory / "home", 65534, 65534)
-    # From copies: the checkout itself may lie where only root may go.
-    packages = Path(asyncpg.__file__).parent.parent
-    for source in (packages / "asyncpg", Path(data_directory.__file__).parent.parent):
-        shutil.copytree(source, open_directory / "packages" / source.name)
-    process = await asyncio.create_subprocess_exec(
-        *(python, "-c", OWNER, str(open_directory / "home" / "var")),
-        user=65534,
-        group=65534,
-        extra_groups=[],
-        env={"PYTHONPATH": str(open_directory / "packages"), "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"},
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    pid, dsn = (await process.stdout.readline()).decode().split()
-    assert user_of(int(pid)) == 65534
-    assert capabilities(int(pid)) == 0
-    connection = await asyncpg.connect(dsn)
-    await connection.close()
-    process.kill()
-    await process.wait()
-    await until(lambda: is_gone(int(pid)))
 
 
 @pytest.mark.asyncio
@@ -369,6 +202,24 @@ async def test_a_server_that_cannot_come_back_ends_the_supervision(tmp_path: Pat
         os.kill(server.pid, signal.SIGKILL)
         with pytest.raises(ServerFailed, match="could not find the database system"):
             await asyncio.wait_for(server.supervise(), 20)
+
+
+@pytest.mark.asyncio
+async def test_stop_during_a_restart_ends_both(made: Path) -> None:
+    async with running(made) as server:
+        died = asyncio.Event()
+        watch = asyncio.create_task(server.supervise(died.set))
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGKILL)
+        await asyncio.wait_for(died.wait(), 5)
+        await until(lambda: server.pid is not None)
+        second = server.pid
+        assert second is not None
+        await server.stop()
+        await asyncio.wait_for(watch, 5)
+        assert is_gone(second)
+    async with running(made):
+        pass
 
 
 def test_it_works_in_uvloop(made: Path) -> None:

@@ -10,6 +10,7 @@ DATA/                 whoever runs Chappe
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -96,8 +97,9 @@ class FileLock:
             os.close(descriptor)
             return False
         if not shared:
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, note.encode())
+            with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, note.encode())
         self._descriptor = descriptor
         return True
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -183,7 +184,8 @@ class EmbeddedServer:
                 on_death()
             if len(deaths) == _DEATHS_MAX and deaths[-1] - deaths[0] < _DEATHS_WINDOW_S:
                 raise ServerFailed(data=self.data, reason=f"it died {_DEATHS_MAX} times within a minute")
-            await self._launch()
+            if not await self._launch():
+                return
             LOGGER.info("PostgreSQL is back after %.2f s", time.monotonic() - deaths[-1])
             if on_restart is not None:
                 on_restart()
@@ -240,6 +242,8 @@ class EmbeddedServer:
                 self.cluster.rmdir()  # claim() found it empty
             os.rename(new, self.cluster)
         except OSError as trouble:
+            if trouble.errno == errno.ENOSPC:
+                raise DiskFull(data=self.data) from trouble
             raise InitialisationFailed(data=self.data, reason=trouble.strerror) from trouble
 
     async def _run_initdb(self, cluster: Path, password_file: Path) -> None:
@@ -252,7 +256,7 @@ class EmbeddedServer:
             try:
                 status = await asyncio.wrap_future(child.exited)
             except asyncio.CancelledError:
-                child.signal(signal.SIGINT)
+                await _end(child)
                 raise
             words = child.words()
             if status == 0:
@@ -274,19 +278,21 @@ class EmbeddedServer:
                 raise DataInUse(data=self.data, holder=holder)
             await asyncio.sleep(_POLL_S)
 
-    async def _launch(self) -> None:
-        """Starts the server and returns when it takes connections; tries again while a dead one's remains are there."""
+    async def _launch(self) -> bool:
+        """Starts the server and returns when it takes connections; tries again while a dead one's remains are there.
+
+        False: stop() came meanwhile.
+        """
         assert self.binaries is not None
-        assert self._identity is not None
-        assert self._socket_directory is not None
-        text = settings.render(self.binaries.major, self._socket_directory)
         began = time.monotonic()
-        while True:
-            data_directory.write_for_server(self.cluster / settings.FILE_NAME, text, self._identity)
+        while not self._stopping.is_set():
+            self._write_settings()
             argv = [str(self.binaries.postgres), "-D", str(self.cluster)]
             child = self._child = self._spawn(argv, self.cluster, is_server=True)
             if await self._becomes_ready(child):
-                return
+                return True
+            if self._stopping.is_set():
+                break
             words = child.words()
             if child.exited.result() == UNREACHABLE_STATUS:
                 raise self._unreachable(words)
@@ -297,6 +303,18 @@ class EmbeddedServer:
             if waited_s > ORPHANS_TIMEOUT_S:
                 self._end_orphans()
             await asyncio.sleep(_POLL_S * 5)
+        return False
+
+    def _write_settings(self) -> None:
+        assert self.binaries is not None
+        assert self._identity is not None
+        assert self._socket_directory is not None
+        text = settings.render(self.binaries.major, self._socket_directory)
+        try:
+            data_directory.write_for_server(self.cluster / settings.FILE_NAME, text, self._identity)
+        except OSError as trouble:
+            reason = f"{settings.FILE_NAME} cannot be written ({trouble.strerror})"
+            raise ServerFailed(data=self.data, reason=reason) from trouble
 
     def _end_orphans(self) -> None:
         """Kills backends whose postmaster is dead: their transactions are lost already, but they bar the restart."""
@@ -362,6 +380,7 @@ class EmbeddedServer:
             return None if self._stopping.is_set() else exited.result()
         finally:
             stopping.cancel()
+            exited.cancel()  # only this loop's view of it
 
     def _parameters(self, role: str, database: str) -> ConnectionParameters:
         assert self._socket_directory is not None, "start() comes first"
@@ -456,4 +475,4 @@ def _reason(words: list[str]) -> str:
     marks = ("FATAL", "PANIC", "error:", "chappe-launch:", "could not")
     telling = [line for line in words if any(mark in line for mark in marks)]
     line = telling[0] if telling else words[-1] if words else "it ended without a word"
-    return line.rpartition("|")[2].removeprefix("FATAL:").removeprefix("PANIC:").strip()
+    return line.rpartition("|")[2].removeprefix("chappe-launch:").removeprefix("FATAL:").removeprefix("PANIC:").strip()

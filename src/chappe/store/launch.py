@@ -31,6 +31,7 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_KEEPCAPS = 8
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
+_PR_GET_SECUREBITS = 27
 _PR_SET_SECUREBITS = 28
 _SECBIT_NO_SETUID_FIXUP = 1 << 2
 _CAP_SETPCAP = 8
@@ -47,9 +48,13 @@ def main(text: str) -> int:
         return _become(spec)
     if sys.platform.startswith("linux"):
         _prctl(_PR_SET_KEEPCAPS, 1)
-    os.setgroups(spec["groups"])
-    os.setgid(spec["gid"])
-    os.setuid(spec["uid"])
+    try:
+        os.setgroups(spec["groups"])
+        os.setgid(spec["gid"])
+        os.setuid(spec["uid"])
+    except OSError as trouble:
+        _say(f"root may not become {spec['user']} here ({trouble.strerror})")
+        return REFUSED_STATUS
     # access(2) judges by the real user and, for one that is not root, without capabilities: the very question.
     blocked = [path for path, mode in spec["must_reach"] if not os.access(path, mode)]
     if not sys.platform.startswith("linux"):
@@ -108,7 +113,8 @@ def _keep_only(number: int | None) -> bool:
     setter = permitted & 1 << _CAP_SETPCAP
     if bit and setter:
         _set_capabilities(effective=bit | setter, permitted=permitted, inheritable=bit)
-        _prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP)
+        now = int(ctypes.CDLL(None).prctl(_PR_GET_SECUREBITS, 0, 0, 0, 0))
+        _prctl(_PR_SET_SECUREBITS, now | _SECBIT_NO_SETUID_FIXUP)
     # The others stay permitted until exec drops them, so that a second choice is still there to be tried.
     _set_capabilities(effective=bit, permitted=permitted if bit else 0, inheritable=bit)
     return number is None or _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, number)
