@@ -436,6 +436,7 @@ def test_every_status_has_its_trigger_and_its_text(
         {"login": "yourlogin", "apiKey": "YOURAPIKEY"},
         {"login": "other", "apiKey": "yourapikey"},
         {"login": "your\0login", "apiKey": "yourapikey"},
+        {"login": "yourlogin", "apiKey": "k" * 201},
     ],
 )
 @pytest.mark.parametrize("path", ["/http/9.0/sendSms", "/http/9.0/", "/http/sendSms_v8.php"])

@@ -24,6 +24,7 @@ from chappe.dialects.allmysms_send import Wish, scheduled_at, send, sender_of
 SEND: Final = "sendSms"
 SIMPLE: Final = "send"
 
+CREDENTIAL_CHARACTERS_MAX: Final = 200
 LINK_CHARACTERS_MAX: Final = 80
 LABEL_CHARACTERS_MAX: Final = 255  # CAMPAIGN_NAME, CLIMSGID: stored with each submission
 
@@ -46,7 +47,7 @@ def matches(path: str) -> bool:
 def open(request: Request) -> Call:
     """The call that a request makes: 9.0's and version 8's sendSms, or simple parameters at /http/<version>/.
 
-    Raises Refusal not_found, unreadable, key_missing.
+    Raises Refusal not_found, unreadable, key_missing, key_unknown.
     """
     verb = _verb(request.path)
     values = _values(request)
@@ -54,8 +55,8 @@ def open(request: Request) -> Call:
     key = values.get("apikey") or values.get("passcode", "")
     if not login or not key:
         raise Refusal("key_missing")
-    if "\0" in login + key:
-        raise Refusal("key_unknown")  # no account's, and no database can look for it
+    if max(len(login), len(key)) > CREDENTIAL_CHARACTERS_MAX or not (login + key).isprintable():
+        raise Refusal("key_unknown")  # no account has such a key, and no database would take it
     return Call(Credentials(key=key, login=login), verb, _format(values), values)
 
 

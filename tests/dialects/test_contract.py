@@ -1,0 +1,307 @@
+"""What every dialect promises: answers for everything, in every form, and nothing but Refusals for bad requests."""
+
+import ast
+import json
+import xml.etree.ElementTree as ET
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import chappe.dialects
+from chappe.core.errors import REFUSALS, Refusal, Violation, Violations
+from chappe.core.lifecycle import State
+from chappe.core.model import (
+    RECIPIENTS_MAX,
+    Accepted,
+    Account,
+    AccountSettings,
+    Balance,
+    Command,
+    Moment,
+    ReadBalance,
+    Report,
+    Send,
+    Skipped,
+)
+from chappe.dialects import Call, Credentials, Dialect, Request, Response
+from chappe.dialects.registry import BY_NAME, DIALECTS
+
+NOW = Moment(datetime(2026, 3, 2, 9, 0, tzinfo=UTC))
+ACCOUNTS = (
+    Account(1, "demo", balance_micros=1_000_000),
+    Account(2, "demo", settings=AccountSettings(message_language="en", errors_as_http_200=True, sender_strict=True)),
+    Account(3, "demo", settings=AccountSettings(stop_mention=" STOP au 36180", stop_mention_automatic=True)),
+)
+
+# A request of each dialect that asks for one message, in both forms of answer; a new dialect brings its own.
+SENDS: dict[str, dict[str, Request]] = {
+    "smspartner": {
+        form: Request(
+            "POST",
+            "/v1/send",
+            query,
+            {"content-type": "application/json"},
+            b'{"apiKey":"KEY","phoneNumbers":"+33612345678","message":"Bonjour"}',
+        )
+        for form, query in (("json", b""), ("xml", b"_format=xml"))
+    },
+    "allmysms": {
+        form: Request(
+            "POST",
+            "/http/9.0/",
+            b"",
+            {"content-type": "application/x-www-form-urlencoded"},
+            urlencode(
+                {"login": "demo", "apiKey": "KEY", "message": "Bonjour", "mobile": "0612345678", "returnformat": form}
+            ).encode(),
+        )
+        for form in ("json", "xml")
+    },
+}
+
+EVERY = pytest.mark.parametrize("dialect", DIALECTS, ids=[dialect.NAME for dialect in DIALECTS])
+FORMS = pytest.mark.parametrize("form", ["json", "xml"])
+
+
+def _check(response: Response, form: str | None = None) -> None:
+    """A response that any client can read, whatever charset it believes in."""
+    assert 200 <= response.status <= 599
+    kind = response.content_type.partition(";")[0]
+    if kind == "application/json":
+        assert isinstance(json.loads(response.body.decode("ascii")), dict)
+    else:
+        assert kind in ("text/xml", "application/xml")
+        ET.fromstring(response.body)
+    if form is not None:
+        assert kind.endswith(form)
+    assert b"KEY" not in response.body
+
+
+def _sent(dialect: Dialect, form: str = "json", account: Account = ACCOUNTS[0]) -> tuple[Call, Send]:
+    call = dialect.open(SENDS[dialect.NAME][form])
+    command = dialect.read(call, account, NOW)
+    assert isinstance(command, Send)
+    return call, command
+
+
+def test_the_table_has_each_name_once() -> None:
+    assert len(BY_NAME) == len(DIALECTS)
+    assert BY_NAME.keys() == SENDS.keys()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/send", "/v1/", "/v1/none", "/http/9.0/sendSms", "/http/9.0/", "/http/", "/", "/v2/send", "/metrics", ""],
+)
+def test_a_path_belongs_to_one_dialect_at_most(path: str) -> None:
+    assert sum(dialect.matches(path) for dialect in DIALECTS) <= 1
+
+
+@EVERY
+@FORMS
+@pytest.mark.parametrize("code", REFUSALS)
+def test_every_refusal_is_answered_in_every_form(dialect: Dialect, form: str, code: str) -> None:
+    call = Call(Credentials("KEY", "demo"), "send", form, {})
+    request = SENDS[dialect.NAME][form]
+    bare = Request("GET", request.path)
+    for refusal in (
+        Refusal(code),
+        Refusal(
+            code, skipped=(Skipped("12", "number_invalid"),), needed_micros=90_000, balance_micros=60_000, limit=640
+        ),
+    ):
+        for account in (None, *ACCOUNTS):
+            _check(dialect.refuse(refusal, request, call, account), form)
+            _check(dialect.refuse(refusal, request, None, account), form)
+            _check(dialect.refuse(refusal, bare, None, account))
+
+
+@EVERY
+@FORMS
+@pytest.mark.parametrize("field", ["message", "recipients", "sender", "date", "minute", "time", "tag", "new"])
+@pytest.mark.parametrize("rule", ["required", "invalid", "too_long", "past", "new"])
+def test_any_violation_is_answered(dialect: Dialect, form: str, field: str, rule: str) -> None:
+    call = Call(Credentials("KEY"), "send", form, {})
+    items = (Violation(field, rule, 'é"<&>\0'), Violation("date", "past", "01/01/2000"))
+    _check(dialect.refuse(Violations(items), SENDS[dialect.NAME][form], call, ACCOUNTS[0]), form)
+
+
+@EVERY
+@FORMS
+def test_a_send_is_read_and_its_outcome_answered(dialect: Dialect, form: str) -> None:
+    for account in ACCOUNTS:
+        call, command = _sent(dialect, form, account)
+        assert command.dialect == dialect.NAME
+        assert command.account is account
+        assert [recipient.number for recipient in command.recipients] == ["+33612345678"]
+        skipped = (Skipped('é"<&>\0', "opted_out", "+33612345678"), Skipped("12", "number_invalid"))
+        for scheduled_at in (None, datetime(2030, 1, 31, 8, 0, tzinfo=UTC)):
+            for left_out in ((), skipped):
+                told = msgspec.structs.replace(command, skipped=left_out, scheduled_at=scheduled_at)
+                ids = ("00000001-1eb0-8000-a25a-ef35c0f52d35",) if command.public_ids else ()
+                _check(dialect.write(Accepted(4587, told, 0, ids), call), form)
+
+
+@EVERY
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_every_state_can_be_told(dialect: Dialect, state: State, method: str) -> None:
+    report = Report(
+        dialect=dialect.NAME,
+        submission_id=4587,
+        message_id=4587 << 16,
+        public_id="00000001-1eb0-8000-a25a-ef35c0f52d35",
+        recipient="+33612345678",
+        state=state.word,
+        at=datetime(2026, 3, 2, 9, 0, tzinfo=UTC),
+        cost_micros=45_000,
+        target="https://client.example/hook?token=t",
+        tag='é"&',
+        client_reference='é"&',
+        reason="anything",
+        method=method,
+    )
+    told = dialect.tell(report)
+    assert told.method in ("GET", "POST")
+    url = urlsplit(told.url)
+    assert (url.scheme, url.netloc, url.path) == ("https", "client.example", "/hook")
+    assert url.query.startswith("token=t")
+    assert told.url.isascii()
+    assert told.body.isascii()
+    assert bool(told.body) == bool(told.content_type) == (told.method == "POST")
+
+
+OCTETS = st.binary(max_size=120) | st.text(max_size=60).map(str.encode)
+WORDS = st.sampled_from(
+    [
+        "demo",
+        "KEY",
+        "0612345678",
+        "+336123",
+        "Bonjour",
+        "",
+        " ",
+        "0",
+        "1",
+        "99",
+        "null",
+        "-1",
+        "é€😀",
+        "\x00",
+        "25/12/2026",
+        "2030-01-31 08:30:00",
+        "<DATA><MESSAGE>x</MESSAGE><SMS><MOBILEPHONE>0612345678</MOBILEPHONE></SMS></DATA>",
+    ]
+) | st.just("x" * 700)
+NAMES = st.sampled_from(
+    [
+        "login",
+        "apiKey",
+        "message",
+        "mobile",
+        "smsData",
+        "date",
+        "tpoa",
+        "returnformat",
+        "phoneNumbers",
+        "gamme",
+        "sender",
+        "scheduledDeliveryDate",
+        "time",
+        "minute",
+        "to",
+        "from",
+        "tag",
+        "isStopSms",
+        "isUnicode",
+        "sandbox",
+        "_format",
+        "campaign",
+        "coding",
+        "flash",
+    ]
+)
+FIELDS = st.dictionaries(NAMES, WORDS, max_size=8).map(lambda fields: {"apiKey": "KEY", "login": "demo"} | fields)
+JSON = st.recursive(
+    WORDS | st.none() | st.booleans() | st.integers() | st.floats(), lambda v: st.lists(v, max_size=3), max_leaves=5
+)
+BODIES = (
+    OCTETS
+    | FIELDS.map(urlencode).map(str.encode)
+    | FIELDS.map(json.dumps).map(str.encode)
+    | st.dictionaries(NAMES, JSON, max_size=6).map(lambda fields: json.dumps({"apiKey": "KEY"} | fields).encode())
+)
+TYPES = st.sampled_from(
+    ["", "application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b"]
+)
+PATHS = {
+    "smspartner": ("/v1/send", "/v1/vn/send", "/v1/me", "/v1/x"),
+    "allmysms": ("/http/9.0/", "/http/9.0/sendSms", "/http/sendSms_v8.php", "/http/9.0/x"),
+}
+
+
+def _sound(command: Command) -> None:
+    """What the accept action and the store take for granted."""
+    if isinstance(command, ReadBalance):
+        return
+    assert 1 <= len(command.recipients) <= RECIPIENTS_MAX
+    for recipient in command.recipients:
+        assert recipient.number.startswith("+")
+        assert recipient.number[1:].isdecimal()
+        assert recipient.parts >= 1
+        assert recipient.price_micros >= 0
+    texts = [command.text, command.sender, command.tag, command.campaign, command.client_reference, command.report_url]
+    texts += [recipient.text or "" for recipient in command.recipients]
+    for text in texts:
+        assert "\0" not in text
+        text.encode()
+    assert command.scheduled_at is None or command.scheduled_at.tzinfo is UTC
+
+
+@EVERY
+@given(data=st.data(), query=OCTETS, body=BODIES, content_type=TYPES)
+def test_bad_requests_are_refusals_and_what_is_read_is_sound(
+    dialect: Dialect, data: st.DataObject, query: bytes, body: bytes, content_type: str
+) -> None:
+    path = data.draw(st.sampled_from(PATHS[dialect.NAME]))
+    account = data.draw(st.sampled_from(ACCOUNTS))
+    request = Request("POST", path, query, {"content-type": content_type}, body)
+    call: Call | None = None
+    try:
+        call = dialect.open(request)
+        response = _done(dialect, dialect.read(call, account, NOW), call)
+    except Refusal as refusal:
+        response = dialect.refuse(refusal, request, call, account if call else None)
+    if "json" in response.content_type:
+        json.loads(response.body.decode("ascii"))
+    else:
+        ET.fromstring(response.body)
+
+
+def _done(dialect: Dialect, command: Command, call: Call) -> Response:
+    """The answer as if the action had accepted the command."""
+    _sound(command)
+    if isinstance(command, ReadBalance):
+        return dialect.write(Balance(command.account, -1, 0), call)
+    ids = ("id",) * len(command.recipients) if command.public_ids else ()
+    return dialect.write(Accepted(1, command, 0, ids), call)
+
+
+FORBIDDEN = {"asyncio", "socket", "os", "time", "random", "asyncpg", "aiohttp", "subprocess", "secrets", "threading"}
+
+
+@pytest.mark.parametrize("file", sorted(Path(chappe.dialects.__file__).parent.glob("*.py")), ids=lambda path: path.name)
+def test_no_file_of_this_room_does_io_or_asks_a_clock(file: Path) -> None:
+    imported = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            imported.add(node.module.partition(".")[0])
+            assert not node.module.startswith(("chappe.store", "chappe.web", "chappe.actions", "chappe.net"))
+    assert not imported & FORBIDDEN
