@@ -80,9 +80,7 @@ async def accept(database: Database, batch: Sequence[Placed], moment: Moment) ->
         send = placed.send
         if stored.submission_id is None:
             code = "credit_none" if stored.balance_micros <= 0 else "credit_short"
-            outcomes.append(
-                Refusal(code, needed_micros=placed.charge_micros, balance_micros=stored.balance_micros)
-            )
+            outcomes.append(Refusal(code, needed_micros=placed.charge_micros, balance_micros=stored.balance_micros))
             continue
         ids: tuple[str, ...] = ()
         if send.public_ids:

@@ -148,6 +148,12 @@ class SmppLink:
                 self._queue.append(_Part(message.message_id, seqnum if total > 1 else 0, total, pdu))
         self._pump()
 
+    def drop(self, message_id: int) -> None:
+        mine = deque(part for part in self._queue if part.message_id == message_id)
+        if mine:
+            self._queue = deque(part for part in self._queue if part.message_id != message_id)
+            self._give_back(mine)
+
     def take_results(self) -> list[PartResult]:
         taken, self._results = self._results, []
         return taken
@@ -571,6 +577,3 @@ class SmppLink:
 
 def _latin(octets: bytes) -> str:
     return octets.decode("latin-1").replace("\x00", "")
-
-
-

@@ -70,7 +70,11 @@ def encode(text: str, *, unicode: bool, flash: bool, profile: Profile) -> Body:
             octets = _in_charset(text, _PYTHON_CODECS[charset])
             if octets is not None:
                 each = sizes.gsm7_part
-                cut = (octets,) if len(octets) <= 160 else tuple(octets[i : i + each] for i in range(0, len(octets), each))
+                cut = (
+                    (octets,)
+                    if len(octets) <= 160
+                    else tuple(octets[i : i + each] for i in range(0, len(octets), each))
+                )
                 return Body(cut, _FLASH_GSM7 if flash_class else profile.gsm7_data_coding, False, False)
             unicode = True
         else:

@@ -159,7 +159,7 @@ class Claimed(msgspec.Struct, frozen=True):
     flags: int
     report_host: int | None
     dialect: str
-    accepted_at: datetime
+    due_at: datetime
 
 
 class Turn(msgspec.Struct):
@@ -331,19 +331,52 @@ async def left_in_flight(connection: Connection, carrier_id: int, message_ids: S
     return [Left(**dict(row)) for row in rows]
 
 
-async def release_due(
-    database: Database, now: datetime, lanes: Sequence[int], limit: int
-) -> list[tuple[int, int, int, str, int]]:
-    """Waiting rows that are due: (lane, key, message id, recipient, submission flags), oldest first."""
-    rows = await database.fetch(
-        """select o.lane, o.key, o.message_id, m.recipient, s.flags, s.recipients
-           from outbox o
-           cross join lateral (select recipient from message where id = o.message_id limit 1) m
-           cross join lateral (select flags, recipients from submission where id = o.message_id >> 16 limit 1) s
-           where o.lane = any ($1::text::int[]) and o.key <= $2
-           order by o.key limit $3""",
-        numbers(lanes),
-        int(now.timestamp() * 1_000_000),
-        limit,
+async def resolve_doubt(connection: Connection, now: datetime, message_ids: Sequence[int]) -> None:
+    """The carrier has these messages after all."""
+    await connection.execute("select resolve_doubt($1, $2::text::bigint[])", now, numbers(message_ids))
+
+
+async def note(connection: Connection, now: datetime, what: str, notes: Sequence[tuple[int, str]]) -> None:
+    """Events of messages: (message id, detail)."""
+    await connection.execute(
+        "insert into event (message_id, at, what, detail) select m, $1, $2, d from unnest($3::bigint[], $4::text[]) as n(m, d)",
+        now,
+        what,
+        [message_id for message_id, _ in notes],
+        [detail for _, detail in notes],
     )
-    return [tuple(row) for row in rows]
+
+
+async def store_inbound(connection: Connection, now: datetime, carrier_id: int, rows: Sequence[Any]) -> None:
+    """Messages of subscribers, as they came. rows: carriers.MessageIn."""
+    await connection.execute(
+        """insert into inbound (carrier_id, received_at, source, destination, esm_class, data_coding, raw)
+           select $1, $2, s, d, e, c, r from unnest($3::text[], $4::text[], $5::int[], $6::int[], $7::bytea[])
+                  as n(s, d, e, c, r)""",
+        carrier_id,
+        now,
+        [row.source for row in rows],
+        [row.destination for row in rows],
+        [row.esm_class for row in rows],
+        [row.data_coding for row in rows],
+        [row.raw for row in rows],
+    )
+
+
+async def held(database: Database, bind: BindKey, token: int) -> list[int] | None:
+    """What the bind's row says to be in flight; None when the lease is another's."""
+    ids: list[int] | None = await database.value(
+        "select in_flight from bind where carrier_id = $1 and slot = $2 and token = $3",
+        bind.carrier_id,
+        bind.slot,
+        token,
+    )
+    return ids
+
+
+async def places(connection: Connection, message_ids: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Where messages had their place in the queue: (message id, lane, key)."""
+    rows = await connection.fetch(
+        "select id, lane, key from message where id = any ($1::text::bigint[]) order by key", numbers(message_ids)
+    )
+    return [(row["id"], row["lane"], row["key"]) for row in rows]

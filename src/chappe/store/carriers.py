@@ -7,51 +7,12 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from chappe.core.model import Carrier, CarrierRoute, CarrierSettings
 from chappe.store.database import Database
 
 
 class NameTaken(Exception):
     """A carrier of this name exists already."""
-
-
-class CarrierSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How to reach one carrier, as `chappe carrier add` takes it.
-
-    window: unanswered parts of one bind; rate: parts a second of all binds together, 0 for no limit; profile: names of
-    smpp profiles, settings: single knobs on top of them.
-    """
-
-    host: str
-    port: int
-    system_id: str
-    password: str
-    window: int = 10
-    rate: float = 0
-    binds: int = 1
-    profile: str = ""
-    settings: dict[str, str] = msgspec.field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        return f"CarrierSettings({self.host}:{self.port})"
-
-
-class Carrier(msgspec.Struct, frozen=True):
-    id: int
-    name: str
-    kind: str
-    settings: CarrierSettings
-    enabled: bool
-
-
-class Route(msgspec.Struct, frozen=True):
-    """range: 1 premium, 2 low cost, None both; the longest prefix rules, then the lowest priority number."""
-
-    id: int
-    carrier: str
-    carrier_id: int
-    prefix: str
-    range: int | None
-    priority: int
 
 
 def _carrier(row: Any) -> Carrier:
@@ -108,13 +69,13 @@ async def remove(database: Database, name: str) -> bool:
     return True
 
 
-async def all_routes(database: Database) -> list[Route]:
+async def all_routes(database: Database) -> list[CarrierRoute]:
     rows = await database.fetch(
         """select r.id, c.name as carrier, r.carrier_id, r.prefix, r.range, r.priority
            from route r join carrier c on c.id = r.carrier_id where c.enabled
            order by length(r.prefix) desc, r.priority, r.id"""
     )
-    return [Route(**dict(row)) for row in rows]
+    return [CarrierRoute(**dict(row)) for row in rows]
 
 
 async def add_route(database: Database, carrier: str, prefix: str, range_: int | None, priority: int) -> int | None:

@@ -208,7 +208,7 @@ class GroupCommit(Generic[C, O]):
             await asyncio.wait([self._task])
 
     def _take(self) -> list[tuple[C, int, Done]]:
-        batch = []
+        batch: list[tuple[C, int, Done]] = []
         total = 0
         while self._waiting and (not batch or total + self._waiting[0][1] <= self._batch_weight_max):
             item = self._waiting.popleft()

@@ -258,7 +258,7 @@ class Connection(asyncio.Protocol):
         return position
 
     def _count_gathered(self, gathered_bytes: int) -> bool:
-        """Counts what is held of an unfinished body; False, and the request refused, when all hold too much together."""
+        """Counts what is held of an unfinished body; False, and it is refused, when all hold too much together."""
         home = self.home
         home.gathered_bytes += gathered_bytes - self._gathered_bytes
         self._gathered_bytes = gathered_bytes

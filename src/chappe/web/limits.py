@@ -11,8 +11,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """The limits of one listener; every one of them has a clear answer when passed.
 
     target_bytes_max: request line (414), as long as that of a GET with a whole flow in it; head_bytes_max: header
-    fields (431); body_bytes_max: body, de-chunked (413, worded by the dialect); gathered_bytes_max: unfinished bodies of
-    all connections together (503); connections_max: per process (503); requests_in_flight_max: pipelined on one
+    fields (431); body_bytes_max: body, de-chunked (413, worded by the dialect); gathered_bytes_max: unfinished bodies
+    of all connections together (503); connections_max: per process (503); requests_in_flight_max: pipelined on one
     connection before reading pauses; write_bytes_max: octets of answers unsent before reading pauses; backlog:
     connections that the system keeps for us before we accept them.
     progress_timeout_s: silence inside a request (408); head_timeout_s: a whole head; body_timeout_s: a whole body,

@@ -29,8 +29,6 @@ from chappe.web.listener import Reply
 log = structlog.get_logger("chappe.web")
 
 Page = Callable[[Request], Awaitable[Response]]
-OUTBOX_CHANNEL = "chappe_outbox"
-CONFIGURATION_CHANNEL = "chappe_configuration"
 
 
 class Api:

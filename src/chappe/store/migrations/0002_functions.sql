@@ -280,7 +280,7 @@ create function bind_turn(
 ) returns table (
     message_id bigint, lane integer, key bigint, attempts smallint, parts_done integer,
     account_id integer, parts smallint, doubts smallint, recipient text, text text, sender text, flags integer,
-    report_host integer, dialect text, accepted_at timestamptz
+    report_host integer, dialect text, due_at timestamptz
 ) language plpgsql as $$
 #variable_conflict use_column
 declare
@@ -341,7 +341,7 @@ begin
     return query
     select t.message_id, t.lane, t.key, t.attempts, t.parts_done,
            m.account_id, m.parts, m.doubts, m.recipient, coalesce(m.text, s.text), s.sender, s.flags,
-           s.report_host, s.dialect, s.created_at
+           s.report_host, s.dialect, coalesce(s.scheduled_at, s.created_at)
     from unnest(taken) t
     cross join lateral (select * from message where id = t.message_id limit 1) m
     cross join lateral (select * from submission where id = t.message_id >> 16 limit 1) s
@@ -414,4 +414,14 @@ begin
     insert into event (message_id, at, what, detail)
     select d.message, p_now, case when d.key = 0 then 'uncertain_held' else 'uncertain_resend' end, d.detail
     from unnest(d_message, d_key, d_detail) as d(message, key, detail);
+end $$;
+
+-- A late answer or an operator has settled a doubt: the carrier has these messages; what would have sent them again goes.
+create function resolve_doubt(p_now timestamptz, v_message bigint[]) returns void language plpgsql as $$
+begin
+    delete from outbox o using message m
+    where m.id = any (v_message) and m.state = 10 and o.lane = m.lane and o.key = m.key and o.message_id = m.id;
+    update message set state = 5, updated_at = p_now, lane = 0, key = 0 where id = any (v_message) and state = 10;
+    delete from uncertain where message_id = any (v_message);
+    insert into event (message_id, at, what, detail) select v, p_now, 'answered_late', '' from unnest(v_message) as v;
 end $$;

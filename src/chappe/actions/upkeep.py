@@ -1,0 +1,203 @@
+"""Upkeep: what time alone makes necessary. Each task moves a bounded batch and says whether it filled any lane."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+
+from chappe.carriers.registry import policy_of, profile_of
+from chappe.core.lifecycle import State
+from chappe.core.model import Carrier
+from chappe.core.routing import Route, Router
+from chappe.smpp.message_ids import Learner, variants
+from chappe.smpp.profile import IdFormat
+from chappe.store import binds, carriers, queue
+from chappe.store.binds import Requeue
+from chappe.store.database import Database
+from chappe.store.messages import BULK_RECIPIENTS, CLASSES, Flag, LaneClass, key_of, lane
+
+log = structlog.get_logger("chappe.upkeep")
+
+BATCH = 1000
+FAILOVER_S = 30.0  # a carrier without a bind for so long loses its queue to the next one
+SILENCE = timedelta(hours=54)  # validity of 48 h and a margin: who has not been heard of by then will not be
+STRAY_PATIENCE = timedelta(seconds=5)
+STRAY_KEPT = timedelta(days=7)
+
+
+@dataclass(slots=True)
+class Book:
+    """What upkeep remembers from task to task: nothing that could not be found out again."""
+
+    router: Router = field(default_factory=lambda: Router([]))
+    carriers: dict[int, Carrier] = field(default_factory=dict)
+    down: frozenset[int] = frozenset()
+    learners: dict[int, Learner] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    name: str
+    every_s: float
+    run: Callable[[Database, datetime, Book], Awaitable[bool]]
+
+
+async def look(database: Database, now: datetime, book: Book) -> bool:
+    """Reads routes and carriers, and which carriers are down."""
+    routes = await carriers.all_routes(database)
+    book.router = Router([Route(r.prefix, r.range, str(r.carrier_id), r.priority) for r in routes])
+    book.carriers = {carrier.id: carrier for carrier in await carriers.all_carriers(database) if carrier.enabled}
+    book.down = frozenset(await queue.silent_carriers(database, FAILOVER_S))
+    return False
+
+
+def _destination(row: queue.Due, book: Book) -> int | None:
+    """The carrier that takes a message now: the first of its routes that is up, else the first; None without any."""
+    if row.parts_done and (carrier_id := row.lane // CLASSES) in book.carriers:
+        return carrier_id  # part of it is there already
+    range_ = 2 if row.flags & Flag.LOWCOST else 1
+    fitting = [int(carrier) for carrier in book.router.carriers(row.recipient, range_)]
+    return next((carrier for carrier in fitting if carrier not in book.down), fitting[0] if fitting else None)
+
+
+def _ready(row: queue.Due) -> LaneClass:
+    if row.flags & Flag.TRANSACTIONAL:
+        return LaneClass.TRANSACTIONAL
+    return LaneClass.BULK if row.recipients >= BULK_RECIPIENTS else LaneClass.COMMERCIAL
+
+
+async def release(database: Database, now: datetime, book: Book) -> bool:
+    """Moves what is due from the waiting lanes to those of carriers; routes are asked anew."""
+    moved = False
+    while True:
+        waiting = [lane(carrier_id, LaneClass.WAITING) for carrier_id in (0, *book.carriers)]
+        async with database.transaction(hot=True) as tx:
+            due = await queue.take_due(tx, now, waiting, BATCH)
+            placed = []
+            doubtful = []
+            for row in due:
+                carrier_id = _destination(row, book)
+                if carrier_id is None:  # still nobody: asked again a little later
+                    again = key_of(now + timedelta(seconds=10))
+                    placed.append(
+                        Requeue(row.message_id, lane(0, LaneClass.WAITING), again, row.attempts, 0, row.state)
+                    )
+                    continue
+                done = row.parts_done if carrier_id == row.lane // CLASSES else 0
+                what = "released" if row.state in (State.SCHEDULED, State.HELD) else ""
+                if row.state == State.UNCERTAIN:
+                    what = "sent_again"
+                    doubtful.append(row.message_id)
+                ready = lane(carrier_id, _ready(row))
+                placed.append(Requeue(row.message_id, ready, row.key, row.attempts, done, State.QUEUED, what))
+                moved = True
+            if placed:
+                await binds.requeue(tx, now, placed)
+            if doubtful:
+                await queue.clear_doubt(tx, doubtful)
+        if len(due) < BATCH:
+            return moved
+
+
+async def fail_over(database: Database, now: datetime, book: Book) -> bool:
+    """Gives the queue of carriers that are down to the next carrier of the same destinations."""
+    moved = False
+    for carrier_id in book.down:
+        while True:
+            async with database.transaction(hot=True) as tx:
+                rows = await queue.take_ready(tx, carrier_id, BATCH)
+                placed = []
+                elsewhere = 0
+                for row in rows:
+                    other = _destination(row, book)
+                    if other is None or other == carrier_id:
+                        placed.append(
+                            Requeue(row.message_id, row.lane, row.key, row.attempts, row.parts_done, State.QUEUED)
+                        )
+                        continue
+                    elsewhere += 1
+                    detail = f"from {book.carriers[carrier_id].name} to {book.carriers[other].name}"
+                    placed.append(
+                        Requeue(
+                            row.message_id,
+                            lane(other, _ready(row)),
+                            row.key,
+                            row.attempts,
+                            0,
+                            State.QUEUED,
+                            "rerouted",
+                            detail,
+                        )
+                    )
+                if placed:
+                    await binds.requeue(tx, now, placed)
+            if elsewhere:
+                moved = True
+                log.warning("carrier_failed_over", carrier=book.carriers[carrier_id].name, messages=elsewhere)
+            if elsewhere < BATCH:
+                break
+    return moved
+
+
+async def match(database: Database, now: datetime, book: Book) -> bool:
+    """Brings stray receipts and parts together that passed each other in the same instant on two binds."""
+    for carrier_id, refs in (await queue.matchable(database, now - timedelta(minutes=15), BATCH)).items():
+        carrier = book.carriers.get(carrier_id)
+        async with database.transaction() as tx:
+            await queue.match(tx, now, carrier_id, policy_of(carrier) if carrier else 0, refs)
+    return False
+
+
+async def infer(database: Database, now: datetime, book: Book) -> bool:
+    """Tries other readings of stray ids, and at last the only message in doubt to that number."""
+    for carrier in book.carriers.values():
+        policy = policy_of(carrier)
+        made = profile_of(carrier)
+        learn = IdFormat.LEARN in (made.response_id_format, made.receipt_id_format)
+        found = await queue.strays(database, carrier.id, now - STRAY_PATIENCE, now - timedelta(minutes=15), 200)
+        for stray in found:
+            if not stray.source:
+                continue
+            async with database.transaction() as tx:
+                forms = {form for _, form in variants(stray.carrier_ref)} if learn else set()
+                fitting = await queue.candidates(tx, carrier.id, sorted(forms), stray.source) if forms else []
+                if len(fitting) == 1:
+                    ref, message_id, part = fitting[0]
+                    await queue.adopt(tx, now, stray, message_id, part, policy, f"id read as {ref}")
+                    before = book.learners.get(carrier.id, Learner())
+                    after = before.learn(ref, stray.carrier_ref)
+                    book.learners[carrier.id] = after
+                    if after.fixed != before.fixed and after.fixed is not None:
+                        log.warning(
+                            "carrier_id_formats_learnt",
+                            carrier=carrier.name,
+                            response_id_format=after.fixed[0].value,
+                            receipt_id_format=after.fixed[1].value,
+                        )
+                    continue
+                doubtful = [] if fitting else await queue.doubtful_of(tx, carrier.id, stray.source)
+                if len(doubtful) == 1:
+                    detail = "the only message in doubt to this number"
+                    await queue.adopt(tx, now, stray, doubtful[0], 0, policy, detail)
+    return False
+
+
+async def silence(database: Database, now: datetime, book: Book) -> bool:
+    """Ends messages of which nothing was heard."""
+    while await queue.silence(database, now, SILENCE, BATCH):
+        pass
+    await queue.forget_strays(database, now - STRAY_KEPT)
+    return False
+
+
+TASKS = (
+    Task("look", 2.0, look),
+    Task("release", 0.5, release),
+    Task("match", 2.0, match),
+    Task("infer", 5.0, infer),
+    Task("fail_over", 10.0, fail_over),
+    Task("silence", 300.0, silence),
+)

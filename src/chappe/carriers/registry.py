@@ -1,0 +1,57 @@
+"""The kinds of carriers: the visible table, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chappe.carriers import Link
+from chappe.carriers.smpp import SmppLink
+from chappe.core.model import Carrier
+from chappe.smpp.profile import MultipartPolicy, Profile, profile
+
+_POLICIES = {
+    MultipartPolicy.ALL: 0,
+    MultipartPolicy.ANY: 1,
+    MultipartPolicy.FIRST: 2,
+    MultipartPolicy.LAST: 3,
+}
+
+
+def profile_of(carrier: Carrier) -> Profile:
+    """The profile of a stored carrier; raises ValueError for settings that no longer mean anything."""
+    return profile(carrier.settings.profile or "generic", carrier.settings.settings)
+
+
+def policy_of(carrier: Carrier) -> int:
+    """Which parts' receipts make the message's, as apply_receipts numbers it."""
+    return _POLICIES[profile_of(carrier).multipart_policy]
+
+
+def rules_of(carrier: Carrier) -> tuple[str, float]:
+    """What becomes of messages in doubt: policy, and seconds of grace."""
+    made = profile_of(carrier)
+    return made.uncertain_policy.value, made.uncertain_grace_s
+
+
+def _smpp(carrier: Carrier, wake: Callable[[], None]) -> Link:
+    settings = carrier.settings
+    made = profile_of(carrier)
+    rate = settings.rate or made.rate_per_s
+    return SmppLink(
+        carrier.name,
+        settings.host,
+        settings.port,
+        settings.system_id,
+        settings.password,
+        settings.window,
+        rate / settings.binds,
+        made,
+        wake,
+    )
+
+
+KINDS: dict[str, Callable[[Carrier, Callable[[], None]], Link]] = {
+    "smpp": _smpp,
+}
+
+__all__ = ["KINDS", "policy_of", "profile_of", "rules_of"]

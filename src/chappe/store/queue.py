@@ -1,0 +1,219 @@
+"""The waiting lanes, stray receipts and silent messages: what upkeep moves, in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from chappe.store.binds import REFUND_ARRAY
+from chappe.store.database import Connection, Database
+from chappe.store.messages import CLASSES, LaneClass, key_of, numbers
+
+
+class Due(msgspec.Struct, frozen=True):
+    """A row taken out of a lane, to be placed again in the same transaction."""
+
+    lane: int
+    key: int
+    message_id: int
+    attempts: int
+    parts_done: int
+    recipient: str
+    state: int
+    flags: int
+    recipients: int
+
+
+async def take_due(connection: Connection, now: datetime, lanes: Sequence[int], limit: int) -> list[Due]:
+    """Takes what is due out of waiting lanes, lane by lane, the oldest first."""
+    return await _take(connection, lanes, key_of(now), limit)
+
+
+async def take_ready(connection: Connection, carrier_id: int, limit: int) -> list[Due]:
+    """Takes what waits in a carrier's ready lanes, to give it to another carrier."""
+    lanes = [carrier_id * CLASSES + lane_class for lane_class in LaneClass if lane_class is not LaneClass.WAITING]
+    return await _take(connection, lanes, (1 << 63) - 1, limit)
+
+
+async def _take(connection: Connection, lanes: Sequence[int], key_max: int, limit: int) -> list[Due]:
+    rows = await connection.fetch(
+        """with gone as (
+               delete from outbox o where o.ctid = any (array(
+                   select q.ctid from unnest($1::text::int[]) as l(lane)
+                   cross join lateral (select ctid from outbox w where w.lane = l.lane and w.key <= $2
+                                       order by w.lane, w.key, w.message_id limit $3 for update skip locked) q
+                   limit $3))
+               returning *)
+           select g.lane, g.key, g.message_id, g.attempts, g.parts_done, m.recipient, m.state, s.flags, s.recipients
+           from gone g
+           cross join lateral (select recipient, state from message where id = g.message_id limit 1) m
+           cross join lateral (select flags, recipients from submission where id = g.message_id >> 16 limit 1) s
+           order by g.key, g.message_id""",
+        numbers(lanes),
+        key_max,
+        limit,
+    )
+    return [Due(*row) for row in rows]
+
+
+async def clear_doubt(connection: Connection, message_ids: Sequence[int]) -> None:
+    """These are sent once more: they are in the queue again, and no longer in doubt."""
+    await connection.execute("delete from uncertain where message_id = any ($1::text::bigint[])", numbers(message_ids))
+
+
+async def silent_carriers(database: Database, for_s: float) -> list[int]:
+    """Carriers none of whose binds has been bound for so long."""
+    rows = await database.fetch(
+        """select c.id from carrier c where c.enabled and not exists (
+               select from bind b where b.carrier_id = c.id
+               and ((b.state = 'bound' and b.expires_at >= clock_timestamp())
+                    or b.state_at > now() - make_interval(secs => $1)))""",
+        for_s,
+    )
+    return [row["id"] for row in rows]
+
+
+class Stray(msgspec.Struct, frozen=True):
+    """A receipt without a message: its id as the carrier wrote it, and the number it is about."""
+
+    carrier_id: int
+    carrier_ref: str
+    receipt_id: int
+    source: str
+
+
+async def matchable(database: Database, since: datetime, limit: int) -> dict[int, list[str]]:
+    """Ids, by carrier, of stray receipts whose part is known by now."""
+    rows = await database.fetch(
+        """select distinct u.carrier_id, u.carrier_ref from receipt_unmatched u
+           where u.received_at > $1 and exists (
+               select from reference r where r.carrier_id = u.carrier_id and r.carrier_ref = u.carrier_ref)
+           limit $2""",
+        since,
+        limit,
+    )
+    found: dict[int, list[str]] = {}
+    for row in rows:
+        found.setdefault(row["carrier_id"], []).append(row["carrier_ref"])
+    return found
+
+
+async def match(connection: Connection, now: datetime, carrier_id: int, policy: int, refs: Sequence[str]) -> int:
+    """Gives stray receipts to the parts of the same id."""
+    count: int = await connection.fetchval(
+        "select match_receipts($1, $2, $3, $4::text::smallint[], $5)", carrier_id, now, policy, REFUND_ARRAY, list(refs)
+    )
+    return count
+
+
+async def strays(database: Database, carrier_id: int, before: datetime, since: datetime, limit: int) -> list[Stray]:
+    """Receipts of a carrier that nothing has matched for a while."""
+    rows = await database.fetch(
+        """select u.carrier_id, u.carrier_ref, u.receipt_id, r.source
+           from receipt_unmatched u cross join lateral (select source from receipt where id = u.receipt_id limit 1) r
+           where u.carrier_id = $1 and u.received_at < $2 and u.received_at > $3 order by u.receipt_id limit $4""",
+        carrier_id,
+        before,
+        since,
+        limit,
+    )
+    return [Stray(**dict(row)) for row in rows]
+
+
+async def candidates(
+    connection: Connection, carrier_id: int, forms: Sequence[str], source: str
+) -> list[tuple[str, int, int]]:
+    """Parts whose id is one of these forms and whose destination fits: (carrier's id, message id, part)."""
+    rows = await connection.fetch(
+        """select r.carrier_ref, r.message_id, r.part from reference r
+           where r.carrier_id = $1 and r.carrier_ref = any ($2::text[])
+             and right((select recipient from message m where m.id = r.message_id), 8) = right($3, 8)
+           order by r.message_id desc limit 3""",
+        carrier_id,
+        list(forms),
+        source,
+    )
+    return [(row["carrier_ref"], row["message_id"], row["part"]) for row in rows]
+
+
+async def doubtful_of(connection: Connection, carrier_id: int, source: str) -> list[int]:
+    """Messages in doubt at this carrier to this number."""
+    rows = await connection.fetch(
+        "select message_id from uncertain where carrier_id = $1 and right(recipient, 8) = right($2, 8) limit 2",
+        carrier_id,
+        source,
+    )
+    return [row["message_id"] for row in rows]
+
+
+async def adopt(
+    connection: Connection, now: datetime, stray: Stray, message_id: int, part: int, policy: int, detail: str
+) -> None:
+    """Gives one stray receipt to a message by other means than its id, and says so in the timeline."""
+    await connection.execute(
+        """insert into reference (carrier_id, carrier_ref, message_id, part, submitted_at)
+           values ($1, $2, $3, $4, $5) on conflict do nothing""",
+        stray.carrier_id,
+        stray.carrier_ref,
+        message_id,
+        part,
+        now,
+    )
+    await connection.execute(
+        "insert into event (message_id, at, what, detail) values ($1, $2, 'receipt_inferred', $3)",
+        message_id,
+        now,
+        detail,
+    )
+    await match(connection, now, stray.carrier_id, policy, [stray.carrier_ref])
+
+
+async def silence(database: Database, now: datetime, older_than: timedelta, limit: int) -> int:
+    """Ends messages that were submitted and never heard of again; gives how many. Walks the ids once, by a cursor.
+
+    Only ids below the horizon are looked at, and each once, but for those that wait for a later date: these hold the
+    cursor back no longer than their own place.
+    """
+    horizon = now - older_than
+    async with database.transaction() as tx:
+        position: int = await tx.fetchval(
+            """insert into upkeep (name, position) values ('silence', 0)
+               on conflict (name) do update set at = now() returning position"""
+        )
+        last: int | None = await tx.fetchval(
+            """select max(id) from (select id, created_at from submission where id > $1 order by id limit $2) s
+               where s.created_at < $3 and not exists (select from outbox o where o.message_id >> 16 = s.id)""",
+            position,
+            limit,
+            horizon,
+        )
+        if last is None:
+            return 0
+        ended = await tx.fetch(
+            """select m.id from message m
+               where m.id >= ($1::bigint + 1) << 16 and m.id < ($2::bigint + 1) << 16 and m.state in (3, 4, 5, 10)
+                 and not exists (select from outbox o where o.lane = m.lane and o.key = m.key and o.message_id = m.id)
+                 and not exists (select from bind b where m.id = any (b.in_flight))""",
+            position,
+            last,
+        )
+        ids = [row["id"] for row in ended]
+        if ids:
+            await tx.execute(
+                """select finish($1, $2::text::smallint[], $3::text::bigint[], array_fill(14::smallint, array[$4::int]),
+                                 array_fill(0::smallint, array[$4::int]), array_fill('no_receipt'::text, array[$4::int]),
+                                 array_fill('no_receipt'::text, array[$4::int]), array_fill(''::text, array[$4::int]))""",
+                now,
+                REFUND_ARRAY,
+                numbers(ids),
+                len(ids),
+            )
+        await tx.execute("update upkeep set position = $1, at = now() where name = 'silence'", last)
+    return len(ids)
+
+
+async def forget_strays(database: Database, before: datetime) -> None:
+    """Stray receipts of long ago are no longer looked at; they stay in the table of receipts."""
+    await database.execute("delete from receipt_unmatched where received_at < $1", before)

@@ -1,0 +1,135 @@
+"""Webhooks that wait to be told: claimed by host, ended or put off in batches. One process at a time tells them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from chappe.store.database import Connection, Database
+from chappe.store.messages import numbers
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """A webhook with all that its words need. message_state is the message's state now, state what is to be told."""
+
+    host: int
+    key: int
+    id: int
+    message_id: int
+    at: datetime
+    state: int
+    attempts: int
+    reason: str | None
+    recipient: str
+    price_micros: int
+    message_state: int
+    dialect: str
+    target: str
+    tag: str
+    client_reference: str
+    flags: int
+
+
+class Told(msgspec.Struct, frozen=True):
+    """One attempt and what follows: again_key is when it is due again, 0 when it has ended."""
+
+    pending: Pending
+    at: datetime
+    status: int
+    took_ms: int
+    outcome: str
+    again_key: int = 0
+
+
+# The hosts that have something waiting are found by skipping through the primary key; then a few rows of each.
+CLAIM = """
+with recursive hosts as (
+    (select host from webhook order by host limit 1)
+    union all
+    select (select w.host from webhook w where w.host > h.host order by w.host limit 1) from hosts h where h.host is not null
+)
+select w.host, w.key, w.id, w.message_id, w.at, w.state, w.attempts, w.reason,
+       m.recipient, m.price_micros, m.state as message_state,
+       s.dialect, s.report_url as target, s.tag, s.client_reference, s.flags
+from hosts h
+cross join lateral (
+    select * from webhook q where q.host = h.host and q.key <= $1 and not (q.id = any ($2::text::bigint[]))
+    order by q.host, q.key, q.id limit $3
+) w
+cross join lateral (select * from message where id = w.message_id limit 1) m
+cross join lateral (select * from submission where id = w.message_id >> 16 limit 1) s
+where h.host is not null and not (h.host = any ($4::text::int[]))
+"""
+
+
+async def claim(
+    connection: Connection, now_key: int, in_hand: Sequence[int], per_host: int, full_hosts: Sequence[int]
+) -> list[Pending]:
+    """What is due: at most per_host of each host, but for those that have enough in hand."""
+    rows = await connection.fetch(CLAIM, now_key, numbers(in_hand), per_host, numbers(full_hosts))
+    return [Pending(*row) for row in rows]
+
+
+END = """
+with given as (
+    select * from unnest($1::text::int[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[], $5::text::bigint[],
+                         $6::text::smallint[], $7::text::smallint[], $8::text::int[], $9::text[], $10::timestamptz[])
+           as g(host, key, id, message_id, again_key, state, status, took_ms, outcome, at)
+), gone as (
+    delete from webhook w using given g where w.host = g.host and w.key = g.key and w.id = g.id
+    returning w.host, w.id, w.message_id, w.at, w.state, w.attempts, w.reason, g.again_key
+), again as (
+    insert into webhook (host, key, id, message_id, at, state, attempts, reason)
+    select host, again_key, id, message_id, at, state, attempts + 1, reason from gone where again_key <> 0
+)
+insert into webhook_attempt (webhook_id, message_id, at, state, status, took_ms, outcome)
+select id, message_id, at, state, status, took_ms, outcome from given
+"""
+
+
+async def end(connection: Connection, told: Sequence[Told]) -> None:
+    """Records attempts, and removes what has ended or puts it off, in one transaction."""
+    await connection.execute(
+        END,
+        numbers([t.pending.host for t in told]),
+        numbers([t.pending.key for t in told]),
+        numbers([t.pending.id for t in told]),
+        numbers([t.pending.message_id for t in told]),
+        numbers([t.again_key for t in told]),
+        numbers([t.pending.state for t in told]),
+        numbers([t.status for t in told]),
+        numbers([t.took_ms for t in told]),
+        [t.outcome for t in told],
+        [t.at for t in told],
+    )
+
+
+async def take_lease(database: Database, name: str, owner: str, lease_s: float) -> bool:
+    """Takes or renews a lease by name; False while another holds it."""
+    return bool(
+        await database.value(
+            """insert into lease (name, owner, token, expires_at)
+               values ($1, $2, 1, clock_timestamp() + make_interval(secs => $3))
+               on conflict (name) do update
+                   set owner = excluded.owner, expires_at = excluded.expires_at,
+                       token = lease.token + (lease.owner <> excluded.owner)::int
+                   where lease.owner = excluded.owner or lease.expires_at < clock_timestamp()
+               returning true""",
+            name,
+            owner,
+            lease_s,
+        )
+    )
+
+
+async def drop_lease(database: Database, name: str, owner: str) -> None:
+    await database.execute("update lease set expires_at = '-infinity' where name = $1 and owner = $2", name, owner)
+
+
+async def holder(database: Database, name: str) -> str:
+    """Who holds a lease that is not over; empty when nobody does."""
+    return (
+        await database.value("select owner from lease where name = $1 and expires_at >= clock_timestamp()", name) or ""
+    )

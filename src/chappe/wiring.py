@@ -1,0 +1,301 @@
+"""Builds the parts from the configuration: the only file that knows every room.
+
+`chappe serve` is one supervisor with its children: the embedded database, the API processes, the worker, the handset.
+A child is this module run with its part's name; what it needs comes as one document on its standard input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+import uvloop
+
+from chappe import observe
+from chappe.config import Config
+from chappe.store.database import Address, Bell, Database, Listener, ready
+
+log = structlog.get_logger("chappe")
+
+SHUTDOWN_S = 10.0
+
+
+class Orders(msgspec.Struct, frozen=True):
+    """What a child process is told."""
+
+    address: Address
+    log_format: str
+    log_level: str
+    host: str = ""
+    port: int = 0
+    descriptor: int = -1
+    body_bytes_max: int = 0
+    sender_default: str = ""
+    stop_mention: str = ""
+    handset_socket: str = ""
+    webhook_timeout_s: float = 10.0
+    webhook_allow_private: bool | tuple[str, ...] = False
+    webhook_ports: tuple[int, ...] = ()
+    journal: str = ""
+    metrics: bool = True
+
+
+@contextlib.asynccontextmanager
+async def open_database(address: Address, name: str) -> AsyncIterator[Database]:
+    database = Database(address, name)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def signalled() -> asyncio.Event:
+    """Set by SIGINT or SIGTERM."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+# -- the parts
+
+
+async def run_api(orders: Orders) -> None:
+    """One process of the customers' APIs."""
+    from chappe.store import accounts
+    from chappe.store.channels import CONFIGURATION_CHANNEL, OUTBOX_CHANNEL
+    from chappe.web.listener import Limits
+    from chappe.web.listener import Listener as HttpListener
+    from chappe.web.pages import Pages
+    from chappe.web.server import Api
+
+    stop = signalled()
+    loop = asyncio.get_running_loop()
+    async with open_database(orders.address, "chappe api") as database:
+        await until_ready(database, stop)
+        if stop.is_set():
+            return
+        bell = Bell(orders.address, OUTBOX_CHANNEL)
+        pages = Pages(database, orders.handset_socket, metrics=orders.metrics)
+        api = Api(
+            database,
+            bell,
+            await accounts.installation_secret(database),
+            loop.time,
+            sender_default=orders.sender_default,
+            stop_mention=orders.stop_mention,
+            pages=pages.table(),
+        )
+        changed = asyncio.Event()
+        listener = Listener(orders.address, [CONFIGURATION_CHANNEL], lambda _channel: changed.set())
+        listener.start()
+        refreshing = loop.create_task(refresh(api.refresh, changed))
+        http = HttpListener(api.ask, Limits(body_bytes_max=orders.body_bytes_max), api.ask_limit)
+        await http.start(sockets=(socket.socket(fileno=orders.descriptor),))
+        await stop.wait()
+        await http.stop(SHUTDOWN_S)
+        await api.idle()
+        refreshing.cancel()
+        await listener.close()
+        await bell.close()
+        await pages.close()
+
+
+async def refresh(read: Callable[[], Awaitable[None]], changed: asyncio.Event) -> None:
+    """Reads the configuration whenever it changed; again after a moment when the database was away."""
+    from chappe.store.database import CONNECTION_ERRORS
+
+    while True:
+        changed.clear()
+        try:
+            await read()
+        except CONNECTION_ERRORS as error:
+            log.warning("configuration_not_read", error=type(error).__name__)
+            changed.set()
+            await asyncio.sleep(1.0)  # the pace of asking for a database that is away
+        await changed.wait()
+
+
+async def run_work(orders: Orders) -> None:
+    """One worker process: delivers, notifies, keeps up."""
+    from ipaddress import ip_network
+
+    from chappe.net import Door
+    from chappe.store import accounts
+    from chappe.store.channels import CONFIGURATION_CHANNEL, OUTBOX_CHANNEL
+    from chappe.workers.deliver import Deliver
+    from chappe.workers.notify import Notify
+    from chappe.workers.owner import own_name
+    from chappe.workers.upkeep import Upkeep
+
+    stop = signalled()
+    loop = asyncio.get_running_loop()
+    async with open_database(orders.address, "chappe work") as database:
+        await until_ready(database, stop)
+        if stop.is_set():
+            return
+        private = orders.webhook_allow_private
+        door = Door(
+            private if isinstance(private, bool) else tuple(ip_network(network) for network in private),
+            orders.webhook_ports,
+        )
+        owner = own_name()
+        secret = await accounts.installation_secret(database)
+        notify = Notify(database, door, secret, owner, orders.webhook_timeout_s)
+        deliver = Deliver(database, owner, notify.ring)
+        moved = asyncio.Event()
+        upkeep = Upkeep(database, owner, moved)
+
+        def heard(channel: str) -> None:
+            if channel == CONFIGURATION_CHANNEL:
+                deliver.changed()
+            else:
+                deliver.ring()
+                notify.ring()
+
+        async def pass_on() -> None:
+            while True:
+                await moved.wait()
+                moved.clear()
+                deliver.ring()
+
+        listener = Listener(orders.address, [OUTBOX_CHANNEL, CONFIGURATION_CHANNEL], heard)
+        listener.start()
+        tasks = {
+            loop.create_task(deliver.run(), name="deliver"),
+            loop.create_task(notify.run(), name="notify"),
+            loop.create_task(upkeep.run(), name="upkeep"),
+        }
+        passing = loop.create_task(pass_on())
+        stopping = loop.create_task(stop.wait())
+        done, _ = await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await deliver.stop()
+        await notify.stop()
+        await upkeep.stop()
+        await asyncio.wait(tasks)
+        passing.cancel()
+        await listener.close()
+        await door.close()
+        for task in done - {stopping}:
+            task.result()  # one of the loops failed: its error ends this process, and the supervisor starts another
+
+
+async def until_ready(database: Database, stop: asyncio.Event) -> None:
+    """Waits until the database answers, or until we are to stop."""
+    while not stop.is_set() and not await ready(database):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await stop.wait()
+
+
+PARTS: dict[str, Callable[[Orders], Coroutine[Any, Any, None]]] = {
+    "api": run_api,
+    "work": run_work,
+}
+
+
+def main() -> int:
+    """A child process: `python -m chappe.wiring PART PARENT`, orders on standard input."""
+    from chappe.workers.supervisor import die_with_parent
+
+    part, parent = sys.argv[1], int(sys.argv[2])
+    die_with_parent(parent)
+    orders = msgspec.json.decode(sys.stdin.buffer.read(), type=Orders)
+    observe.configure(orders.log_format, orders.log_level)  # type: ignore[arg-type]
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(PARTS[part.partition("-")[0]](orders))
+    return 0
+
+
+# -- the whole
+
+
+def serve(config: Config) -> int:
+    """`chappe serve`: runs until a signal; gives the exit status."""
+    observe.configure(config.log_format, config.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(config))
+
+
+async def _serve(config: Config) -> int:
+    from chappe.store import migrate
+    from chappe.store.database import connect
+    from chappe.store.embedded import EmbeddedServer
+    from chappe.workers.supervisor import Part, Supervisor
+
+    stop = signalled()
+    listening = _listen(config.host, config.port) if "api" in config.roles else None
+    server: EmbeddedServer | None = None
+    watching: asyncio.Task[None] | None = None
+    if config.database_url is None:
+        server = EmbeddedServer(config.data, config.postgres_bin_dir, config.postgres_user)
+        await server.start()
+        address = Address(**server.connection.arguments())
+        watching = asyncio.get_running_loop().create_task(server.supervise())
+    else:
+        address = Address(url=config.database_url)
+    connection = await connect(address, name="chappe migrate")
+    await migrate.migrate(connection)
+    await connection.close()
+    supervisor = Supervisor("chappe.wiring")
+    orders = _orders(config, address)
+    if "work" in config.roles:
+        supervisor.start(Part("work", msgspec.json.encode(orders)))
+    if listening is not None:
+        api = msgspec.structs.replace(orders, descriptor=listening.fileno())
+        for number in range(config.api_processes):
+            supervisor.start(Part(f"api-{number}", msgspec.json.encode(api), (listening.fileno(),)))
+    try:
+        await stop.wait()
+    finally:
+        await supervisor.stop()
+        if watching is not None and server is not None:
+            watching.cancel()
+            await server.stop()
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """The listening socket, made before anything else and kept by the supervisor: it survives the API processes."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.bind((host, port))
+    made.listen(4096)
+    os.set_inheritable(made.fileno(), True)
+    return made
+
+
+def _orders(config: Config, address: Address) -> Orders:
+    private = config.webhook_private_allowed
+    return Orders(
+        address=address,
+        log_format=config.log_format,
+        log_level=config.log_level,
+        host=config.host,
+        port=config.port,
+        body_bytes_max=config.body_bytes_max,
+        sender_default=config.sender_default,
+        stop_mention=config.stop_mention,
+        handset_socket="",
+        webhook_timeout_s=config.webhook_timeout_s,
+        webhook_allow_private=private if isinstance(private, bool) else tuple(str(network) for network in private),
+        webhook_ports=config.webhook_ports,
+        metrics=config.metrics,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
+
+__all__ = ["Path", "main", "serve"]

@@ -1,0 +1,161 @@
+"""Delivering: takes the leases of binds that nobody drives, runs a pump for each, follows the operator's changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from chappe.carriers import Link
+from chappe.carriers.registry import KINDS, policy_of, rules_of
+from chappe.core.model import Carrier
+from chappe.store import binds, carriers
+from chappe.store.binds import BindKey, LeaseLost
+from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
+from chappe.workers.flight import Rules
+from chappe.workers.owner import is_dead
+from chappe.workers.pump import Pump
+
+log = structlog.get_logger("chappe.deliver")
+
+LEASE_S = 6.0
+ROUND_S = 1.5  # how often leases are renewed and free ones looked for
+
+
+@dataclass(slots=True)
+class _Running:
+    pump: Pump
+    task: asyncio.Task[None]
+    carrier: Carrier
+
+
+class Deliver:
+    """Drives binds until stop(). told: called when webhooks may have been written."""
+
+    def __init__(self, database: Database, owner: str, told: Callable[[], None]) -> None:
+        self._database = database
+        self._owner = owner
+        self._told = told
+        self._running: dict[BindKey, _Running] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+        self._event = asyncio.Event()
+        self._stopping = False
+
+    def changed(self) -> None:
+        """The configuration changed: look at once."""
+        self._event.set()
+
+    def ring(self) -> None:
+        """There is something in the outbox."""
+        for running in self._running.values():
+            running.pump.wake()
+
+    async def run(self) -> None:
+        while not self._stopping:
+            try:
+                await self._round()
+            except CONNECTION_ERRORS as error:
+                log.warning("deliver_waits_for_database", error=type(error).__name__)
+            try:
+                async with asyncio.timeout(ROUND_S):
+                    await self._event.wait()
+            except TimeoutError:
+                pass
+            self._event.clear()
+        await self._end_all()
+
+    async def stop(self) -> None:
+        self._stopping = True
+        self._event.set()
+
+    async def _round(self) -> None:
+        known = {carrier.id: carrier for carrier in await carriers.all_carriers(self._database) if carrier.enabled}
+        for bind, running in list(self._running.items()):
+            if running.task.done():
+                self._buried(bind, running)
+            elif known.get(bind.carrier_id) != running.carrier or bind.slot >= running.carrier.settings.binds:
+                self._end(bind, running)
+            elif not await binds.renew(
+                self._database,
+                bind,
+                running.pump.token,
+                LEASE_S,
+                running.pump.link.state.value,
+                running.pump.link.detail,
+                running.pump.link.figures(),
+            ):
+                log.error("lease_lost", carrier=running.carrier.name, slot=bind.slot)
+                running.task.cancel()
+        for owner in await binds.owners(self._database):
+            if owner != self._owner and is_dead(owner):
+                await binds.expire(self._database, owner)
+        for carrier in known.values():
+            await binds.resize(self._database, carrier.id, carrier.settings.binds)
+        for bind in await binds.free(self._database, self._owner):
+            found = known.get(bind.carrier_id)
+            if found is None or bind in self._running or bind.slot >= found.settings.binds:
+                continue
+            taken = await binds.take(self._database, bind, self._owner, LEASE_S)
+            if taken is not None:
+                self._begin(bind, taken, found)
+
+    def _begin(self, bind: BindKey, taken: binds.Taken, carrier: Carrier) -> None:
+        def make(wake: Callable[[], None]) -> Link:
+            return KINDS[carrier.kind](carrier, wake)
+
+        uncertain, grace_s = rules_of(carrier)
+        pump = Pump(
+            self._database,
+            bind,
+            taken,
+            make,
+            Rules(carrier.id, uncertain, grace_s),
+            policy_of(carrier),
+            carrier.name,
+            self._told,
+        )
+        task = asyncio.get_running_loop().create_task(pump.run())
+        task.add_done_callback(lambda _: self._event.set())
+        self._running[bind] = _Running(pump, task, carrier)
+        log.info("bind_taken", carrier=carrier.name, slot=bind.slot)
+
+    def _buried(self, bind: BindKey, running: _Running) -> None:
+        """A pump has ended by itself: why is said, and its bind is taken anew in a later round."""
+        del self._running[bind]
+        if running.task.cancelled():
+            return
+        error = running.task.exception()
+        if isinstance(error, LeaseLost):
+            log.error("lease_lost", carrier=running.carrier.name, slot=bind.slot)
+        elif isinstance(error, CONNECTION_ERRORS | DatabaseError):
+            log.error("pump_ended", carrier=running.carrier.name, slot=bind.slot, error=type(error).__name__)
+        elif error is not None:
+            log.error("pump_failed", carrier=running.carrier.name, slot=bind.slot, exc_info=error)
+
+    def _end(self, bind: BindKey, running: _Running) -> None:
+        """The carrier is gone or is another one: end in good order; the next round takes the bind anew if it is to be."""
+
+        async def end() -> None:
+            await running.pump.stop()
+            await asyncio.wait([running.task])
+            try:
+                await binds.release(self._database, bind, running.pump.token)
+            except CONNECTION_ERRORS:
+                log.warning("lease_not_released", carrier=running.carrier.name, slot=bind.slot)
+            if self._running.get(bind) is running:
+                self._buried(bind, running)
+            self._event.set()
+
+        if any(task.get_name() == str(bind) for task in self._ending):
+            return
+        task = asyncio.get_running_loop().create_task(end(), name=str(bind))
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def _end_all(self) -> None:
+        for bind, running in list(self._running.items()):
+            self._end(bind, running)
+        while self._ending:
+            await asyncio.wait(self._ending)

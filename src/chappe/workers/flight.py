@@ -1,0 +1,147 @@
+"""What a bind holds: messages in flight, and what follows when all their parts have come to something. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from chappe.carriers import Fate, PartResult
+from chappe.core import retry
+from chappe.core.lifecycle import State
+from chappe.store.binds import Claimed, Doubt, Finish, Requeue, Turn
+from chappe.store.messages import Flag, LaneClass, key_of, lane
+
+VALIDITY = timedelta(hours=48)
+"""How long a message is tried at all (SMS Partner's default validity)."""
+
+
+@dataclass(slots=True)
+class Flight:
+    """One claimed message: which parts are answered, and the worst of what was not a yes."""
+
+    claimed: Claimed
+    parts: int = 0  # as the link made them; 0 until the first result
+    done: int = 0  # bit n: part n is at the carrier, from before or now
+    answered: int = 0  # parts that came to something now
+    trouble: PartResult | None = None
+
+
+@dataclass(slots=True)
+class Decisions:
+    """What one turn has to write beside the usual."""
+
+    requeue: list[Requeue] = field(default_factory=list)
+    finish: list[Finish] = field(default_factory=list)
+    doubt: list[Doubt] = field(default_factory=list)
+    resolved: list[int] = field(default_factory=list)
+    late_refused: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def empty(self) -> bool:
+        return not (self.requeue or self.finish or self.doubt or self.resolved or self.late_refused)
+
+
+# Of several parts' troubles the first of these decides about the message.
+_WORST = (Fate.FAILED, Fate.REFUSED, Fate.DOUBT, Fate.RETRY, Fate.UNSENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What may differ by carrier in these decisions. uncertain: `auto` resends transactional messages and holds others."""
+
+    carrier_id: int
+    uncertain: str = "auto"
+    grace_s: float = 10.0
+
+    def policy(self, flags: int) -> retry.Policy:
+        resend = self.uncertain == "resend" or (self.uncertain == "auto" and bool(flags & Flag.TRANSACTIONAL))
+        return retry.Policy(resend=resend, grace_s=self.grace_s)
+
+
+def absorb(flight: Flight, result: PartResult, news: Turn) -> bool:
+    """Takes one part's result into the flight and the news; True when the message has come to a decision."""
+    flight.parts = result.parts
+    flight.answered += 1
+    if result.fate is Fate.TAKEN:
+        flight.done |= 1 << result.part
+        news.r_message.append(result.message_id)
+        news.r_part.append(result.part)
+        # A carrier that gives no id sends no receipt that could be matched; the row still says that it was submitted.
+        news.r_ref.append(result.carrier_ref or f"none-{result.message_id}-{result.part}")
+    elif flight.trouble is None or _WORST.index(result.fate) < _WORST.index(flight.trouble.fate):
+        flight.trouble = result
+    before = (flight.claimed.parts_done >> 1).bit_count() if result.parts > 1 else 0
+    return flight.answered + before >= result.parts
+
+
+def decide(flight: Flight, now: datetime, chance: float, rules: Rules, news: Turn, decisions: Decisions) -> None:
+    """Writes down what follows for a message whose parts have all come to something."""
+    claimed = flight.claimed
+    trouble = flight.trouble
+    if trouble is None:
+        if claimed.flags & Flag.REPORTS_WAITING and claimed.report_host is not None:
+            news.w_message.append(claimed.message_id)
+            news.w_host.append(claimed.report_host)
+        return
+    done = flight.done | claimed.parts_done
+    kept = done.bit_count()
+    if trouble.fate in (Fate.REFUSED, Fate.FAILED):
+        state, what = (State.REJECTED, "refused") if trouble.fate is Fate.REFUSED else (State.FAILED, "failed")
+        decisions.finish.append(Finish(claimed.message_id, state, kept, trouble.reason, what, trouble.detail))
+    elif trouble.fate is Fate.DOUBT:
+        decisions.doubt.append(
+            doubtful(
+                claimed.message_id, claimed.flags, claimed.doubts, done, trouble.detail, now, claimed.due_at, rules
+            )
+        )
+    elif trouble.fate is Fate.RETRY:
+        _retry(claimed, trouble, done, kept, now, chance, rules, decisions)
+    else:
+        decisions.requeue.append(
+            Requeue(claimed.message_id, claimed.lane, claimed.key, claimed.attempts, done, State.QUEUED)
+        )
+
+
+def doubtful(
+    message_id: int, flags: int, doubts: int, done: int, detail: str, now: datetime, due_at: datetime, rules: Rules
+) -> Doubt:
+    """What policy makes of a message in doubt."""
+    decision = retry.decide(
+        retry.Fault.UNCERTAIN, 0, now, max(due_at, now - VALIDITY / 2) + VALIDITY, 0.5, rules.policy(flags), doubts
+    )
+    assert isinstance(decision, retry.Uncertain)
+    return Doubt(message_id, key_of(decision.resend_at) if decision.resend_at else 0, done, detail)
+
+
+def _retry(
+    claimed: Claimed,
+    trouble: PartResult,
+    done: int,
+    kept: int,
+    now: datetime,
+    chance: float,
+    rules: Rules,
+    decisions: Decisions,
+) -> None:
+    fault = retry.Fault.UNKNOWN if trouble.attempts_max is not None else retry.Fault.TEMPORARY
+    policy = retry.DEFAULT
+    if trouble.attempts_max is not None:
+        policy = retry.Policy(attempts_max={retry.Fault.UNKNOWN: trouble.attempts_max})
+    decision = retry.decide(fault, claimed.attempts, now, claimed.due_at + VALIDITY, chance, policy)
+    if isinstance(decision, retry.RetryAt):
+        decisions.requeue.append(
+            Requeue(
+                claimed.message_id,
+                lane(rules.carrier_id, LaneClass.WAITING),
+                key_of(decision.when),
+                decision.attempts,
+                done,
+                State.QUEUED,
+                "retry",
+                trouble.detail,
+            )
+        )
+    else:
+        assert isinstance(decision, retry.GiveUp)
+        detail = f"{decision.reason}: {trouble.detail}"
+        decisions.finish.append(Finish(claimed.message_id, State.FAILED, kept, trouble.reason, "gave_up", detail))

@@ -1,0 +1,231 @@
+"""Notifying: tells customers' webhooks, in their dialect's words, at least once, and never lets one host delay another.
+
+One process of an installation does it at a time, by lease. Each host has its own short queue and its own few calls at
+once; a host that does not answer holds those, and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from chappe.core.errors import Fault, FaultKind
+from chappe.core.lifecycle import FINAL, State
+from chappe.core.model import Report, submission_of
+from chappe.core.publicid import public_id
+from chappe.dialects.registry import BY_NAME
+from chappe.net import Door
+from chappe.store import webhooks
+from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
+from chappe.store.messages import Flag, key_of
+from chappe.store.webhooks import Pending, Told
+from chappe.workers.owner import is_dead
+
+log = structlog.get_logger("chappe.notify")
+
+LEASE = "notify"
+LEASE_S = 6.0
+RENEW_S = 2.0
+AGAIN_S = (60.0, 300.0)  # after the first attempt, after the second; three in all (both providers' contracts)
+JITTER = 0.2
+CALLS_PER_HOST = 20
+CALLS_MAX = 400
+HAND_PER_HOST = 200  # claimed ahead, so that a claim serves many calls
+POLL_S = 1.0
+BATCH_S = 0.004  # results gather so long before they are written
+
+
+class _Host:
+    """One host's queue and what is under way to it."""
+
+    __slots__ = ("calls", "queue")
+
+    def __init__(self) -> None:
+        self.queue: deque[Pending] = deque()
+        self.calls = 0
+
+
+class Notify:
+    """Tells webhooks until stop()."""
+
+    def __init__(self, database: Database, door: Door, secret: bytes, owner: str, timeout_s: float) -> None:
+        self._database = database
+        self._door = door
+        self._secret = secret
+        self._owner = owner
+        self._timeout_s = timeout_s
+        self._hosts: dict[int, _Host] = {}
+        self._in_hand: set[int] = set()
+        self._messages: set[int] = set()  # whose webhooks are under way: two of one message never overtake each other
+        self._calls = 0
+        self._results: list[Told] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._event = asyncio.Event()
+        self._stopping = False
+        self._ours = False
+        self._renewed_at = 0.0
+
+    def ring(self) -> None:
+        """There may be something to tell."""
+        self._event.set()
+
+    async def stop(self) -> None:
+        self._stopping = True
+        self._event.set()
+
+    async def run(self) -> None:
+        while not self._stopping:
+            try:
+                await self._round()
+            except (*CONNECTION_ERRORS, DatabaseError) as error:
+                log.warning("notify_waits_for_database", error=type(error).__name__)
+                await asyncio.sleep(POLL_S)  # the pace of asking for a database that is away
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._timeout_s)
+        try:
+            await self._record()
+            await webhooks.drop_lease(self._database, LEASE, self._owner)
+        except CONNECTION_ERRORS:
+            log.warning("notify_ends_without_database")  # what was told is told again: at least once
+
+    async def _round(self) -> None:
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._renewed_at > RENEW_S:
+            holder = await webhooks.holder(self._database, LEASE)
+            if holder and holder != self._owner and is_dead(holder):
+                await webhooks.drop_lease(self._database, LEASE, holder)
+            self._ours = await webhooks.take_lease(self._database, LEASE, self._owner, LEASE_S)
+            self._renewed_at = loop.time()
+        claimed = 0
+        if self._ours:
+            await self._record()
+            claimed = await self._claim()
+            self._start()
+        if not claimed or self._calls >= CALLS_MAX or self._all_full():
+            try:
+                async with asyncio.timeout(POLL_S):
+                    await self._event.wait()
+            except TimeoutError:
+                pass
+            await asyncio.sleep(BATCH_S)  # gathers results and news; the calls go on meanwhile
+        self._event.clear()
+
+    def _all_full(self) -> bool:
+        return bool(self._hosts) and all(len(host.queue) >= HAND_PER_HOST // 2 for host in self._hosts.values())
+
+    async def _claim(self) -> int:
+        full = [number for number, host in self._hosts.items() if len(host.queue) >= HAND_PER_HOST // 2]
+        async with self._database.connection(hot=True) as connection:
+            rows = await webhooks.claim(connection, key_of(datetime.now(UTC)), list(self._in_hand), HAND_PER_HOST, full)
+        for row in rows:
+            self._in_hand.add(row.id)
+            self._hosts.setdefault(row.host, _Host()).queue.append(row)
+        return len(rows)
+
+    def _start(self) -> None:
+        """Begins calls as far as hosts and the whole allow; round the hosts, so that each gets its share."""
+        for number, host in list(self._hosts.items()):
+            if not host.queue and not host.calls:
+                del self._hosts[number]
+                continue
+            self._fill(host)
+
+    def _fill(self, host: _Host) -> None:
+        passed: list[Pending] = []
+        while host.queue and host.calls < CALLS_PER_HOST and self._calls < CALLS_MAX:
+            pending = host.queue.popleft()
+            if pending.message_id in self._messages:
+                passed.append(pending)
+                continue
+            self._messages.add(pending.message_id)
+            host.calls += 1
+            self._calls += 1
+            task = asyncio.get_running_loop().create_task(self._tell(host, pending))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        host.queue.extendleft(reversed(passed))
+
+    async def _tell(self, host: _Host, pending: Pending) -> None:
+        """One host's calls follow each other in this task while there are any: no new task a call."""
+        while True:
+            self._results.append(await self._attempt(pending))
+            self._messages.discard(pending.message_id)
+            following = self._next(host)
+            if following is None:
+                break
+            pending = following
+        host.calls -= 1
+        self._calls -= 1
+        self._event.set()
+
+    def _next(self, host: _Host) -> Pending | None:
+        if self._stopping or not self._ours:
+            return None
+        for _ in range(len(host.queue)):
+            pending = host.queue.popleft()
+            if pending.message_id not in self._messages:
+                self._messages.add(pending.message_id)
+                if len(host.queue) == HAND_PER_HOST // 4:
+                    self._event.set()
+                return pending
+            host.queue.append(pending)
+        return None
+
+    async def _attempt(self, pending: Pending) -> Told:
+        at = datetime.now(UTC)
+        if pending.state == State.SUBMITTED and pending.attempts and State(pending.message_state) in FINAL:
+            return Told(pending, at, 0, 0, "outdated")  # better news has been told
+        call = BY_NAME[pending.dialect].tell(_report(pending, self._secret))
+        try:
+            answer = await self._door.request(
+                call.method, call.url, call.content_type, call.body, timeout_s=self._timeout_s
+            )
+        except Fault as fault:
+            took_ms = int((datetime.now(UTC) - at).total_seconds() * 1000)
+            return self._after(pending, at, 0, took_ms, fault.reason, fault.kind is FaultKind.PERMANENT)
+        took_ms = int(answer.seconds * 1000)
+        if 200 <= answer.status < 300:
+            return Told(pending, at, answer.status, took_ms, "told")
+        return self._after(pending, at, answer.status, took_ms, f"status {answer.status}", answer.status == 410)
+
+    def _after(self, pending: Pending, at: datetime, status: int, took_ms: int, why: str, final: bool) -> Told:
+        """A failed attempt: when the next is due, or the end of it."""
+        if final or pending.attempts >= len(AGAIN_S):
+            return Told(pending, at, status, took_ms, f"given up: {why}")
+        delay = AGAIN_S[pending.attempts] * (1 + JITTER * (2 * random.random() - 1))
+        return Told(pending, at, status, took_ms, f"retry: {why}", key_of(at + timedelta(seconds=delay)))
+
+    async def _record(self) -> None:
+        if not self._results:
+            return
+        results, self._results = self._results, []
+        try:
+            async with self._database.connection(hot=True) as connection:
+                await webhooks.end(connection, results)
+        except (*CONNECTION_ERRORS, DatabaseError):
+            self._results = results + self._results  # still in hand: recorded when the database is back
+            raise
+        for told in results:
+            self._in_hand.discard(told.pending.id)
+
+
+def _report(pending: Pending, secret: bytes) -> Report:
+    return Report(
+        dialect=pending.dialect,
+        submission_id=submission_of(pending.message_id),
+        message_id=pending.message_id,
+        public_id=public_id(secret, pending.message_id) if pending.dialect == "allmysms" else "",
+        recipient=pending.recipient,
+        state=State(pending.state).word,
+        at=pending.at,
+        cost_micros=pending.price_micros,
+        target=pending.target,
+        tag=pending.tag,
+        client_reference=pending.client_reference,
+        reason=pending.reason or "",
+        method="POST" if pending.flags & Flag.REPORTS_POST else "GET",
+    )

@@ -1,0 +1,296 @@
+"""The turns of one bind: results and receipts into the store, the next messages out of it, all in one call each.
+
+Between turns the link works by itself. A turn writes down whatever the link has gathered and claims no more than the
+link has room for; what was received is acknowledged after the commit, never before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import structlog
+
+from chappe.carriers import Fate, Link, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn
+from chappe.core.lifecycle import State
+from chappe.store import binds
+from chappe.store.binds import BindKey, Claimed, LeaseLost, Requeue, Taken, Turn
+from chappe.store.database import CONNECTION_ERRORS, Connection, Database
+from chappe.store.messages import Flag, LaneClass, lane
+from chappe.workers.flight import Decisions, Flight, Rules, absorb, decide, doubtful
+
+log = structlog.get_logger("chappe.deliver")
+
+ACTIVE_S = 0.1  # how long after its last work a pump looks often, since more work mostly follows
+OFTEN_S = 0.004
+SELDOM_S = 1.0  # without a call: calls come through Pump.wake
+RETRY_S = 0.5
+
+
+class Pump:
+    """Drives one bind while its lease is ours. told: called when webhooks may have been written."""
+
+    def __init__(
+        self,
+        database: Database,
+        bind: BindKey,
+        taken: Taken,
+        make_link: Callable[[Callable[[], None]], Link],
+        rules: Rules,
+        policy: int,
+        name: str,
+        told: Callable[[], None],
+    ) -> None:
+        self.bind = bind
+        self.token = taken.token
+        self._left = taken.in_flight
+        self._database = database
+        self._rules = rules
+        self._policy = policy
+        self._name = name
+        self._told = told
+        self._event = asyncio.Event()
+        self.link = make_link(self.wake)
+        self._flights: dict[int, Flight] = {}
+        self._held: list[int] = []  # what our row of the bind says to be in flight
+        self._receipts: list[ReceiptIn] = []
+        self._messages: list[MessageIn] = []
+        self._turns = 0
+        self._stopping = False
+        self._worked_at = 0.0
+        self._seen_work = False
+
+    def wake(self) -> None:
+        self._event.set()
+
+    async def run(self) -> None:
+        """Until stop(), or until the lease is lost (LeaseLost) or the store refuses our words (DatabaseError)."""
+        await self._recover()
+        await self.link.start()
+        try:
+            while not self._stopping:
+                await self._wait()
+                await self._turn(claim=True)
+        finally:
+            await self.link.stop(0 if not self._stopping else 10.0)
+            if self._stopping:
+                await self._turn(claim=False)
+
+    async def stop(self) -> None:
+        """Asks run() to end in good order: what is written is waited for, the rest goes back to the queue."""
+        self._stopping = True
+        self._event.set()
+
+    # -- when
+
+    async def _wait(self) -> None:
+        """Until there is something to do; soon after work there mostly is more."""
+        loop = asyncio.get_running_loop()
+        if self._event.is_set():
+            self._event.clear()
+            return
+        active = self._seen_work or loop.time() - self._worked_at < ACTIVE_S
+        timeout = OFTEN_S if active and self.link.state is LinkState.BOUND else SELDOM_S
+        try:
+            async with asyncio.timeout(timeout):
+                await self._event.wait()
+        except TimeoutError:
+            pass
+        self._event.clear()
+
+    # -- what
+
+    async def _turn(self, *, claim: bool) -> None:
+        now = datetime.now(UTC)
+        news = Turn()
+        decisions = Decisions()
+        done: list[int] = []
+        self._absorb(self.link.take_results(), news, decisions, done, now)
+        self._receipts += self.link.take_receipts()
+        self._messages += self.link.take_messages()
+        receipts, self._receipts = _first_of_each(self._receipts)
+        for receipt in receipts:
+            news.c_ref.append(receipt.carrier_ref)
+            news.c_source.append(receipt.source)
+            news.c_state.append(receipt.state)
+            news.c_word.append(receipt.word)
+            news.c_error.append(receipt.error)
+            news.c_raw.append(receipt.raw)
+        messages, self._messages = self._messages, []
+        want = self.link.free() if claim else 0
+        still = list(self._flights)
+        if want <= 0 and news.empty and decisions.empty and not messages and not done:
+            self._seen_work = False
+            return
+        claimed = await self._write(now, news, decisions, messages, still, want)
+        self._held = still + [row.message_id for row in claimed]
+        tokens = [receipt.token for receipt in receipts] + [message.token for message in messages]
+        if tokens:
+            self.link.acknowledge(tokens)
+        for row in claimed:
+            self._flights[row.message_id] = Flight(row)
+            self.link.send(_outgoing(row))
+        self._turns += 1
+        self._seen_work = bool(claimed)
+        if claimed or not news.empty or not decisions.empty:
+            self._worked_at = asyncio.get_running_loop().time()
+        if news.c_ref or news.w_message or decisions.finish:
+            self._told()
+        if self._receipts or (claimed and len(claimed) >= want > 0):
+            self._event.set()
+
+    def _absorb(
+        self, results: list[PartResult], news: Turn, decisions: Decisions, done: list[int], now: datetime
+    ) -> None:
+        for result in results:
+            flight = self._flights.get(result.message_id)
+            if flight is None or result.late:
+                self._absorb_late(result, news, decisions)
+                continue
+            if absorb(flight, result, news):
+                del self._flights[result.message_id]
+                done.append(result.message_id)
+                decide(flight, now, random.random(), self._rules, news, decisions)
+            elif result.fate in (Fate.REFUSED, Fate.FAILED):
+                self.link.drop(result.message_id)  # the rest would be of no use to anybody
+
+    def _absorb_late(self, result: PartResult, news: Turn, decisions: Decisions) -> None:
+        """An answer to a part that had been given as in doubt."""
+        if result.fate is Fate.TAKEN:
+            news.r_message.append(result.message_id)
+            news.r_part.append(result.part)
+            news.r_ref.append(result.carrier_ref or f"none-{result.message_id}-{result.part}")
+            if result.parts == 1:
+                decisions.resolved.append(result.message_id)
+        else:
+            decisions.late_refused.append((result.message_id, result.detail))
+
+    async def _write(
+        self,
+        now: datetime,
+        news: Turn,
+        decisions: Decisions,
+        messages: list[MessageIn],
+        still: list[int],
+        want: int,
+    ) -> list[Claimed]:
+        """One durable transaction; tried until the database is there. Raises LeaseLost."""
+        lanes = self._lanes()
+        while True:
+            try:
+                if decisions.empty and not messages:
+                    async with self._database.connection(hot=True) as connection:
+                        return await binds.turn(
+                            connection, self.bind, self.token, now, self._policy, news, still, lanes, want
+                        )
+                async with self._database.transaction(hot=True) as tx:
+                    await self._write_unusual(tx, now, decisions, messages)
+                    return await binds.turn(tx, self.bind, self.token, now, self._policy, news, still, lanes, want)
+            except CONNECTION_ERRORS as error:
+                log.warning("turn_not_written", carrier=self._name, error=type(error).__name__)
+                if await self._was_written(still):
+                    return []
+                want = 0
+
+    async def _write_unusual(
+        self, tx: Connection, now: datetime, decisions: Decisions, messages: list[MessageIn]
+    ) -> None:
+        if decisions.requeue:
+            await binds.requeue(tx, now, decisions.requeue)
+        if decisions.finish:
+            await binds.finish(tx, now, decisions.finish)
+        if decisions.doubt:
+            await binds.doubt(tx, now, self.bind.carrier_id, decisions.doubt)
+        if decisions.resolved:
+            await binds.resolve_doubt(tx, now, decisions.resolved)
+        if decisions.late_refused:
+            await binds.note(tx, now, "refused_late", decisions.late_refused)
+        if messages:
+            await binds.store_inbound(tx, now, self.bind.carrier_id, messages)
+
+    async def _was_written(self, still: list[int]) -> bool:
+        """After a connection was lost in the middle of a turn: whether that turn was committed. Waits for the database.
+
+        The bind's row tells: what the turn released is gone from it. What it claimed, we were never told; those messages
+        go back to the queue, they never reached the link.
+        """
+        while True:
+            await asyncio.sleep(RETRY_S)  # the pace of asking for a database that is away
+            try:
+                held = await binds.held(self._database, self.bind, self.token)
+                if held is None:
+                    raise LeaseLost
+                unknown = [message_id for message_id in held if message_id not in set(self._held)]
+                released = [message_id for message_id in self._held if message_id not in set(still)]
+                written = bool(unknown) or (bool(released) and not set(released) & set(held))
+                if unknown:
+                    async with self._database.transaction() as tx:
+                        places = await binds.places(tx, unknown)
+                        back = [Requeue(i, lane_, key, 0, 0, State.QUEUED) for i, lane_, key in places]
+                        await binds.requeue(tx, datetime.now(UTC), back)
+                        await binds.turn(tx, self.bind, self.token, datetime.now(UTC), 0, Turn(), still, [], 0)
+                return written
+            except CONNECTION_ERRORS:
+                continue
+
+    async def _recover(self) -> None:
+        """What the bind's last owner left in flight is in doubt: policy decides, before anything new is sent."""
+        if not self._left:
+            return
+        log.warning("bind_left_in_doubt", carrier=self._name, messages=len(self._left))
+        now = datetime.now(UTC)
+        async with self._database.transaction() as tx:
+            left = await binds.left_in_flight(tx, self.bind.carrier_id, self._left)
+            doubts = [
+                doubtful(
+                    one.message_id,
+                    one.flags,
+                    one.doubts,
+                    one.parts_done,
+                    "the process that sent it ended before the answer",
+                    now,
+                    now,
+                    self._rules,
+                )
+                for one in left
+            ]
+            await binds.doubt(tx, now, self.bind.carrier_id, doubts)
+            await binds.turn(tx, self.bind, self.token, now, self._policy, Turn(), [], [], 0)
+        self._left = ()
+
+    def _lanes(self) -> list[int]:
+        """The lanes in the order of this turn: the important first, but nobody is starved."""
+        carrier_id = self.bind.carrier_id
+        order = (LaneClass.TRANSACTIONAL, LaneClass.COMMERCIAL, LaneClass.BULK)
+        if self._turns % 16 == 15:
+            order = (LaneClass.BULK, LaneClass.TRANSACTIONAL, LaneClass.COMMERCIAL)
+        elif self._turns % 8 == 7:
+            order = (LaneClass.COMMERCIAL, LaneClass.TRANSACTIONAL, LaneClass.BULK)
+        return [lane(carrier_id, lane_class) for lane_class in order]
+
+
+def _first_of_each(receipts: list[ReceiptIn]) -> tuple[list[ReceiptIn], list[ReceiptIn]]:
+    """The first receipt of each carrier id, and the others, which wait for the next turn: one turn moves a message once."""
+    if len(receipts) < 2:
+        return receipts, []
+    seen: set[str] = set()
+    first: list[ReceiptIn] = []
+    rest: list[ReceiptIn] = []
+    for receipt in receipts:
+        (rest if receipt.carrier_ref in seen else first).append(receipt)
+        seen.add(receipt.carrier_ref)
+    return first, rest
+
+
+def _outgoing(row: Claimed) -> Outgoing:
+    return Outgoing(
+        row.message_id,
+        row.recipient,
+        row.sender,
+        row.text,
+        bool(row.flags & Flag.UNICODE),
+        bool(row.flags & Flag.FLASH),
+        row.parts_done,
+    )

@@ -1,0 +1,106 @@
+"""Processes: starts those of this node, starts again what dies, ends all in good order.
+
+A child gets its orders as one JSON document on its standard input, so that no secret stands in its arguments or its
+environment; it dies with its parent, however that one ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+log = structlog.get_logger("chappe.supervisor")
+
+RESTART_S_MIN = 0.1
+RESTART_S_MAX = 10.0
+STEADY_S = 30.0  # a process that lived so long begins again with the shortest delay
+STOP_S = 20.0
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(parent: int) -> None:
+    """In a child: end in good order when the parent is gone. Raises SystemExit when it is gone already."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        raise SystemExit(1)
+
+
+@dataclass(slots=True)
+class Part:
+    """One process to keep running: its name, the orders it is given, and the descriptors it inherits."""
+
+    name: str
+    orders: bytes
+    descriptors: Sequence[int] = ()
+    process: asyncio.subprocess.Process | None = None
+    started_at: float = 0.0
+    delay_s: float = RESTART_S_MIN
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Keeps parts running until stop()."""
+
+    module: str
+    parts: list[Part] = field(default_factory=list)
+    stopping: bool = False
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def start(self, part: Part) -> None:
+        """Starts a process and keeps it running."""
+        self.parts.append(part)
+        self._tasks.append(asyncio.get_running_loop().create_task(self._keep(part), name=part.name))
+
+    async def stop(self) -> None:
+        """Asks all to end, the last started first, and kills what does not within STOP_S."""
+        self.stopping = True
+        for part in reversed(self.parts):
+            if part.process is not None and part.process.returncode is None:
+                part.process.terminate()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=STOP_S)
+            for part in self.parts:
+                if late and part.process is not None and part.process.returncode is None:
+                    log.error("process_killed", process=part.name)
+                    part.process.kill()
+            if late:
+                await asyncio.wait(late)
+
+    async def _keep(self, part: Part) -> None:
+        loop = asyncio.get_running_loop()
+        while not self.stopping:
+            part.started_at = loop.time()
+            part.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                self.module,
+                part.name,
+                str(os.getpid()),
+                stdin=asyncio.subprocess.PIPE,
+                pass_fds=tuple(part.descriptors),
+                # Ctrl-C in the terminal is for the supervisor; it tells the others.
+                start_new_session=True,
+            )
+            assert part.process.stdin is not None
+            try:
+                part.process.stdin.write(part.orders)
+                await part.process.stdin.drain()
+                part.process.stdin.close()
+            except OSError:
+                log.warning("process_did_not_listen", process=part.name)
+            status = await part.process.wait()
+            if self.stopping:
+                return
+            if loop.time() - part.started_at > STEADY_S:
+                part.delay_s = RESTART_S_MIN
+            log.error("process_ended", process=part.name, status=status, again_in_s=part.delay_s)
+            await asyncio.sleep(part.delay_s)  # the delay of the restart
+            part.delay_s = min(part.delay_s * 2, RESTART_S_MAX)

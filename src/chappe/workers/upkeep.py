@@ -1,0 +1,66 @@
+"""Upkeep: what is due leaves the waiting lanes, stray receipts find their messages, silence becomes an end.
+
+One process of an installation does it at a time, by lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import structlog
+
+from chappe.actions import upkeep
+from chappe.store import webhooks
+from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
+from chappe.workers.owner import is_dead
+
+log = structlog.get_logger("chappe.upkeep")
+
+LEASE = "upkeep"
+LEASE_S = 10.0
+TICK_S = 0.5
+
+
+class Upkeep:
+    """Runs the tasks of actions/upkeep.py, each at its own pace, until stop(). moved: called when lanes were filled."""
+
+    def __init__(self, database: Database, owner: str, moved: asyncio.Event) -> None:
+        self._database = database
+        self._owner = owner
+        self._moved = moved
+        self._stopping = asyncio.Event()
+        self._next: dict[str, float] = {}
+        self.book = upkeep.Book()
+
+    async def stop(self) -> None:
+        self._stopping.set()
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while not self._stopping.is_set():
+            try:
+                holder = await webhooks.holder(self._database, LEASE)
+                if holder and holder != self._owner and is_dead(holder):
+                    await webhooks.drop_lease(self._database, LEASE, holder)
+                if await webhooks.take_lease(self._database, LEASE, self._owner, LEASE_S):
+                    await self._tasks(loop.time())
+            except (*CONNECTION_ERRORS, DatabaseError) as error:
+                log.warning("upkeep_waits_for_database", error=type(error).__name__)
+            try:
+                async with asyncio.timeout(TICK_S):
+                    await self._stopping.wait()
+            except TimeoutError:
+                pass
+        try:
+            await webhooks.drop_lease(self._database, LEASE, self._owner)
+        except CONNECTION_ERRORS:
+            log.warning("upkeep_ends_without_database")
+
+    async def _tasks(self, now_s: float) -> None:
+        for task in upkeep.TASKS:
+            if now_s < self._next.get(task.name, 0.0):
+                continue
+            self._next[task.name] = now_s + task.every_s
+            if await task.run(self._database, datetime.now(UTC), self.book):
+                self._moved.set()
