@@ -1,4 +1,7 @@
-"""The listener on real sockets: what clients send, in whatever pieces, and every limit."""
+"""The listener on real sockets: what clients send, in whatever pieces, and every limit.
+
+Long because all of it shares one application, one client and one clock, and is read as one list of promises.
+"""
 
 from __future__ import annotations
 
@@ -394,6 +397,22 @@ async def test_a_failing_application_costs_one_answer_and_tells_no_values(
     assert "test_listener.py" in caplog.text
     assert "secret" not in caplog.text
     assert "apiKey" not in caplog.text
+
+
+@pytest.mark.asyncio
+async def test_a_failure_after_the_call_is_answered_too(caplog: pytest.LogCaptureFixture) -> None:
+    echo = Echo(at_once=False)
+    async with serving(echo) as listener, connected(listener) as client:
+        client.send(GET)
+        await echo.wait_for(1)
+        try:
+            raise KeyError("33612345678")
+        except KeyError as error:
+            echo.replies[0].fail(error)
+            echo.replies[0].fail(error)  # the second time there is nothing left to answer
+        assert (await client.answer())[0] == 500
+    assert "KeyError" in caplog.text
+    assert "33612345678" not in caplog.text
 
 
 @pytest.mark.asyncio

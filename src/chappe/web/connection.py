@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from traceback import extract_tb
 from typing import Final, Protocol, cast
 
 from chappe.dialects import Request, Response
@@ -14,7 +13,7 @@ from chappe.web.chunked import BadChunk, BodyTooLarge, ChunkedBody
 from chappe.web.forwarded import is_trusted, original, peer_address
 from chappe.web.head import BadHead, Head, read_head
 from chappe.web.limits import Limits
-from chappe.web.reply import FAILED, Reply
+from chappe.web.reply import Reply
 
 _logger = logging.getLogger(__name__)
 
@@ -296,7 +295,7 @@ class Connection(asyncio.Protocol):
         try:
             self.home.ask(request, reply)
         except Exception as error:  # noqa: BLE001 - whatever fails in it, this client gets an answer and others are served
-            self._failed(error, reply)
+            reply.fail(error)
 
     def _over_limit(self, head: Head) -> None:
         """Has a request with too long a body refused in its dialect's words; the body is not read."""
@@ -308,16 +307,7 @@ class Connection(asyncio.Protocol):
         try:
             self.home.ask_limit(self._request(head, b""), "body_too_large", reply)
         except Exception as error:  # noqa: BLE001 - as in _dispatch
-            self._failed(error, reply)
-
-    def _failed(self, error: Exception, reply: Reply) -> None:
-        # Neither the error's text nor its values: they may hold keys, numbers and texts.
-        frames = " < ".join(
-            f"{f.filename.rpartition('/')[2]}:{f.lineno}:{f.name}" for f in reversed(extract_tb(error.__traceback__))
-        )
-        _logger.error("request failed: %s at %s (request %s)", type(error).__name__, frames, reply.request_id)
-        if not reply.sent:
-            reply.send(FAILED)
+            reply.fail(error)
 
     def refuse(self, status: int, reason: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
         """Answers in plain words what no dialect can answer, behind earlier answers, and closes."""

@@ -6,6 +6,7 @@ import logging
 import re
 from itertools import count
 from os import urandom
+from traceback import extract_tb
 from typing import Final, Protocol
 
 from chappe.dialects import Response
@@ -22,7 +23,7 @@ _REASONS: Final = {
     431: "Request Header Fields Too Large", 500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway",
     503: "Service Unavailable", 504: "Gateway Timeout", 505: "HTTP Version Not Supported",
 }  # fmt: skip
-FAILED: Final = Response(500, "application/json", b'{"success":false,"code":500,"message":"Internal server error"}')
+_FAILED: Final = Response(500, "application/json", b'{"success":false,"code":500,"message":"Internal server error"}')
 _SENSIBLE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _id_prefix = urandom(5).hex()
@@ -79,13 +80,26 @@ class Reply:
         assert self.octets is None, "a request is answered once"
         if any("\n" in value or "\r" in value for pair in response.headers for value in pair):
             _logger.error("response header with a line end: answered 500 instead, status=%d", response.status)
-            response = FAILED
+            response = _FAILED
         way = self._way
         if way.home.stopping and not self.closes and way.is_last(self):
             self.closes = True
             way.hear_no_more()
         self.octets = self._render(response)
         way.answer_ready(self)
+
+    def fail(self, error: BaseException) -> None:
+        """Logs that the request failed by a mistake of ours, and answers 500 unless it has been answered.
+
+        For whoever answers later: an application that raises while it is called needs not call this itself.
+        """
+        # Neither the error's text nor its values: they may hold keys, numbers and texts.
+        frames = " < ".join(
+            f"{f.filename.rpartition('/')[2]}:{f.lineno}:{f.name}" for f in reversed(extract_tb(error.__traceback__))
+        )
+        _logger.error("request failed: %s at %s (request %s)", type(error).__name__, frames, self.request_id)
+        if not self.sent:
+            self.send(_FAILED)
 
     def _render(self, response: Response) -> bytes:
         key = (response.status, response.content_type)
