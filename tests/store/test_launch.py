@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
@@ -82,6 +83,11 @@ def is_gone(pid: int) -> bool:
 def capabilities(pid: int) -> int:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return int(next(line.split()[1] for line in lines if line.startswith("CapEff:")), 16)
+
+
+def remove_socket_directory(dsn: str) -> None:
+    """Nobody is left to do it after a kill; the next start on the same data would."""
+    os.rmdir(parse_qs(urlsplit(dsn).query)["host"][0])
 
 
 @pytest.fixture
@@ -161,6 +167,7 @@ async def test_with_fewer_capabilities_it_works_or_says_what_to_do(
         await connection.close()
         owner.kill()
         await until(lambda: is_gone(int(pid)))
+        remove_socket_directory(dsn)
     await owner.communicate()
 
 
@@ -193,3 +200,4 @@ async def test_an_ordinary_user_runs_it_as_himself(open_directory: Path) -> None
     process.kill()
     await process.wait()
     await until(lambda: is_gone(int(pid)))
+    remove_socket_directory(dsn)

@@ -20,6 +20,7 @@ import json
 import logging
 import os
 import secrets
+import shutil
 import signal
 import time
 from collections import deque
@@ -161,8 +162,8 @@ class EmbeddedServer:
                 await _end(child)
         finally:
             if self._socket_directory is not None and self._lock.held:
-                with contextlib.suppress(OSError):  # something is left inside: no harm
-                    self._socket_directory.rmdir()
+                # A killed server leaves its socket inside; what cannot be removed does no harm.
+                shutil.rmtree(self._socket_directory, ignore_errors=True)
             self._lock.release()
 
     async def supervise(
