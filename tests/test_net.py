@@ -13,6 +13,7 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from hypothesis import given
 from hypothesis import strategies as st
+from yarl import URL
 
 from chappe.core.errors import Fault, FaultKind
 from chappe.net import EXCERPT_BYTES_MAX, Answer, Door, may_reach
@@ -249,6 +250,7 @@ async def test_a_redirect_is_an_answer_and_is_not_followed(status: int) -> None:
         "", "example.org", "//example.org/", "ftp://example.org/", "file:///etc/passwd", "gopher://127.0.0.1/", "http://",
         "http:///path", "http://:80/", "http://a:0/", "http://a:99999/", "http://a:x/", "http://[::1/", "http://a\r\nb/",
         "http://a/\r\nHost: b", "http://a/\x00", "http://a b/", "http://a\tb/", "http://" + "a" * 300 + "/", "http://a..b/",
+        "http://[v1.a:b]/",
         "http://a/" + "x" * 9_000, "http://a%00b/", "http://a\\b/",
     ],
 )  # fmt: skip
@@ -263,12 +265,13 @@ async def test_what_is_no_http_url_is_refused_before_anything_is_resolved(url: s
 def test_any_text_as_host_or_path_is_a_url_or_a_fault(text: str) -> None:
     from chappe.net import _target
 
-    for url in (text, f"http://{text}/", f"http://a/{text}", f"http://a/?{text}"):
+    for url in (text, f"http://{text}/", f"http://[{text}]/", f"http://a/{text}", f"http://a/?{text}"):
         try:
             target, authorization = _target(url)
         except Fault:
             continue
         assert target.isascii()
+        assert str(URL(target, encoded=True)) == target
         assert not any(one.isspace() for one in target + authorization.removeprefix("Basic "))
 
 

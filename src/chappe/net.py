@@ -329,9 +329,9 @@ def _ascii_host(host: str) -> str:
     """A host name in ASCII, an IPv6 address in brackets; raises Fault bad_url, refused_address."""
     from yarl import URL
 
-    if ":" in host:
-        return f"[{host}]"
     try:
+        if ":" in host:
+            return f"[{IPv6Address(host)}]"
         name = URL.build(scheme="http", host=host).raw_host
     except ValueError as error:
         raise Fault(FaultKind.PERMANENT, "bad_url", "its host is no name") from error
