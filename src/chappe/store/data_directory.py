@@ -179,6 +179,15 @@ def write_for_server(path: Path, text: str, identity: Identity) -> None:
         raise
 
 
+def sync(directory: Path) -> None:
+    """Makes the names in a directory durable (fsync(2))."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def make_private(path: Path, identity: Identity) -> None:
     """Makes an empty directory of the server's user, mode 0700, in the place of whatever half-made one was there."""
     if path.is_symlink() or path.exists():

@@ -161,9 +161,10 @@ class EmbeddedServer:
             if child is not None:
                 await _end(child)
         finally:
-            if self._socket_directory is not None and self._lock.held:
+            directory, self._socket_directory = self._socket_directory, None
+            if directory is not None:
                 # A killed server leaves its socket inside; what cannot be removed does no harm.
-                shutil.rmtree(self._socket_directory, ignore_errors=True)
+                shutil.rmtree(directory, ignore_errors=True)
             self._lock.release()
 
     async def supervise(
@@ -209,13 +210,15 @@ class EmbeddedServer:
         owner_uid = self.cluster.stat().st_uid if major is not None else None
         self._identity = choose_identity(self._user, owner_uid)
         self.binaries = binaries.choose(self._bin_dir, major, self.data)
+        if major is not None:
+            await self._outlive_predecessor()
+        # Not earlier: until here the directory may be in use by that predecessor, and stop() removes it.
         self._socket_directory = data_directory.make_socket_directory(self.cluster, self._identity)
         if major is None:
             await self._initialise()
-        else:
-            await self._outlive_predecessor()
         self._passwords = data_directory.read_passwords(self.cluster)
-        await self._launch()
+        if not await self._launch():
+            raise ServerFailed(data=self.data, reason="it was stopped while it started")
         await self._make_database()
 
     async def _initialise(self) -> None:
@@ -241,7 +244,10 @@ class EmbeddedServer:
             data_directory.write_for_server(configuration, text, self._identity)
             if self.cluster.is_dir():
                 self.cluster.rmdir()  # claim() found it empty
+            data_directory.sync(new)
             os.rename(new, self.cluster)
+            # Else a power cut could undo the renaming, and with it everything committed since.
+            data_directory.sync(self.data)
         except OSError as trouble:
             if trouble.errno == errno.ENOSPC:
                 raise DiskFull(data=self.data) from trouble
