@@ -707,6 +707,41 @@ async def test_a_client_that_reads_nothing_is_cut_off_and_slows_only_itself() ->
 
 
 @pytest.mark.asyncio
+async def test_a_client_that_reads_late_gets_everything() -> None:
+    big = b"x" * 4_000_000
+    asked = 0
+
+    def answer(request: Request, reply: Reply) -> None:
+        nonlocal asked
+        asked += 1
+        reply.send(Response(200, "text/plain", big))
+
+    async with serving(answer, Limits(requests_in_flight_max=2)) as listener, connected(listener) as client:
+        client.send(GET * 6)
+        await settled(lambda: asked >= 1)
+        for _ in range(200):
+            await asyncio.sleep(0)
+        assert asked < 6
+        for _ in range(6):
+            assert (await client.answer())[2] == big
+
+
+@pytest.mark.asyncio
+async def test_an_old_connection_has_the_full_time_for_a_new_request() -> None:
+    clock = Clock()
+    async with serving(Echo(), clock=clock) as listener, connected(listener) as client:
+        client.send(GET)
+        await client.answer()
+        (connection,) = listener.connections
+        for piece in (b"GET / HTTP/1.1\r\n", b"Host: a\r\n"):
+            clock.now_s += 9 if piece.startswith(b"Host") else 60
+            connection.data_received(piece)
+            listener.sweep()
+        client.send(b"\r\n")
+        assert (await client.answer())[0] == 200
+
+
+@pytest.mark.asyncio
 async def test_an_application_that_never_answers_does_not_hold_a_connection_for_ever(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

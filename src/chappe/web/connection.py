@@ -157,7 +157,6 @@ class Connection(asyncio.Protocol):
         end = _end_of_head(data, position)
         if end < 0:
             self._held += data[position:]
-            self._searched = 0
             self._held_is_whole()
             return len(data)
         self._searched = 0
