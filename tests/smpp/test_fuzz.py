@@ -3,6 +3,7 @@
 import os
 import random
 import struct
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -22,7 +23,7 @@ def corpus() -> list[bytes]:
     """Every PDU with something in each field, with and without TLVs."""
     octets = []
     for cls in pdu.PDUS:
-        values = {}
+        values: dict[str, Any] = {}
         for row in codec.columns(cls):
             if isinstance(row.kind, CString):
                 values[row.name] = b"33600000001"[: row.kind.size - 1]

@@ -159,14 +159,14 @@ def test_outbind_leads_to_a_receiver_bind_and_nothing_else() -> None:
     server.outbind(b"smsc", b"pw", 0.0)
     received = only(client.receive(server.take(), 0.0), ev.Received)
     assert isinstance(received.pdu, p.Outbind)
-    assert client.state is server.state is State.OUTBOUND
+    assert (client.state, server.state) == (State.OUTBOUND, State.OUTBOUND)
     assert client.unanswered == 0
     with pytest.raises(StateError):
         client.bind(Mode.TRX, b"us", b"pw", 0.0)
     client.bind(Mode.RX, b"us", b"pw", 0.0)
     server.answer_bind(only(server.receive(client.take(), 0.0), ev.BindRequested).sequence)
     only(client.receive(server.take(), 0.0), ev.Bound)
-    assert client.state is State.BOUND_RX
+    assert (client.state, client.mode) == (State.BOUND_RX, Mode.RX)
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -529,6 +529,25 @@ def test_an_answer_between_time_outs_starts_the_count_again() -> None:
         client.receive(p.SubmitSmResp(b"1", sequence=answered).encode(), now + 1)
         only(client.expire(now + 60), ev.TimedOut)
     assert not client.closing
+
+
+def test_a_late_answer_starts_the_count_of_time_outs_again() -> None:
+    client = esme(timers=Timers(enquire_link_s=0, inactivity_s=0))
+    for turn in range(12):
+        now = 100.0 * turn
+        sequence = client.submit(submit_pdu(), turn, now)
+        only(client.expire(now + 60), ev.TimedOut)
+        only(client.receive(p.SubmitSmResp(b"1", sequence=sequence).encode(), now + 61), ev.AnsweredLate)
+    assert not client.closing
+
+
+def test_a_late_generic_nack_settles_the_doubt() -> None:
+    client = esme()
+    sequence = client.submit(submit_pdu(), "part", 0.0)
+    client.receive(p.EnquireLink(sequence=1).encode(), 59.0)
+    only(client.expire(60.0), ev.TimedOut)
+    nacked = only(client.receive(p.GenericNack(sequence=sequence, status=3).encode(), 61.0), ev.Nacked)
+    assert (nacked.context, nacked.status) == ("part", 3)
 
 
 def test_the_late_table_is_bounded() -> None:

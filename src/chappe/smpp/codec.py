@@ -336,7 +336,7 @@ def _quick_decoder(pdu: type[Pdu], rows: tuple[Column, ...], is_response: bool, 
             case CString() | Time():
                 source += _octets_read(octets, where, scope)
                 octets.clear()
-                source += _c_octets_read(row, where, f"p{number}")
+                source += _c_octets_read(row, where, f"p{number}", is_last=number == len(rows) - 1)
                 where.base, where.offset = f"p{number}", 1
             case DestinationList() | FailureList():
                 return carefully
@@ -377,10 +377,19 @@ def _octets_read(names: list[str], where: _Where, scope: dict[str, Any]) -> list
     return lines
 
 
-def _c_octets_read(row: Column, where: _Where, end: str) -> list[str]:
+def _c_octets_read(row: Column, where: _Where, end: str, *, is_last: bool) -> list[str]:
     most = row.kind.size - 1 if isinstance(row.kind, CString) else _TIME_SIZE - 1
+    lines = []
+    if is_last:  # without TLVs it ends where the PDU ends, so nothing has to be searched
+        lines = [
+            f"        value = frame[{where}:-1]",
+            f"        if not frame[-1] and {where} < len(frame) and len(value) <= {most} and 0 not in value:",
+            f"            self.{row.name} = value",
+            f"            {end} = len(frame) - 1",
+            f"        elif frame[{where}]:",
+        ]
     return [
-        f"        if frame[{where}]:",
+        *(lines or [f"        if frame[{where}]:"]),
         f"            {end} = frame.index(0, {where})",
         f"            if {end} - ({where}) > {most}:",
         "                return carefully(frame, status, sequence)",

@@ -121,7 +121,8 @@ class AnsweredLate(Event):
 
 @dataclass(slots=True, repr=False)
 class Nacked(Event):
-    """generic_nack with `status`; `context` and `request` are None when it names no request of ours."""
+    """generic_nack with `status`; `context` and `request` are None when it names no request of ours, and those of a
+    request that had timed out when it comes late."""
 
     context: object | None
     request: Request | None

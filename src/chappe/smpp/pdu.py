@@ -1,5 +1,7 @@
 """SMPP PDUs: one class for each command, a table of fields from which encoder and decoder are built at import.
 
+It is long because it is that table: one class of a few lines for each of the standard's commands.
+
 Writing is strict: `Pdu.encode` raises `EncodeError` for whatever the standard does not allow, before an octet is made.
 Reading is liberal: `decode` keeps what it can read, notes what was odd in `Pdu.flags`, and raises only `DecodeError`.
 
