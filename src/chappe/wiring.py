@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,9 @@ class Orders(msgspec.Struct, frozen=True):
     body_bytes_max: int = 0
     sender_default: str = ""
     stop_mention: str = ""
-    handset_socket: str = ""
+    handset_descriptor: int = -1
+    handset_http_descriptor: int = -1
+    handset_http_port: int = 0
     webhook_timeout_s: float = 10.0
     webhook_allow_private: bool | tuple[str, ...] = False
     webhook_ports: tuple[int, ...] = ()
@@ -86,7 +89,7 @@ async def run_api(orders: Orders) -> None:
         if stop.is_set():
             return
         bell = Bell(orders.address, OUTBOX_CHANNEL)
-        pages = Pages(database, orders.handset_socket, metrics=orders.metrics)
+        pages = Pages(database, orders.handset_http_port, metrics=orders.metrics)
         api = Api(
             database,
             bell,
@@ -108,7 +111,6 @@ async def run_api(orders: Orders) -> None:
         refreshing.cancel()
         await listener.close()
         await bell.close()
-        await pages.close()
 
 
 async def refresh(read: Callable[[], Awaitable[None]], changed: asyncio.Event) -> None:
@@ -198,9 +200,42 @@ async def until_ready(database: Database, stop: asyncio.Event) -> None:
                 await stop.wait()
 
 
+async def run_handset(orders: Orders) -> None:
+    """The built-in SMSC with its phones, and its pages."""
+    from chappe.handset.settings import Settings
+    from chappe.handset.smsc import Smsc
+    from chappe.web.listener import Limits, Reply
+    from chappe.web.listener import Listener as HttpListener
+
+    stop = signalled()
+    smsc = Smsc(Settings(journal=Path(orders.journal) if orders.journal else None))
+    await smsc.start(sock=socket.socket(fileno=orders.handset_descriptor))
+    http = _page_listener(smsc.page, HttpListener, Reply, Limits)
+    await http.start(sockets=(socket.socket(fileno=orders.handset_http_descriptor),))
+    await stop.wait()
+    await http.stop(SHUTDOWN_S)
+    await smsc.stop()
+
+
+def _page_listener(page: Any, listener: Any, reply_type: Any, limits: Any) -> Any:
+    """A listener whose only application is one page."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def show(request: Any, reply: Any) -> None:
+        reply.send(await page(request))
+
+    def ask(request: Any, reply: Any) -> None:
+        task = asyncio.get_running_loop().create_task(show(request, reply))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    return listener(ask, limits())
+
+
 PARTS: dict[str, Callable[[Orders], Coroutine[Any, Any, None]]] = {
     "api": run_api,
     "work": run_work,
+    "handset": run_handset,
 }
 
 
@@ -228,13 +263,11 @@ def serve(config: Config) -> int:
 
 
 async def _serve(config: Config) -> int:
-    from chappe.store import migrate
-    from chappe.store.database import connect
     from chappe.store.embedded import EmbeddedServer
     from chappe.workers.supervisor import Part, Supervisor
 
     stop = signalled()
-    listening = _listen(config.host, config.port) if "api" in config.roles else None
+    listening = listen(config.host, config.port) if "api" in config.roles else None
     server: EmbeddedServer | None = None
     watching: asyncio.Task[None] | None = None
     if config.database_url is None:
@@ -244,19 +277,35 @@ async def _serve(config: Config) -> int:
         watching = asyncio.get_running_loop().create_task(server.supervise())
     else:
         address = Address(url=config.database_url)
-    connection = await connect(address, name="chappe migrate")
-    await migrate.migrate(connection)
-    await connection.close()
     supervisor = Supervisor("chappe.wiring")
-    orders = _orders(config, address)
-    if "work" in config.roles:
-        supervisor.start(Part("work", msgspec.json.encode(orders)))
-    if listening is not None:
-        api = msgspec.structs.replace(orders, descriptor=listening.fileno())
-        for number in range(config.api_processes):
-            supervisor.start(Part(f"api-{number}", msgspec.json.encode(api), (listening.fileno(),)))
     try:
-        await stop.wait()
+        await bring_up(address)
+        orders = _orders(config, address)
+        key = ""
+        if config.handset and config.listens_on_loopback:
+            phone = _listen_somewhere(config.handset_port)
+            pages = listen("127.0.0.1", 0)
+            orders = msgspec.structs.replace(
+                orders,
+                handset_descriptor=phone.fileno(),
+                handset_http_descriptor=pages.fileno(),
+                handset_http_port=pages.getsockname()[1],
+                journal=str(config.data / "handset.journal") if config.data.is_dir() else "",
+            )
+            descriptors = (phone.fileno(), pages.fileno())
+            supervisor.start(Part("handset", msgspec.json.encode(orders), descriptors))
+            key = await _demo(config, address, phone.getsockname()[1])
+        if "work" in config.roles:
+            supervisor.start(Part("work", msgspec.json.encode(orders)))
+        if listening is not None:
+            api = msgspec.structs.replace(orders, descriptor=listening.fileno())
+            for number in range(config.api_processes):
+                supervisor.start(Part(f"api-{number}", msgspec.json.encode(api), (listening.fileno(),)))
+            await _greet(config, listening, key, stop)
+        waiting = [asyncio.ensure_future(stop.wait()), *([watching] if watching else [])]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if watching is not None and watching.done():
+            watching.result()  # the embedded server could not be kept running: its error ends the program
     finally:
         await supervisor.stop()
         if watching is not None and server is not None:
@@ -265,7 +314,59 @@ async def _serve(config: Config) -> int:
     return 0
 
 
-def _listen(host: str, port: int) -> socket.socket:
+async def bring_up(address: Address) -> None:
+    """The schema as this version needs it."""
+    from chappe.store import migrate
+    from chappe.store.database import connect
+
+    connection = await connect(address, name="chappe migrate")
+    try:
+        await migrate.migrate(connection)
+    finally:
+        await connection.close()
+
+
+async def _demo(config: Config, address: Address, smsc_port: int) -> str:
+    """The demo account's key: of the demo just made, or as it was kept; empty where there is none."""
+    from chappe.actions import demo
+
+    note = config.data / "demo-key"
+    async with open_database(address, "chappe demo") as database:
+        key = await demo.create(database, smsc_port)
+        if key is None:
+            await demo.follow(database, smsc_port)
+            return note.read_text().strip() if config.database_url is None and note.exists() else ""
+    if config.data.is_dir():
+        note.touch(mode=0o600)
+        note.write_text(key + "\n")
+    return key
+
+
+async def _greet(config: Config, listening: socket.socket, key: str, stop: asyncio.Event) -> None:
+    """Says where, once it answers; with a demo account, how to try it."""
+    from chappe.dialects import Request
+    from chappe.web.forward import forward
+
+    host, port = listening.getsockname()[:2]
+    where = f"http://{'[' + host + ']' if ':' in host else host}:{port}"
+    if config.listens_on_loopback and ":" not in host:
+        while not stop.is_set() and (await forward(Request("GET", "/readyz"), port)).status != 200:
+            await asyncio.sleep(0.02)  # the pace of asking a process that is starting
+    lines = [f"Chappe {version('chappe')} answers at {where}"]
+    if key:
+        body = f'{{"apiKey":"{key}","phoneNumbers":"+33600000001","message":"Hello from Chappe"}}'
+        lines += [
+            f"  phone    {where}/handset",
+            f"  account  demo, with the key {key}",
+            "",
+            "Send an SMS with",
+            f"  curl -H 'Content-Type: application/json' -d '{body}' {where}/v1/send",
+        ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def listen(host: str, port: int) -> socket.socket:
     """The listening socket, made before anything else and kept by the supervisor: it survives the API processes."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM)
@@ -274,6 +375,14 @@ def _listen(host: str, port: int) -> socket.socket:
     made.listen(4096)
     os.set_inheritable(made.fileno(), True)
     return made
+
+
+def _listen_somewhere(port: int) -> socket.socket:
+    """A loopback socket on this port, or on one that the system chooses when it is taken."""
+    try:
+        return listen("127.0.0.1", port)
+    except OSError:
+        return listen("127.0.0.1", 0)
 
 
 def _orders(config: Config, address: Address) -> Orders:
@@ -287,7 +396,6 @@ def _orders(config: Config, address: Address) -> Orders:
         body_bytes_max=config.body_bytes_max,
         sender_default=config.sender_default,
         stop_mention=config.stop_mention,
-        handset_socket="",
         webhook_timeout_s=config.webhook_timeout_s,
         webhook_allow_private=private if isinstance(private, bool) else tuple(str(network) for network in private),
         webhook_ports=config.webhook_ports,
@@ -297,5 +405,3 @@ def _orders(config: Config, address: Address) -> Orders:
 
 if __name__ == "__main__":
     sys.exit(main())
-
-__all__ = ["Path", "main", "serve"]

@@ -94,3 +94,14 @@ async def add_route(database: Database, carrier: str, prefix: str, range_: int |
 
 async def remove_route(database: Database, route_id: int) -> bool:
     return await database.value("delete from route where id = $1 returning id", route_id) is not None
+
+
+async def save(database: Database, name: str, settings: CarrierSettings) -> bool:
+    """Stores new settings of a carrier; its binds follow without a restart. False when there is no such carrier."""
+    return bool(
+        await database.value(
+            "update carrier set settings = $2::text::jsonb where name = $1 returning true",
+            name,
+            msgspec.json.encode(settings).decode(),
+        )
+    )

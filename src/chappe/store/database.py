@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import asyncpg
 import msgspec
@@ -19,7 +19,7 @@ import structlog
 
 log = structlog.get_logger("chappe.store")
 
-Connection = asyncpg.Connection[asyncpg.Record]
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 DatabaseError = asyncpg.PostgresError
 # What a connection that is gone, or a server that is not there, looks like.
 CONNECTION_ERRORS = (
@@ -98,7 +98,7 @@ class Database:
         self.address = address
         self.name = name
         self._sizes = (ordinary, hot)
-        self._ordinary: asyncpg.Pool[asyncpg.Record] | None = None
+        self._ordinary: "asyncpg.Pool[asyncpg.Record] | None" = None
         self._hot: asyncpg.Pool[asyncpg.Record] | None = None
 
     async def open(self) -> None:
