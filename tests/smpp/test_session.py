@@ -79,6 +79,9 @@ def deliver_pdu(sequence: int = 0, **values: Any) -> p.DeliverSm:
     return p.DeliverSm(source_addr=b"33600000001", short_message=b"yes", sequence=sequence, **values)
 
 
+SUBMIT_SIZE = len(submit_pdu().encode())
+
+
 # -- binding
 
 
@@ -316,8 +319,10 @@ def test_the_window_is_never_exceeded() -> None:
 
 def test_a_pdu_that_cannot_be_written_leaves_the_session_as_it_was() -> None:
     client = esme()
+    bad = submit_pdu(source_addr=b"a\0b")
     with pytest.raises(p.EncodeError):
-        client.submit(submit_pdu(source_addr=b"a\0b"), 1, 0.0)
+        client.submit(bad, 1, 0.0)
+    assert bad.sequence == 0
     assert (client.take(), client.outstanding, client.free) == (b"", 0, 10)
     client.submit(submit_pdu(), 2, 0.0)
 
@@ -732,22 +737,43 @@ def test_unbind_before_a_bind_just_closes() -> None:
     assert session.take() == b""
 
 
-def test_a_lost_transport_tells_what_is_in_doubt_and_what_never_left() -> None:
+@pytest.mark.parametrize(
+    ("kept_back", "in_doubt", "not_sent"),
+    [
+        # The kernel got this many octets less than the three PDUs that were taken; the fourth was not taken.
+        (0, [0, 1, 2], [3]),
+        (1, [0, 1], [2, 3]),
+        (SUBMIT_SIZE, [0, 1], [2, 3]),
+        (SUBMIT_SIZE + 1, [0], [1, 2, 3]),
+        (3 * SUBMIT_SIZE, [], [0, 1, 2, 3]),
+    ],
+)
+def test_a_lost_transport_tells_what_is_in_doubt_and_what_never_left(
+    kept_back: int, in_doubt: list[int], not_sent: list[int]
+) -> None:
     client = esme()
-    sizes = []
-    for number in range(4):
+    for number in range(3):
         client.submit(submit_pdu(), number, 0.0)
-        if number < 3:
-            sizes.append(len(client.take()))
-    # The kernel got the first whole, all but one octet of the second, nothing of the third; the fourth was not taken.
-    closed = only(client.lost(1.0, unsent=sizes[2] + 1), ev.Closed)
-    assert (closed.outstanding, closed.unsent) == ([0], [1, 2, 3])
+    client.take()
+    client.submit(submit_pdu(), 3, 0.0)
+    closed = only(client.lost(1.0, unsent=kept_back), ev.Closed)
+    assert (closed.outstanding, closed.unsent) == (in_doubt, not_sent)
     assert closed.reason == ev.Reason.TRANSPORT_LOST
     assert client.state is State.CLOSED
+
+
+def test_after_the_end_nothing_happens() -> None:
+    client = esme()
+    client.submit(submit_pdu(), 3, 0.0)
+    only(client.lost(1.0), ev.Closed)
     assert client.lost(1.0) == []
-    assert client.receive(b"anything", 2.0) == []
+    assert client.receive(submit_pdu(5).encode(), 2.0) == []
+    assert client.expire(1e6) == []
     assert client.answer_submit(1) is False
+    assert client.take() == b""
     assert (client.outstanding, client.free, client.deadline) == (0, 0, None)
+    with pytest.raises(StateError):
+        client.submit(submit_pdu(), 4, 2.0)
 
 
 def test_answers_that_come_while_closing_still_count() -> None:

@@ -29,7 +29,6 @@ from chappe.smpp.pdu import (
     DecodeError,
     GenericNack,
     Pdu,
-    Request,
     Response,
 )
 from chappe.smpp.states import BINDS, TRANSITIONS, Role, State, refusal
@@ -151,14 +150,19 @@ class Peer(Link):
             if refused:
                 self._refuse(command_id, sequence, refused)
                 return
-        pdu = self._decoded(command_id, status, sequence, frame, events)
-        if pdu is None:
+        try:
+            pdu = DECODERS[command_id](frame, status, sequence)
+        except DecodeError as error:
+            self._unreadable(error, frame, events)
             return
+        self._undecodable = 0
+        if pdu.flags:
+            self._odd(events, Oddity.FLAGGED, f"{pdu.name} {' '.join(pdu.flags)}")
         if command_id not in UNANSWERED_COMMANDS:
             unanswered[sequence] = command_id
         elif command_id == CommandId.OUTBIND:
             self._enter(State.OUTBOUND)
-        events.append(Received(pdu, frame))
+        events.append(Received(pdu, frame))  # type: ignore[arg-type]  # the state table has requests only
 
     def _other_request(self, command_id: int, status: int, sequence: int, frame: bytes, events: list[Event]) -> None:
         if command_id == _ENQUIRE_LINK:
@@ -174,10 +178,19 @@ class Peer(Link):
             self._unbind_received(sequence, events)
         else:
             assert command_id in BINDS
-            pdu = self._decoded(command_id, status, sequence, frame, events)
-            if isinstance(pdu, BindRequest):
-                self._bind_asked = (sequence, pdu)
-                events.append(BindRequested(pdu, BINDS[command_id], sequence))
+            self._bind_received(command_id, status, sequence, frame, events)
+
+    def _bind_received(self, command_id: int, status: int, sequence: int, frame: bytes, events: list[Event]) -> None:
+        try:
+            pdu = DECODERS[command_id](frame, status, sequence)
+        except DecodeError as error:
+            self._unreadable(error, frame, events)
+            return
+        assert isinstance(pdu, BindRequest)
+        if pdu.flags:
+            self._odd(events, Oddity.FLAGGED, f"{pdu.name} {' '.join(pdu.flags)}")
+        self._bind_asked = (sequence, pdu)
+        events.append(BindRequested(pdu, BINDS[command_id], sequence))
 
     def _admit(self, command_id: int, sequence: int, events: list[Event]) -> int:
         """The command_status with which an allowed request must be refused now, or 0."""
@@ -198,22 +211,12 @@ class Peer(Link):
             self._odd(events, Oddity.SEQUENCE_ZERO, command_name(command_id))
         return 0
 
-    def _decoded(
-        self, command_id: int, status: int, sequence: int, frame: bytes, events: list[Event]
-    ) -> Request | None:
-        try:
-            pdu = DECODERS[command_id](frame, status, sequence)
-        except DecodeError as error:
-            self._odd(events, Oddity.UNDECODABLE, f"{command_name(command_id)}: {error}", frame)
-            self._refuse(command_id, sequence, error.status)
-            self._undecodable += 1
-            if self._undecodable >= self.settings.undecodable_max:
-                self.close(Reason.UNDECODABLE)
-            return None
-        self._undecodable = 0
-        if pdu.flags:
-            self._odd(events, Oddity.FLAGGED, f"{pdu.name} {' '.join(pdu.flags)}")
-        return pdu  # type: ignore[return-value]  # the caller gives request ids only
+    def _unreadable(self, error: DecodeError, frame: bytes, events: list[Event]) -> None:
+        self._odd(events, Oddity.UNDECODABLE, f"{command_name(error.command_id)}: {error}", frame)
+        self._refuse(error.command_id, error.sequence, error.status)
+        self._undecodable += 1
+        if self._undecodable >= self.settings.undecodable_max:
+            self.close(Reason.UNDECODABLE)
 
     def _refuse(self, command_id: int, sequence: int, status: int) -> None:
         response_type = RESPONSES.get(command_id)
