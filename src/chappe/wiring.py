@@ -134,7 +134,7 @@ async def run_work(orders: Orders) -> None:
 
     from chappe.net import Door
     from chappe.store import accounts
-    from chappe.store.channels import CONFIGURATION_CHANNEL, OUTBOX_CHANNEL
+    from chappe.store.channels import CONFIGURATION_CHANNEL, OUTBOX_CHANNEL, WEBHOOK_CHANNEL
     from chappe.workers.deliver import Deliver
     from chappe.workers.notify import Notify
     from chappe.workers.owner import own_name
@@ -154,16 +154,25 @@ async def run_work(orders: Orders) -> None:
         owner = own_name()
         secret = await accounts.installation_secret(database)
         notify = Notify(database, door, secret, owner, orders.webhook_timeout_s)
-        deliver = Deliver(database, owner, notify.ring)
+        bell = Bell(orders.address, WEBHOOK_CHANNEL)
+
+        def told() -> None:
+            if notify.ours:
+                notify.ring()
+            else:
+                bell.ring()
+
+        deliver = Deliver(database, owner, told)
         moved = asyncio.Event()
         upkeep = Upkeep(database, owner, moved)
 
         def heard(channel: str) -> None:
             if channel == CONFIGURATION_CHANNEL:
                 deliver.changed()
+            elif channel == WEBHOOK_CHANNEL:
+                notify.ring()
             else:
                 deliver.ring()
-                notify.ring()
 
         async def pass_on() -> None:
             while True:
@@ -171,7 +180,7 @@ async def run_work(orders: Orders) -> None:
                 moved.clear()
                 deliver.ring()
 
-        listener = Listener(orders.address, [OUTBOX_CHANNEL, CONFIGURATION_CHANNEL], heard)
+        listener = Listener(orders.address, [OUTBOX_CHANNEL, WEBHOOK_CHANNEL, CONFIGURATION_CHANNEL], heard)
         listener.start()
         tasks = {
             loop.create_task(deliver.run(), name="deliver"),
@@ -187,6 +196,7 @@ async def run_work(orders: Orders) -> None:
         await asyncio.wait(tasks)
         passing.cancel()
         await listener.close()
+        await bell.close()
         await door.close()
         for task in done - {stopping}:
             task.result()  # one of the loops failed: its error ends this process, and the supervisor starts another

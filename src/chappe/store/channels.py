@@ -2,3 +2,4 @@
 
 OUTBOX_CHANNEL = "chappe_outbox"
 CONFIGURATION_CHANNEL = "chappe_configuration"
+WEBHOOK_CHANNEL = "chappe_webhook"

@@ -91,6 +91,10 @@ async def connect(address: Address, *, hot: bool = False, name: str = "chappe") 
     )
 
 
+async def _keep(connection: Any) -> None:
+    """What the pool does to a connection that comes back: nothing."""
+
+
 class Database:
     """A pool of ordinary connections, and one of hot ones, to the same place."""
 
@@ -112,6 +116,7 @@ class Database:
                 timeout=10,
                 command_timeout=60,
                 max_inactive_connection_lifetime=300,
+                reset=_keep,  # nobody here leaves anything behind in a session: no round trip to clean it
                 server_settings=settings | {"application_name": self.name},
             )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TypeVar
 from zlib import crc32
 
 import msgspec
@@ -18,6 +19,9 @@ REFUND_STATES = [int(state) for state, back in REFUNDS.items() if back]
 
 CLASSES = 8
 """Lanes of one carrier: lane = carrier id * CLASSES + class."""
+
+
+T = TypeVar("T")
 
 
 class LaneClass(enum.IntEnum):
@@ -95,6 +99,11 @@ def numbers(values: Sequence[int | None]) -> str:
     return "{" + ",".join(["null" if v is None else str(v) for v in values]) + "}"
 
 
+def _rare(values: list[T]) -> list[T] | None:
+    """A column that is mostly empty: nothing at all when it is."""
+    return values if any(values) else None
+
+
 async def accept(database: Database, batch: Sequence[Placed], now: datetime) -> list[Stored]:
     """Stores and charges a batch in one durable transaction, each submission whole or not at all."""
     accounts = sorted({placed.send.account.id for placed in batch})
@@ -164,15 +173,15 @@ async def accept(database: Database, batch: Sequence[Placed], now: datetime) -> 
             numbers([send.parts for send in sends]),
             numbers([placed.flags for placed in batch]),
             numbers([host_of(send.report_url) if send.report_url else None for send in sends]),
-            [send.scheduled_at for send in sends],
+            _rare([send.scheduled_at for send in sends]),
             [send.dialect for send in sends],
             [send.sender for send in sends],
             [send.text for send in sends],
-            [send.tag for send in sends],
-            [send.campaign for send in sends],
-            [send.client_reference for send in sends],
-            [send.report_url for send in sends],
-            [send.reply_url for send in sends],
+            _rare([send.tag for send in sends]),
+            _rare([send.campaign for send in sends]),
+            _rare([send.client_reference for send in sends]),
+            _rare([send.report_url for send in sends]),
+            _rare([send.reply_url for send in sends]),
             numbers(m_submission),
             numbers(m_account),
             numbers(m_place),
@@ -183,8 +192,8 @@ async def accept(database: Database, batch: Sequence[Placed], now: datetime) -> 
             numbers(m_price),
             numbers(m_lane),
             numbers(m_key),
-            m_text,
-            m_reason,
+            _rare(m_text),
+            _rare(m_reason),
         )
     balances = dict(zip(accounts, row["befores"], strict=True))
     stored = []

@@ -66,7 +66,7 @@ class Notify:
         self._tasks: set[asyncio.Task[None]] = set()
         self._event = asyncio.Event()
         self._stopping = False
-        self._ours = False
+        self.ours = False  # whether we hold the lease
         self._renewed_at = 0.0
 
     def ring(self) -> None:
@@ -98,10 +98,10 @@ class Notify:
             holder = await webhooks.holder(self._database, LEASE)
             if holder and holder != self._owner and is_dead(holder):
                 await webhooks.drop_lease(self._database, LEASE, holder)
-            self._ours = await webhooks.take_lease(self._database, LEASE, self._owner, LEASE_S)
+            self.ours = await webhooks.take_lease(self._database, LEASE, self._owner, LEASE_S)
             self._renewed_at = loop.time()
         claimed = 0
-        if self._ours:
+        if self.ours:
             await self._record()
             claimed = await self._claim()
             self._start()
@@ -163,7 +163,7 @@ class Notify:
         self._event.set()
 
     def _next(self, host: _Host) -> Pending | None:
-        if self._stopping or not self._ours:
+        if self._stopping or not self.ours:
             return None
         for _ in range(len(host.queue)):
             pending = host.queue.popleft()

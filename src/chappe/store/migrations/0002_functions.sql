@@ -14,6 +14,8 @@ create function microseconds(at timestamptz) returns bigint language sql immutab
 -- m_*: the messages: place of the submission in s_* and of the account in a_* (from 1), place among the submission's
 --   recipients (from 0), place among the account's messages of the batch (from 0). m_lane 0: not to be sent.
 --   m_key 0: as soon as its turn comes; else when it is due, in a waiting lane.
+-- Arrays of numbers are read by subscript: one scan over the texts is cheaper than one a column. A rare column may be
+-- null as a whole.
 -- Gives for each submission its id, null where the credit did not suffice, and for each account the balance before.
 create function accept_batch(
     p_now timestamptz,
@@ -35,12 +37,12 @@ declare
 begin
     ids := array(select nextval('submission_number') from generate_series(1, cardinality(s_account)));
     for i in 1 .. cardinality(a_id) loop
-        select balance_micros, turn into b, t from balance where account_id = a_id[i] for update;
-        b := coalesce(b, 0);
-        befores[i] := b;
-        starts[i] := greatest(t, now_key);
-        spent := a_cost[i];
-        if spent > b then
+        update balance set balance_micros = balance_micros - a_cost[i], turn = greatest(turn, now_key) + a_count[i] * 100
+        where account_id = a_id[i] and balance_micros >= a_cost[i]
+        returning balance_micros + a_cost[i], turn - a_count[i] * 100 into b, t;
+        if not found then  -- not enough for all: one after the other, as far as it goes
+            select balance_micros, greatest(turn, now_key) into b, t from balance where account_id = a_id[i] for update;
+            b := coalesce(b, 0);
             spent := 0;
             for j in 1 .. cardinality(s_account) loop
                 continue when s_account[j] <> a_id[i];
@@ -50,34 +52,33 @@ begin
                     spent := spent + s_charge[j];
                 end if;
             end loop;
+            update balance set balance_micros = b - spent, turn = t + a_count[i] * 100 where account_id = a_id[i];
         end if;
-        update balance set balance_micros = b - spent, turn = starts[i] + a_count[i] * 100 where account_id = a_id[i];
+        befores[i] := b;
+        starts[i] := coalesce(t, now_key);
     end loop;
 
     insert into submission (id, account_id, created_at, cost_micros, recipients, parts, flags, report_host, scheduled_at,
                             dialect, sender, text, tag, campaign, client_reference, report_url, reply_url)
-    select ids[s.i], s.account, p_now, s.cost, s.recipients, s.parts, s.flags, s.report_host, s.scheduled_at,
-           s.dialect, s.sender, s.text, s.tag, s.campaign, s.client_reference, s.report_url, s.reply_url
-    from unnest(s_account, s_cost, s_recipients, s_parts, s_flags, s_report_host, s_scheduled_at, s_dialect, s_sender,
-                s_text, s_tag, s_campaign, s_client_reference, s_report_url, s_reply_url) with ordinality
-         as s(account, cost, recipients, parts, flags, report_host, scheduled_at, dialect, sender,
-              text, tag, campaign, client_reference, report_url, reply_url, i)
+    select ids[s.i], s_account[s.i], p_now, s_cost[s.i], s_recipients[s.i], s_parts[s.i], s_flags[s.i],
+           s_report_host[s.i], s_scheduled_at[s.i], s_dialect[s.i], s_sender[s.i], s.text, coalesce(s_tag[s.i], ''),
+           coalesce(s_campaign[s.i], ''), coalesce(s_client_reference[s.i], ''), coalesce(s_report_url[s.i], ''),
+           coalesce(s_reply_url[s.i], '')
+    from unnest(s_text) with ordinality as s(text, i)
     where ids[s.i] is not null;
 
     insert into ledger_entry (kind, reason, account_id, amount_micros, at)
-    select 1, ids[s.i], s.account, -s.charge, p_now
-    from unnest(s_account, s_charge) with ordinality as s(account, charge, i)
+    select 1, ids[s.i], s_account[s.i], -s.charge, p_now
+    from unnest(s_charge) with ordinality as s(charge, i)
     where ids[s.i] is not null and s.charge > 0;
 
     with stored as (
         insert into message (id, account_id, price_micros, key, lane, parts, state, recipient, text, reason)
-        select (ids[m.submission] << 16) | m.place, a_id[m.account], m.price,
-               case when m.key = 0 then starts[m.account] + m.turn * 100 else m.key end,
-               m.lane, m.parts, m.state, m.recipient, m.text, m.reason
-        from unnest(m_submission, m_account, m_place, m_turn, m_recipient, m_state, m_parts, m_price, m_lane, m_key,
-                    m_text, m_reason)
-             as m(submission, account, place, turn, recipient, state, parts, price, lane, key, text, reason)
-        where ids[m.submission] is not null
+        select (ids[m_submission[m.i]] << 16) | m_place[m.i], a_id[m_account[m.i]], m_price[m.i],
+               case when m_key[m.i] = 0 then starts[m_account[m.i]] + m_turn[m.i] * 100 else m_key[m.i] end,
+               m_lane[m.i], m_parts[m.i], m_state[m.i], m.recipient, m_text[m.i], m_reason[m.i]
+        from unnest(m_recipient) with ordinality as m(recipient, i)
+        where ids[m_submission[m.i]] is not null
         returning id, lane, key
     )
     insert into outbox (lane, key, message_id) select lane, key, id from stored where lane <> 0;
@@ -283,11 +284,6 @@ create function bind_turn(
     report_host integer, dialect text, due_at timestamptz
 ) language plpgsql as $$
 #variable_conflict use_column
-declare
-    claimed bigint[] := '{}';
-    some_lane integer;
-    batch outbox[];
-    taken outbox[] := '{}';
 begin
     if cardinality(r_message) = 0 and cardinality(c_ref) = 0 and cardinality(w_message) = 0
        and (p_want <= 0 or not exists (select from outbox o where o.lane = any (p_lanes))) then
@@ -297,11 +293,6 @@ begin
             return;
         end if;
     end if;
-    perform from bind b where b.carrier_id = p_carrier and b.slot = p_slot and b.token = p_token for update;
-    if not found then
-        raise exception 'the lease of this bind is held by another' using errcode = 'CHP01';
-    end if;
-
     if cardinality(r_message) > 0 then
         insert into reference (carrier_id, carrier_ref, message_id, part, submitted_at)
         select p_carrier, r.ref, r.message, r.part, p_now
@@ -320,32 +311,32 @@ begin
         perform settle_receipts(p_carrier, p_now, p_policy, p_refund, c_ref, c_source, c_state, c_word, c_error, c_raw);
     end if;
 
-    if p_want > 0 then
-        foreach some_lane in array p_lanes loop
-            with gone as (
-                delete from outbox o where o.ctid = any (array(
-                    select q.ctid from outbox q where q.lane = some_lane
-                    order by q.lane, q.key, q.message_id limit p_want - cardinality(taken) for update skip locked))
-                returning o
-            )
-            select array_agg(g.o) into batch from gone g;
-            if batch is not null then
-                taken := taken || batch;
-            end if;
-            exit when cardinality(taken) >= p_want;
-        end loop;
-        claimed := array(select t.message_id from unnest(taken) t);
-    end if;
-    update bind b set in_flight = p_still || claimed where b.carrier_id = p_carrier and b.slot = p_slot;
-
+    -- Of the lanes in their order, what comes next; in the same statement the record of it in the bind's row.
     return query
-    select t.message_id, t.lane, t.key, t.attempts, t.parts_done,
+    with gone as (
+        delete from outbox o where o.ctid = any (array(
+            select q.ctid from unnest(p_lanes) with ordinality as l(lane, place)
+            cross join lateral (
+                select w.ctid from outbox w where w.lane = l.lane
+                order by w.lane, w.key, w.message_id limit p_want for update skip locked
+            ) q
+            limit p_want))
+        returning o.lane, o.key, o.message_id, o.attempts, o.parts_done
+    ), recorded as (
+        update bind b set in_flight = p_still || array(select g.message_id from gone g)
+        where b.carrier_id = p_carrier and b.slot = p_slot and b.token = p_token
+    )
+    select g.message_id, g.lane, g.key, g.attempts, g.parts_done,
            m.account_id, m.parts, m.doubts, m.recipient, coalesce(m.text, s.text), s.sender, s.flags,
            s.report_host, s.dialect, coalesce(s.scheduled_at, s.created_at)
-    from unnest(taken) t
-    cross join lateral (select * from message where id = t.message_id limit 1) m
-    cross join lateral (select * from submission where id = t.message_id >> 16 limit 1) s
-    order by t.lane, t.key, t.message_id;
+    from gone g
+    cross join lateral (select * from message where id = g.message_id limit 1) m
+    cross join lateral (select * from submission where id = g.message_id >> 16 limit 1) s
+    order by array_position(p_lanes, g.lane), g.key, g.message_id;
+    -- Checked last, where it is locked anyway; a lease that is another's undoes all of the above.
+    if not exists (select from bind b where b.carrier_id = p_carrier and b.slot = p_slot and b.token = p_token) then
+        raise exception 'the lease of this bind is held by another' using errcode = 'CHP01';
+    end if;
 end $$;
 
 -- Put messages back into the queue, or into it again later: k_lane and k_key say where. The row of the message is only
