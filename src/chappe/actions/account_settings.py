@@ -1,0 +1,245 @@
+"""The table of what an account has of its own: the names, kinds and limits of `chappe account set`.
+
+One line a setting. Prices are written in euros (`price_premium=0.038`), lists with commas, an empty value is the
+default. Two names stand beside the settings: `state` and `api`; and `price.PREFIX` is a price of one destination.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from ipaddress import ip_network
+from typing import Any, Final
+
+import msgspec
+
+from chappe.core.model import RECIPIENTS_MAX, Account, AccountSettings, AccountState
+from chappe.core.pricing import PREFIX_DIGITS_MAX, json_number, micros
+
+TEXT_CHARACTERS_MAX: Final = 200
+URL_CHARACTERS_MAX: Final = 2_000
+LIST_ITEMS_MAX: Final = 1_000
+PRICE_MICROS_MAX: Final = 1_000_000_000
+PRICES_MAX: Final = 2_000
+
+_TRUTH: Final = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+}
+_SENDER: Final = re.compile(r"[A-Za-z0-9 ]{3,11}", re.ASCII).fullmatch
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII).fullmatch
+_LOGIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", re.ASCII).fullmatch
+
+
+class SettingError(ValueError):
+    """What the operator wrote for a setting cannot be used; the message is one sentence."""
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """How values of one kind are read from text and written as text. `parse` raises ValueError."""
+
+    expects: str
+    parse: Callable[[str], Any]
+    show: Callable[[Any], str] = str
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One setting: its name on the command line, its field of AccountSettings, its kind, and what it does."""
+
+    name: str
+    field: str
+    kind: Kind
+    help: str
+
+    @property
+    def default(self) -> Any:
+        return getattr(AccountSettings(), self.field)
+
+
+def _text(value: str) -> str:
+    if len(value) > TEXT_CHARACTERS_MAX or not value.isprintable():
+        raise ValueError
+    return value
+
+
+def _truth(value: str) -> bool:
+    return _TRUTH[value.lower()]
+
+
+def _url(value: str) -> str:
+    usable = value.isprintable() and " " not in value and len(value) <= URL_CHARACTERS_MAX
+    if not usable or not re.match(r"https?://[^/?#]", value, re.IGNORECASE):
+        raise ValueError
+    return value
+
+
+def _price(value: str) -> int:
+    amount = micros(value)
+    if not 0 <= amount <= PRICE_MICROS_MAX:
+        raise ValueError
+    return amount
+
+
+def _matching(match: Callable[[str], object]) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if not match(value):
+            raise ValueError
+        return value
+
+    return parse
+
+
+def _network(value: str) -> str:
+    return str(ip_network(value, strict=False))
+
+
+def _list(one: Callable[[str], str]) -> Callable[[str], tuple[str, ...]]:
+    def parse(value: str) -> tuple[str, ...]:
+        items = [item.strip() for item in value.split(",")]
+        if len(items) > LIST_ITEMS_MAX:
+            raise ValueError
+        return tuple(one(item) for item in items if item)
+
+    return parse
+
+
+def _whole(least: int, most: int) -> Kind:
+    def parse(value: str) -> int:
+        if not (value.isascii() and value.isdecimal() and len(value) <= 9 and least <= int(value) <= most):
+            raise ValueError
+        return int(value)
+
+    return Kind(f"a whole number from {least} to {most}", parse)
+
+
+def _choice(*words: str) -> Kind:
+    by_fold = {word.casefold(): word for word in words}
+    return Kind(" or ".join(words), lambda value: by_fold[value.casefold()])
+
+
+TEXT = Kind(f"text of at most {TEXT_CHARACTERS_MAX} characters", _text)
+SWITCH = Kind("on or off", _truth, lambda value: "on" if value else "off")
+URL = Kind("a URL that begins with http:// or https://", _url)
+PRICE = Kind("a price in EUR such as 0.038", _price, json_number)
+SENDER = Kind("3 to 11 letters, digits and spaces", _matching(_SENDER))
+SENDERS = Kind("senders of 3 to 11 letters, digits and spaces, separated by commas", _list(SENDER.parse), ",".join)
+NETWORKS = Kind("addresses or networks such as 192.0.2.0/24, separated by commas", _list(_network), ",".join)
+WINDOW = Kind("the name of a window profile, such as fr-seed", _matching(_NAME))
+LOGIN = Kind("a login", _matching(_LOGIN))
+
+# fmt: off
+TABLE: Final = (
+    Row("email", "email", TEXT, "address of the person behind the account"),
+    Row("firstname", "firstname", TEXT, "first name of that person"),
+    Row("lastname", "lastname", TEXT, "last name of that person"),
+    Row("transactional", "transactional", SWITCH, "its messages are no advertising: no sending window, served first"),
+    Row("window", "window", WINDOW, "when its commercial messages may leave"),
+    Row("reports_url", "reports_url", URL, "where delivery reports go when a request names no URL"),
+    Row("replies_url", "replies_url", URL, "where replies go when a request names no URL"),
+    Row("reports_method", "reports_method", _choice("GET", "POST"), "how reports are sent (AllMySMS)"),
+    Row("reports_waiting", "reports_waiting", SWITCH, "also report that the carrier has it (SMS Partner)"),
+    Row("sender", "sender", SENDER, "who sends when a request names no sender; empty: the installation's short code"),
+    Row("senders_allowed", "senders_allowed", SENDERS, "the only senders it may name; empty: any"),
+    Row("sender_strict", "sender_strict", SWITCH, "refuse senders that are not allowed instead of replacing them"),
+    Row("sender_needs_stop", "sender_needs_stop", SWITCH, "a sender by name is only allowed with a STOP mention"),
+    Row("stop_mention", "stop_mention", TEXT, "its own STOP mention; empty: the installation's"),
+    Row("stop_mention_automatic", "stop_mention_automatic", SWITCH, "append the STOP mention to every message"),
+    Row("lowcost_enabled", "lowcost_enabled", SWITCH, "the low cost range may be asked for"),
+    Row("unicode_enabled", "unicode_enabled", SWITCH, "Unicode messages may be asked for"),
+    Row("sandbox_reports", "sandbox_reports", SWITCH, "sandbox messages get reports like real ones"),
+    Row("errors_as_http_200", "errors_as_http_200", SWITCH, "errors are answered with the HTTP status 200"),
+    Row("schedule_zero_may_be_absent", "schedule_zero_may_be_absent", SWITCH, "an hour or minute left out is 0"),
+    Row("numbers_per_request_max", "numbers_per_request_max", _whole(1, RECIPIENTS_MAX), "most recipients a request"),
+    Row("message_characters_max", "message_characters_max", _whole(1, 16_000), "longest text of a message (AllMySMS)"),
+    Row("message_language", "message_language", _choice("fr", "en"), "language of the messages in answers"),
+    Row("addresses_allowed", "addresses_allowed", NETWORKS, "from where it may call; empty: from anywhere"),
+    Row("master", "master", LOGIN, "login of the account that it is a sub-account of"),
+    Row("price_premium", "price_premium_micros", PRICE, "price of a premium part to the French zone"),
+    Row("price_lowcost", "price_lowcost_micros", PRICE, "price of a low cost part to the French zone"),
+    Row("price_hlr", "price_hlr_micros", PRICE, "price of a number look-up"),
+    Row("price_allmysms", "price_allmysms_micros", PRICE, "price of a part to the French zone (AllMySMS)"),
+    Row("requests_per_minute", "requests_per_minute", _whole(0, 1_000_000), "most requests a minute; 0: no limit"),
+)
+# fmt: on
+
+BY_NAME: Final[Mapping[str, Row]] = {row.name: row for row in TABLE}
+BESIDE: Final = {
+    "state": ("active, disabled or blocked", "whether the account is served"),
+    "api": ("on or off", "whether its key is let in"),
+    "price.PREFIX": ("a price in EUR, or none", "price of a premium part to one destination; none: refused"),
+}
+_STATES: Final = {state.name.lower(): state for state in AccountState}
+_PRICE_PREFIX: Final = "price."
+
+
+def changed(account: Account, assignments: Iterable[str]) -> Account:
+    """The account after `key=value` words; raises SettingError at the first that cannot be used. Pure."""
+    values: dict[str, Any] = {}
+    prices = dict(account.settings.prices)
+    seen: set[str] = set()
+    for assignment in assignments:
+        name, value = _split(assignment)
+        if name in seen:
+            raise SettingError(f"{name} is set twice")
+        seen.add(name)
+        if name == "state":
+            account = msgspec.structs.replace(account, state=_read(name, value, _STATES.__getitem__))
+        elif name == "api":
+            account = msgspec.structs.replace(account, api_enabled=_read(name, value, _truth))
+        elif name.startswith(_PRICE_PREFIX):
+            _set_price(prices, name, value)
+        else:
+            row = BY_NAME.get(name)
+            if row is None:
+                raise SettingError(f"unknown setting {name}{_nearest(name)}")
+            values[row.field] = row.default if value == "" else _read(name, value, row.kind.parse)
+    if len(prices) > PRICES_MAX:
+        raise SettingError(f"an account has at most {PRICES_MAX} prices of its own")
+    return msgspec.structs.replace(account, settings=msgspec.structs.replace(account.settings, prices=prices, **values))
+
+
+def shown(account: Account) -> dict[str, str]:
+    """Every setting of an account as `account set` would take it."""
+    rows = {row.name: row.kind.show(getattr(account.settings, row.field)) for row in TABLE}
+    for prefix, price_micros in sorted(account.settings.prices.items()):
+        rows[_PRICE_PREFIX + prefix] = "none" if price_micros is None else json_number(price_micros)
+    return rows
+
+
+def defaults() -> dict[str, str]:
+    return {row.name: row.kind.show(row.default) for row in TABLE}
+
+
+def _split(assignment: str) -> tuple[str, str]:
+    name, equals, value = assignment.partition("=")
+    name = name.strip().lower().replace("-", "_")
+    if not equals or not name:
+        raise SettingError(f"{assignment[:60]!r} is not written KEY=VALUE")
+    return name, value.strip()
+
+
+def _set_price(prices: dict[str, int | None], name: str, value: str) -> None:
+    """`price.49=0.07`, `price.49=none` for "refused there", `price.49=` to forget it."""
+    prefix = name.removeprefix(_PRICE_PREFIX).removeprefix("+")
+    if not (prefix.isascii() and prefix.isdecimal() and len(prefix) <= PREFIX_DIGITS_MAX):
+        raise SettingError(f"{name}: a price is of an international prefix, as in price.49=0.07")
+    if value == "":
+        prices.pop(prefix, None)
+    else:
+        prices[prefix] = None if value.lower() == "none" else _read(name, value, PRICE.parse)
+
+
+def _read(name: str, value: str, parse: Callable[[str], Any]) -> Any:
+    try:
+        return parse(value.lower() if name == "state" else value)
+    except (ValueError, KeyError):
+        expects = (
+            BESIDE[name][0] if name in BESIDE else BY_NAME[name].kind.expects if name in BY_NAME else PRICE.expects
+        )
+        raise SettingError(f"{name}: {value[:60]!r} is not usable; expected {expects}") from None
+
+
+def _nearest(name: str) -> str:
+    close = get_close_matches(name, [*BY_NAME, "state", "api"], n=1)
+    return f"; did you mean {close[0]}?" if close else "; `chappe account settings` lists them"

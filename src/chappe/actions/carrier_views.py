@@ -1,0 +1,148 @@
+"""What the operator sees of the carriers: binds, queues by class, doubts, and what calls for attention."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from chappe.core.model import Carrier, CarrierRoute
+from chappe.store import binds, carriers, operator
+from chappe.store.binds import BindView
+from chappe.store.database import Database
+from chappe.store.messages import LaneClass
+from chappe.store.operator import LaneLength
+
+OLD = timedelta(minutes=5)  # a ready message that waits longer than this calls for attention
+
+
+class Bind(msgspec.Struct, frozen=True):
+    """One bind. state: down, connecting, bound, refused, paused; alive: a process drives it; since: of this state."""
+
+    slot: int
+    state: str
+    detail: str
+    since: datetime
+    alive: bool
+    owner: str
+    in_flight: int
+    figures: dict[str, float]
+
+
+class CarrierView(msgspec.Struct, frozen=True):
+    """One carrier. queue: messages by lane class; window: parts of one bind; alarms: sentences for the operator."""
+
+    name: str
+    kind: str
+    enabled: bool
+    host: str
+    port: int
+    system_id: str
+    profile: str
+    settings: dict[str, str]
+    window: int
+    rate: float
+    binds: list[Bind]
+    queue: dict[str, int]
+    oldest_at: datetime | None
+    in_doubt: int
+    receipts_unmatched: int
+    routes: int
+    alarms: list[str]
+
+
+class Unrouted(msgspec.Struct, frozen=True):
+    """Messages that no carrier takes."""
+
+    waiting: int
+
+
+async def read(database: Database) -> tuple[list[CarrierView], Unrouted]:
+    """All carriers as they are now, and what waits for none of them."""
+    lengths = await operator.lane_lengths(database)
+    doubts = await operator.counts_of_doubt(database)
+    strays = await operator.counts_of_strays(database)
+    routes = await carriers.all_routes(database)
+    bind_views = await binds.views(database)
+    now = datetime.now(UTC)
+    views = [
+        view(
+            carrier,
+            [b for b in bind_views if b.carrier_id == carrier.id],
+            [length for length in lengths if length.carrier_id == carrier.id],
+            [route for route in routes if route.carrier_id == carrier.id],
+            doubts.get(carrier.id, 0),
+            strays.get(carrier.id, 0),
+            now,
+        )
+        for carrier in await carriers.all_carriers(database)
+    ]
+    return views, Unrouted(sum(length.waiting for length in lengths if length.carrier_id == 0))
+
+
+def view(
+    carrier: Carrier,
+    bind_views: list[BindView],
+    lengths: list[LaneLength],
+    routes: list[CarrierRoute],
+    in_doubt: int,
+    receipts_unmatched: int,
+    now: datetime,
+) -> CarrierView:
+    """One carrier and its alarms; pure."""
+    ready = [length.first_at for length in lengths if length.lane_class != LaneClass.WAITING]
+    oldest_at = min(ready, default=None)
+    settings = carrier.settings
+    return CarrierView(
+        name=carrier.name,
+        kind=carrier.kind,
+        enabled=carrier.enabled,
+        host=settings.host,
+        port=settings.port,
+        system_id=settings.system_id,
+        profile=settings.profile or "generic",
+        settings=settings.settings,
+        window=settings.window,
+        rate=settings.rate,
+        binds=[
+            Bind(
+                b.slot,
+                b.state if b.alive else "down",
+                b.detail if b.alive else "no process drives it",
+                b.state_at,
+                b.alive,
+                b.owner,
+                b.in_flight,
+                b.figures,
+            )
+            for b in bind_views
+        ],
+        queue={LaneClass(length.lane_class).name.lower(): length.waiting for length in lengths},
+        oldest_at=oldest_at,
+        in_doubt=in_doubt,
+        receipts_unmatched=receipts_unmatched,
+        routes=len(routes),
+        alarms=_alarms(bind_views, oldest_at, bool(routes), in_doubt, now),
+    )
+
+
+def _alarms(
+    bind_views: list[BindView], oldest_at: datetime | None, routed: bool, in_doubt: int, now: datetime
+) -> list[str]:
+    found = []
+    if not any(b.alive for b in bind_views):
+        found.append("no process drives its binds: is `chappe serve` (with the role work) running?")
+    elif not any(b.state == "bound" for b in bind_views):
+        found.append("no bind is up: `chappe carrier doctor` looks for the reason")
+    for b in bind_views:
+        if b.alive and b.state == "refused":
+            found.append(f"bind {b.slot}: the carrier refuses our credentials")
+        elif b.alive and b.state == "paused":
+            found.append(f"bind {b.slot}: paused, since every message was refused")
+    if not routed:
+        found.append("no route leads here: `chappe route add` makes one")
+    if oldest_at is not None and now - oldest_at > OLD:
+        found.append(f"a message has been waiting for {(now - oldest_at).total_seconds() / 60:.0f} minutes")
+    if in_doubt:
+        found.append(f"{in_doubt} messages are in doubt: written, and no answer known")
+    return found

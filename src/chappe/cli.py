@@ -1,0 +1,197 @@
+"""Every command: parse, call, print. Only typer is imported at the start, so that --help is instant."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated
+
+import typer
+
+from chappe import cli_account, cli_carrier, cli_route
+from chappe.cli_installation import Data, DatabaseUrl, Json, configuration, reached, run
+from chappe.cli_output import Failure, Misuse, emit, say
+
+app = typer.Typer(
+    name="chappe",
+    help="A self-hosted SMS platform: the HTTP APIs of SMS Partner and AllMySMS in front, SMPP carriers behind.",
+    epilog="Exit status: 2 misuse, 1 failure. CHAPPE_DATA or CHAPPE_DATABASE_URL says where the installation is.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(cli_account.app, name="account")
+app.add_typer(cli_carrier.app, name="carrier")
+app.add_typer(cli_route.app, name="route")
+
+_OTHER_SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+@app.command(context_settings=_OTHER_SETTINGS)
+def serve(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
+    port: Annotated[str | None, typer.Option(help="Port to listen on.", show_default="8080")] = None,
+    data: Data = None,
+    database_url: DatabaseUrl = None,
+    api_processes: Annotated[str | None, typer.Option(help="Processes that answer HTTP.", show_default="1")] = None,
+    roles: Annotated[str | None, typer.Option(help="What this node does.", show_default="api,work")] = None,
+    config_file: Annotated[Path | None, typer.Option("--config", help="A TOML file instead of chappe.toml.")] = None,
+    settings: Annotated[bool, typer.Option("--settings", help="List every setting as JSON and end.")] = False,
+) -> None:
+    """Runs Chappe until a signal.
+
+    Every other setting is an option too, such as --log-level debug or --no-handset: --settings lists them.
+    """
+    from chappe.config import SETTINGS, ConfigError, load
+
+    if settings:
+        rows = [{"flag": s.flag, "expects": s.expects, "default": s.default_text, "help": s.help} for s in SETTINGS]
+        emit(rows, "", as_json=True)
+        return
+    own = {"host": host, "port": port, "data": data, "database_url": database_url,
+           "api_processes": api_processes, "roles": roles}  # fmt: skip
+    try:
+        config = load({**_flags(context.args), **own}, config_file=config_file)
+    except ConfigError as error:
+        raise Misuse(str(error)) from error
+    from chappe import wiring
+    from chappe.store.embedded_errors import EmbeddedError
+    from chappe.store.migrate import MigrationError
+
+    try:
+        status = wiring.serve(config)
+    except (EmbeddedError, MigrationError) as error:
+        raise Failure(str(error)) from error
+    except OSError as error:
+        raise Failure(f"cannot serve on {config.host}:{config.port}: {error.strerror or error}") from error
+    raise typer.Exit(status)
+
+
+def _flags(words: list[str]) -> dict[str, object]:
+    """`--name value`, `--name=value`, `--name` and `--no-name` as settings; the configuration judges them."""
+    found: dict[str, object] = {}
+    waiting = list(reversed(words))
+    while waiting:
+        word = waiting.pop()
+        if not word.startswith("--") or word == "--":
+            raise Misuse(f"unexpected argument {word[:60]}")
+        name, equals, value = word[2:].partition("=")
+        name = name.replace("-", "_")
+        if equals:
+            found[name] = value
+        elif waiting and not waiting[-1].startswith("--"):
+            found[name] = waiting.pop()
+        elif name.startswith("no_"):
+            found[name.removeprefix("no_")] = "false"
+        else:
+            found[name] = "true"
+    return found
+
+
+@app.command()
+def migrate(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
+    """Brings the schema up, safely from many nodes at once; makes the embedded database when there is none."""
+    config = configuration(data, database_url)
+
+    async def work() -> list[str]:
+        from chappe.store import migrate as migrations
+        from chappe.store.database import connect
+
+        async with reached(config, create=True) as address:
+            connection = await connect(address, name="chappe migrate")
+            try:
+                return [migration.name for migration in await migrations.migrate(connection)]
+            finally:
+                await connection.close()
+
+    applied = run(config, work)
+    text = "\n".join(f"applied {name}" for name in applied) or "The schema is up to date."
+    emit({"applied": applied}, text, as_json=as_json)
+
+
+@app.command()
+def smsc(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="SMPP port.")] = 2775,
+    http_host: Annotated[str, typer.Option(help="Address of the handset page.")] = "127.0.0.1",
+    http_port: Annotated[int, typer.Option(help="Port of the handset page and its API; 0: none.")] = 8025,
+    system_id: Annotated[str, typer.Option(help="Who may bind; empty: anybody.")] = "",
+    password: Annotated[str, typer.Option(help="With which password; empty: any.")] = "",
+    journal: Annotated[Path | None, typer.Option(help="File in which the handset keeps its messages.")] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate: speak TLS.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Key of the certificate.")] = None,
+) -> None:
+    """Runs the handset SMSC alone: an SMPP server with virtual phones, for other gateways' tests too."""
+    if (tls_cert is None) is not (tls_key is None):
+        raise Misuse("--tls-cert and --tls-key belong together")
+    for name, number in (("--port", port), ("--http-port", http_port)):
+        if not 0 <= number <= 65_535:
+            raise Misuse(f"{name}: expected 0 to 65535")
+    from chappe import wiring
+
+    try:
+        status = wiring.smsc(host, port, http_host, http_port, system_id, password, journal, tls_cert, tls_key)
+    except OSError as error:
+        raise Failure(f"cannot serve: {error.strerror or error}") from error
+    raise typer.Exit(status)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command and gives the exit status; `arguments` are those of the process unless given."""
+    command = typer.main.get_command(app)
+    sys.excepthook = _unexpected
+    try:
+        status = command.main(arguments, prog_name="chappe", standalone_mode=False)
+    except typer.Abort:
+        return 130
+    except typer.TyperException as error:
+        return _misused(error)
+    except (Misuse, Failure) as trouble:
+        if _debugging():
+            raise
+        say(str(trouble))
+        return 2 if isinstance(trouble, Misuse) else 1
+    except BrokenPipeError:
+        sys.stdout = None  # who read has gone; nothing must be flushed to them at the end
+        return 1
+    return status if isinstance(status, int) else 0
+
+
+def _misused(error: typer.TyperException) -> int:
+    """The parser's complaint on one line, with where help is to be found; bare groups show their help."""
+    context = getattr(error, "ctx", None)
+    words = error.format_message()
+    if context is not None and words == context.get_help():
+        typer.echo(words, err=True)
+        return 2
+    path = context.command_path if context is not None else "chappe"
+    sentence = words.strip().rstrip(".")
+    say(f"{sentence[:1].lower()}{sentence[1:]}; see `{path} --help`")
+    return error.exit_code
+
+
+def _debugging() -> bool:
+    from chappe.config import ConfigError, load
+
+    try:
+        return load().log_level == "debug"
+    except ConfigError:
+        return False
+
+
+def _unexpected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A bug of ours, on one line; as a whole for those who look for it."""
+    if _debugging():
+        sys.__excepthook__(kind, error, trace)
+        return
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" in {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace is not None else ""
+    say(f"a bug of Chappe: {kind.__name__}{where}; CHAPPE_LOG_LEVEL=debug shows where it comes from")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

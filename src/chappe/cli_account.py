@@ -1,0 +1,227 @@
+"""`chappe account`: create, list, show, set, settings, credit, key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chappe.cli_installation import Data, DatabaseUrl, Json, configuration, perform
+from chappe.cli_output import Misuse, emit, print_json, table
+
+if TYPE_CHECKING:
+    from chappe.core.model import Account
+    from chappe.store.database import Database
+
+app = typer.Typer(help="Customers: their keys, settings and credit.", no_args_is_help=True, rich_markup_mode=None)
+
+Login = Annotated[str, typer.Argument(metavar="LOGIN", help="Login of the account.")]
+ApiKey = Annotated[str | None, typer.Option("--api-key", help="The key instead of a generated one.", metavar="KEY")]
+# A negative amount is no option.
+_AMOUNTS = {"ignore_unknown_options": True}
+
+
+@app.command()
+def create(
+    login: Login,
+    api_key: ApiKey = None,
+    email: Annotated[str, typer.Option(help="Address of the person behind it.")] = "",
+    firstname: Annotated[str, typer.Option(help="First name of that person.")] = "",
+    lastname: Annotated[str, typer.Option(help="Last name of that person.")] = "",
+    balance: Annotated[str, typer.Option(help="Opening balance in EUR.", metavar="100.000")] = "0",
+    transactional: Annotated[bool, typer.Option("--transactional", help="Its messages are no advertising.")] = False,
+    data: Data = None,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Makes an account and prints it as JSON, with its key: the only time that the key is shown."""
+    import secrets
+
+    config = configuration(data, database_url)
+    key = api_key if api_key is not None else secrets.token_hex(32)
+    balance_micros = _micros(balance)
+    words = [f"email={email}", f"firstname={firstname}", f"lastname={lastname}"]
+
+    async def work(database: Database) -> Account:
+        from chappe.actions import account_settings, accounts
+        from chappe.core.model import Account, AccountSettings
+
+        settings = AccountSettings(
+            transactional=transactional,
+            price_premium_micros=config.price_premium_micros,
+            price_lowcost_micros=config.price_lowcost_micros,
+            price_hlr_micros=config.price_hlr_micros,
+        )
+        wanted = account_settings.changed(Account(id=0, login=login, settings=settings), words)
+        return await accounts.create(database, login, key, wanted.settings, balance_micros)
+
+    made = perform(config, work)
+    print_json(_document(made) | {"api_key": key})
+
+
+@app.command("list")
+def list_(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
+    """Lists the accounts with state and balance."""
+
+    async def work(database: Database) -> list[Account]:
+        from chappe.store import accounts
+
+        return await accounts.all_accounts(database)
+
+    found = perform(configuration(data, database_url), work)
+    rows = [(a.login, _state(a), _euros(a), "transactional" if a.settings.transactional else "") for a in found]
+    text = table(("login", "state", "balance EUR", ""), rows) if rows else "No account yet."
+    emit([_document(account) for account in found], text, as_json=as_json)
+
+
+@app.command()
+def show(login: Login, data: Data = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
+    """Shows one account: balance, what waits to leave, credits, settings."""
+
+    async def work(database: Database) -> tuple[Account, int, list[Any]]:
+        from chappe.actions import accounts
+        from chappe.store import accounts as store
+        from chappe.store import operator
+
+        account = await accounts.get(database, login)
+        _, to_send = await store.balance(database, account.id)
+        return account, to_send, await operator.movements(database, account.id, 10)
+
+    from chappe.core.pricing import json_number
+
+    account, to_send, credits_ = perform(configuration(data, database_url), work)
+    document = _document(account) | {
+        "parts_waiting": to_send,
+        "credits": [
+            {"at": entry.at, "amount": json_number(entry.amount_micros), "note": entry.note} for entry in credits_
+        ],
+    }
+    lines = [
+        f"{account.login}: {_state(account)}, balance {_euros(account)} EUR, {to_send} parts wait to leave",
+        *(f"  {entry.at:%Y-%m-%d %H:%M:%S} {json_number(entry.amount_micros)} EUR {entry.note}" for entry in credits_),
+        "",
+        _settings_table(account),
+    ]
+    emit(document, "\n".join(lines), as_json=as_json)
+
+
+@app.command(context_settings=_AMOUNTS)
+def credit(
+    login: Login,
+    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="EUR to add; negative: to take.")],
+    note: Annotated[str, typer.Option(help="Why: kept in the ledger.")] = "",
+    data: Data = None,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Adds to a balance, or takes from it; the ledger keeps the entry."""
+    amount_micros = _micros(amount)
+
+    async def work(database: Database) -> Account:
+        from chappe.actions import accounts
+
+        return await accounts.credit(database, login, amount_micros, note)
+
+    account = perform(configuration(data, database_url), work)
+    emit(_document(account), f"{account.login} has {_euros(account)} EUR", as_json=as_json)
+
+
+@app.command("set")
+def set_(
+    login: Login,
+    assignments: Annotated[
+        list[str], typer.Argument(metavar="KEY=VALUE...", help="`chappe account settings` lists the keys.")
+    ],
+    data: Data = None,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Changes what one account has of its own, all or nothing; an empty value is the default.
+
+    Besides the settings: state=active|disabled|blocked, api=on|off, price.49=0.07 (EUR a part to +49), price.49=none
+    (refused), price.49= (forgotten).
+    """
+
+    async def work(database: Database) -> Account:
+        from chappe.actions import accounts
+
+        return await accounts.change(database, login, assignments)
+
+    account = perform(configuration(data, database_url), work)
+    emit(_document(account), f"{account.login}: {_state(account)}\n{_settings_table(account)}", as_json=as_json)
+
+
+@app.command()
+def settings(as_json: Json = False) -> None:
+    """Lists what can be set on an account: keys, what they expect, defaults."""
+    from chappe.actions.account_settings import BESIDE, TABLE
+
+    rows = [(row.name, row.kind.expects, row.kind.show(row.default), row.help) for row in TABLE]
+    rows += [(name, expects, "", help_) for name, (expects, help_) in BESIDE.items()]
+    keys = ("key", "expects", "default", "what it does")
+    emit([dict(zip(("key", "expects", "default", "help"), row, strict=True)) for row in rows],
+         table(keys, rows), as_json=as_json)  # fmt: skip
+
+
+@app.command()
+def key(
+    login: Login,
+    api_key: ApiKey = None,
+    data: Data = None,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Gives an account a new key, printed once; the old one is refused from now on."""
+    import secrets
+
+    new = api_key if api_key is not None else secrets.token_hex(32)
+
+    async def work(database: Database) -> Account:
+        from chappe.actions import accounts
+
+        return await accounts.renew_key(database, login, new)
+
+    account = perform(configuration(data, database_url), work)
+    emit({"login": account.login, "api_key": new}, new, as_json=as_json)
+
+
+def _micros(text: str) -> int:
+    from chappe.core.pricing import micros
+
+    try:
+        return micros(text)
+    except ValueError:
+        raise Misuse(f"{text[:40]!r} is no amount of EUR: write 100, 100.000 or 0.045") from None
+
+
+def _euros(account: Account) -> str:
+    from chappe.core.pricing import MICROS_PER_EURO, euros
+
+    places = 3 if account.balance_micros * 1000 % MICROS_PER_EURO == 0 else 6
+    return euros(account.balance_micros, places)
+
+
+def _state(account: Account) -> str:
+    return account.state.name.lower() + ("" if account.api_enabled else ", API off")
+
+
+def _document(account: Account) -> dict[str, Any]:
+    """An account for programs: amounts as decimal text, settings as `account set` takes them."""
+    from chappe.actions.account_settings import shown
+
+    return {
+        "login": account.login,
+        "state": account.state.name.lower(),
+        "api": account.api_enabled,
+        "balance": _euros(account),
+        "balance_micros": account.balance_micros,
+        "settings": shown(account),
+    }
+
+
+def _settings_table(account: Account) -> str:
+    from chappe.actions.account_settings import defaults, shown
+
+    usual = defaults()
+    own = [(name, value) for name, value in shown(account).items() if usual.get(name) != value]
+    return table(("setting", "value"), own) if own else "All settings have their defaults."

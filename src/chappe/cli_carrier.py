@@ -1,0 +1,228 @@
+"""`chappe carrier`: add, set, list, remove, profiles, doctor."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chappe.cli_installation import Data, DatabaseUrl, Json, configuration, perform
+from chappe.cli_output import Failure, Misuse, emit, one_line, table
+
+if TYPE_CHECKING:
+    from chappe.core.model import Carrier
+    from chappe.store.database import Database
+
+app = typer.Typer(help="Networks that messages go through.", no_args_is_help=True, rich_markup_mode=None)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the carrier.")]
+PASSWORD_CHARACTERS_MAX = 1_000
+
+
+@app.command()
+def add(
+    name: Name,
+    host: Annotated[str, typer.Option(help="Host or address of its SMSC.")],
+    port: Annotated[int, typer.Option(help="Port of its SMSC.")],
+    system_id: Annotated[str, typer.Option(help="Who we are there.")],
+    password: Annotated[
+        str | None, typer.Option(help="The password; - reads a line of standard input; left out: asked for.")
+    ] = None,
+    password_file: Annotated[Path | None, typer.Option(help="File whose first line is the password.")] = None,
+    window: Annotated[int | None, typer.Option(help="Unanswered parts of one bind.", show_default="profile's")] = None,
+    rate: Annotated[float | None, typer.Option(help="Parts a second of all binds.", show_default="profile's")] = None,
+    binds: Annotated[int | None, typer.Option(help="Parallel binds.", show_default="profile's")] = None,
+    profile: Annotated[str, typer.Option(help="Presets, joined by +; see `chappe carrier profiles`.")] = "",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One knob of the profile; repeatable.")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Give a carrier that exists these settings.")] = False,
+    data: Data = None,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Adds an SMPP carrier; it is bound without a restart. `chappe route add` then says what goes there."""
+    config = configuration(data, database_url)
+    secret = _password(password, password_file)
+
+    async def work(database: Database) -> Carrier:
+        from chappe.actions import carriers
+        from chappe.smpp.profile import settings as read_settings
+
+        try:
+            knobs = read_settings(settings or [])
+        except ValueError as error:
+            raise carriers.CarrierMisuse(str(error)) from None
+        made = carriers.made(
+            host=host,
+            port=port,
+            system_id=system_id,
+            password=secret,
+            window=window,
+            rate=rate,
+            binds=binds,
+            profile_names=profile,
+            settings=knobs,
+        )
+        if replace:
+            carriers.check_name(name)
+            return await carriers.replace(database, name, made)
+        return await carriers.add(database, name, made)
+
+    carrier = perform(config, work)
+    emit(document(carrier), _sentence(carrier), as_json=as_json)
+
+
+@app.command("set")
+def set_(
+    name: Name,
+    assignments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="KEY=VALUE...", help="host, port, window, ... or a knob of the profile; password=- asks."
+        ),
+    ],
+    data: Data = None,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Changes a carrier, all or nothing; its binds are made anew without a restart.
+
+    Keys: host, port, system_id, password, window, rate, binds, profile, and the knobs that `chappe carrier profiles`
+    lists; an empty value of a knob forgets it.
+    """
+    config = configuration(data, database_url)
+    words = [f"password={_password('-', None)}" if word == "password=-" else word for word in assignments]
+
+    async def work(database: Database) -> Carrier:
+        from chappe.actions import carriers
+
+        return await carriers.change(database, name, words)
+
+    carrier = perform(config, work)
+    emit(document(carrier), _sentence(carrier), as_json=as_json)
+
+
+@app.command()
+def remove(name: Name, data: Data = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
+    """Forgets a carrier and its routes; what waits for it goes where the other routes lead."""
+
+    async def work(database: Database) -> None:
+        from chappe.actions import carriers
+
+        await carriers.remove(database, name)
+
+    perform(configuration(data, database_url), work)
+    emit({"removed": name}, f"{name} is removed", as_json=as_json)
+
+
+@app.command("list")
+def list_(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
+    """Lists the carriers: state of each bind, window, rates, queue by class, and what calls for attention."""
+
+    async def work(database: Database) -> Any:
+        from chappe.actions import carrier_views
+
+        return await carrier_views.read(database)
+
+    from chappe.actions.carrier_views import Unrouted
+
+    views, unrouted = perform(configuration(data, database_url), work)
+    assert isinstance(unrouted, Unrouted)
+    lines: list[str] = []
+    for view in views:
+        head = f"{view.name}  {view.host}:{view.port} as {view.system_id}"
+        limit = f"{view.rate:g} parts/s" if view.rate else "no rate limit"
+        lines.append(f"{head}  profile {view.profile}, window {view.window} x {len(view.binds)}, {limit}")
+        queue = ", ".join(f"{count} {lane}" for lane, count in view.queue.items()) or "empty"
+        lines.append(
+            f"  queue: {queue}; in doubt: {view.in_doubt}; receipts without a match: {view.receipts_unmatched}"
+        )
+        for bind in view.binds:
+            figures = ", ".join(f"{name} {value:g}" for name, value in bind.figures.items())
+            detail = f" ({one_line(bind.detail)})" if bind.detail else ""
+            use = f"{bind.in_flight} of {view.window} in flight"
+            lines.append(f"  bind {bind.slot}: {bind.state}{detail} since {bind.since:%Y-%m-%d %H:%M:%S} UTC, {use}")
+            lines += [f"    {figures}"] if figures else []
+        lines += [f"  ! {alarm}" for alarm in view.alarms]
+    if not views:
+        lines.append("No carrier yet: `chappe carrier add` adds one.")
+    if unrouted.waiting:
+        lines.append(f"! {unrouted.waiting} messages wait for a carrier that takes them: see `chappe route list`")
+    emit({"carriers": views, "unrouted": unrouted.waiting}, "\n".join(lines), as_json=as_json)
+
+
+@app.command()
+def profiles(as_json: Json = False) -> None:
+    """Lists the presets for --profile and the knobs for --set, with units, defaults and what is allowed."""
+    from chappe.smpp.profile import KNOBS, PRESETS
+
+    knobs = [
+        {"knob": k.name, "unit": k.unit, "default": _plain(k.default), "allowed": k.allowed, "help": k.help}
+        for k in KNOBS.values()
+    ]
+    presets = [{"profile": name, "sets": dict(values)} for name, values in PRESETS.items()]
+    text = "\n\n".join(
+        (
+            table(
+                ("profile", "sets"),
+                [(name, " ".join(f"{k}={v}" for k, v in values.items())) for name, values in PRESETS.items()],
+            ),
+            table(("knob", "default", "allowed", "what it does"), [(*_row(k),) for k in KNOBS.values()]),
+        )
+    )
+    emit({"profiles": presets, "knobs": knobs}, text, as_json=as_json)
+
+
+def document(carrier: Carrier) -> dict[str, Any]:
+    """A carrier for programs, without its password."""
+    import msgspec
+
+    settings = msgspec.to_builtins(carrier.settings)
+    del settings["password"]
+    return {"name": carrier.name, "kind": carrier.kind, "enabled": carrier.enabled, **settings}
+
+
+def _row(knob: Any) -> tuple[str, str, str, str]:
+    default = _plain(knob.default)
+    return knob.name, f"{default} {knob.unit}".strip(), knob.allowed, knob.help
+
+
+def _plain(value: object) -> str:
+    from enum import Enum
+
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value.value) if isinstance(value, Enum) else str(value)
+
+
+def _sentence(carrier: Carrier) -> str:
+    s = carrier.settings
+    rate = f"{s.rate:g} parts/s" if s.rate else "no rate limit"
+    return (
+        f"{carrier.name}: {s.host}:{s.port} as {s.system_id}, profile {s.profile or 'generic'}, "
+        f"{s.binds} bind{'s' if s.binds > 1 else ''}, window {s.window}, {rate}"
+    )
+
+
+def _password(given: str | None, file: Path | None) -> str:
+    """The password, from where the options say; asked for without echo when they say nothing and somebody is there."""
+    if given is not None and file is not None:
+        raise Misuse("--password and --password-file exclude each other")
+    if file is not None:
+        try:
+            with file.open(encoding="utf-8") as lines:
+                return lines.readline(PASSWORD_CHARACTERS_MAX).rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise Failure(f"{file}: cannot be read: {getattr(error, 'strerror', None) or 'no UTF-8'}") from error
+    if given is not None and given != "-":
+        return given
+    if sys.stdin.isatty():
+        return str(typer.prompt("Password", hide_input=True, default="", show_default=False, err=True))
+    if given == "-":
+        return sys.stdin.readline(PASSWORD_CHARACTERS_MAX).rstrip("\r\n")
+    raise Misuse("missing option --password (or --password-file, or --password - to read standard input)")

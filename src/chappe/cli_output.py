@@ -1,0 +1,52 @@
+"""What commands print: tables for people, JSON for programs; and the two errors that end a command."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+class Misuse(Exception):
+    """The command was written wrongly: exit status 2; the message is one line."""
+
+
+class Failure(Exception):
+    """The command could not be done: exit status 1; the message is one line."""
+
+
+def emit(value: Any, text: str, *, as_json: bool) -> None:
+    """Prints the value as JSON, or the text for people."""
+    if as_json:
+        print_json(value)
+    elif text:
+        typer.echo(text)
+
+
+def print_json(value: Any) -> None:
+    """Prints a value as JSON, indented; datetimes in RFC 3339, structs as objects."""
+    import msgspec
+
+    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def say(sentence: str) -> None:
+    """One line on standard error."""
+    typer.echo(f"chappe: {one_line(sentence)}", err=True)
+
+
+def one_line(text: str) -> str:
+    """The text on one line, whatever is in it: a terminal must not be steered by what a carrier sent."""
+    return _CONTROLS.sub(" ", " ".join(text.split()))
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Columns of text, as wide as they must be; the head in capitals."""
+    cells = [[name.upper() for name in head]] + [[_CONTROLS.sub(" ", str(cell)) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
+    return "\n".join(line.rstrip() for line in lines)

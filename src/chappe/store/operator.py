@@ -1,0 +1,142 @@
+"""What only the operator's commands read and change: accounts under lock, carriers' settings, lengths of queues."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from chappe.core.model import Account, AccountSettings, AccountState, CarrierSettings
+from chappe.store.accounts import fingerprint
+from chappe.store.database import Connection, Database
+from chappe.store.messages import CLASSES, LaneClass
+
+
+class LaneLength(msgspec.Struct, frozen=True):
+    """How many messages wait in one lane of a carrier (0: of none), and when the first is due or was accepted."""
+
+    carrier_id: int
+    lane_class: int
+    waiting: int
+    first_at: datetime
+
+
+class Movement(msgspec.Struct, frozen=True):
+    """One ledger entry of an account."""
+
+    kind: int
+    reason: int
+    amount_micros: int
+    at: datetime
+    note: str
+
+
+async def account_for_update(connection: Connection, login: str) -> Account | None:
+    """An account whose row nobody else changes before the caller's transaction ends."""
+    row = await connection.fetchrow(
+        "select id, login, state, api_enabled, settings from account where lower(login) = lower($1) for update", login
+    )
+    if row is None:
+        return None
+    return Account(
+        id=row["id"],
+        login=row["login"],
+        state=AccountState(row["state"]),
+        api_enabled=row["api_enabled"],
+        settings=msgspec.json.decode(row["settings"], type=AccountSettings),
+    )
+
+
+async def save_account(connection: Connection, account: Account) -> None:
+    """Stores settings, state and access of an account; its balance is the ledger's."""
+    await connection.execute(
+        "update account set settings = $2::text::jsonb, state = $3, api_enabled = $4 where id = $1",
+        account.id,
+        msgspec.json.encode(account.settings).decode(),
+        account.state,
+        account.api_enabled,
+    )
+
+
+async def save_key(connection: Connection, account_id: int, key: str) -> bool:
+    """Gives an account another API key; False when another account has it."""
+    return (
+        await connection.fetchval(
+            """update account set key_sha256 = $2
+               where id = $1 and not exists (select from account where key_sha256 = $2 and id <> $1) returning true""",
+            account_id,
+            fingerprint(key),
+        )
+        is True
+    )
+
+
+async def carrier_for_update(connection: Connection, name: str) -> tuple[int, CarrierSettings] | None:
+    """A carrier's id and settings, with its row locked until the caller's transaction ends."""
+    row = await connection.fetchrow("select id, settings from carrier where name = $1 for update", name)
+    return (row["id"], msgspec.json.decode(row["settings"], type=CarrierSettings)) if row else None
+
+
+async def save_carrier(connection: Connection, carrier_id: int, settings: CarrierSettings) -> None:
+    await connection.execute(
+        "update carrier set settings = $2::text::jsonb where id = $1",
+        carrier_id,
+        msgspec.json.encode(settings).decode(),
+    )
+
+
+async def lane_lengths(database: Database) -> list[LaneLength]:
+    """The lanes that are not empty."""
+    rows = await database.fetch(
+        "select lane, count(*) as waiting, min(key) as first from outbox group by lane order by 1"
+    )
+    return [
+        LaneLength(row["lane"] // CLASSES, row["lane"] % CLASSES, row["waiting"], at_of(row["first"])) for row in rows
+    ]
+
+
+async def counts_of_doubt(database: Database) -> dict[int, int]:
+    """How many messages are in doubt, by carrier."""
+    rows = await database.fetch("select carrier_id, count(*) as number from uncertain group by carrier_id")
+    return {row["carrier_id"]: row["number"] for row in rows}
+
+
+async def counts_of_strays(database: Database) -> dict[int, int]:
+    """How many receipts wait for their match, by carrier."""
+    rows = await database.fetch("select carrier_id, count(*) as number from receipt_unmatched group by carrier_id")
+    return {row["carrier_id"]: row["number"] for row in rows}
+
+
+async def movements(database: Database, account_id: int, limit: int) -> list[Movement]:
+    """The newest entries that an operator made for an account (credits): the others belong to messages."""
+    rows = await database.fetch(
+        """select kind, reason, amount_micros, at, coalesce(note, '') as note from ledger_entry
+           where account_id = $1 and kind = 3 order by reason desc limit $2""",
+        account_id,
+        limit,
+    )
+    return [Movement(**dict(row)) for row in rows]
+
+
+def at_of(key: int) -> datetime:
+    """The instant of a queue's key."""
+    from datetime import UTC, timedelta
+
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=key)
+
+
+__all__ = [
+    "LaneClass",
+    "LaneLength",
+    "Movement",
+    "account_for_update",
+    "at_of",
+    "carrier_for_update",
+    "counts_of_doubt",
+    "counts_of_strays",
+    "lane_lengths",
+    "movements",
+    "save_account",
+    "save_carrier",
+    "save_key",
+]
