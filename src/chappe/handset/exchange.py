@@ -1,0 +1,437 @@
+"""The inside of the SMSC, between sessions and phones: what is taken, answered, reported and sent back.
+
+It has no socket and no timer of its own: `tick` does what is due and tells when to come again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import count
+from random import Random
+
+from chappe.handset import responses
+from chappe.handset.agenda import Agenda
+from chappe.handset.chaos import Chaos, ReceiptShape
+from chappe.handset.ids import write as write_id
+from chappe.handset.judge import Judge, Verdict
+from chappe.handset.link import Link
+from chappe.handset.mailbox import Delivery, Mailbox, retry_delay_s
+from chappe.handset.outcomes import Report
+from chappe.handset.phones import Part, Phones, address, piece_of
+from chappe.handset.replies import Reply, deliver_sms
+from chappe.handset.settings import Settings
+from chappe.smpp import receipts, times
+from chappe.smpp.commands import Status
+from chappe.smpp.header import EncodeError
+from chappe.smpp.longtext import Piece
+from chappe.smpp.pdu import DeliverSm, SubmitSm
+from chappe.smpp.session import SessionError
+from chappe.smpp.taxonomy import ReceiptState
+
+_ESM_RECEIPT, _ESM_INTERMEDIATE, _UDHI = 0x04, 0x20, 0x40
+_ASKED, _ASKED_INTERMEDIATE = 0x03, 0x10
+_ADDRESS_MAX = 20  # octets of an address in submit_sm; data_sm allows more, which no deliver_sm can give back
+_NETWORK_GSM = 3
+_REPLY_DELAY_S = 1.0  # how long a phone with a magic number takes to write
+ANYBODY = ""  # the mailbox whose content any receiving session may take
+_SHAPES = {
+    ReceiptShape.BOTH: receipts.BOTH,
+    ReceiptShape.TEXT: receipts.TEXT_ONLY,
+    ReceiptShape.TLV: receipts.TLVS_ONLY,
+    ReceiptShape.PAYLOAD: receipts.IN_PAYLOAD,
+}
+_FAILED = frozenset(
+    {ReceiptState.UNDELIVERED, ReceiptState.EXPIRED, ReceiptState.REJECTED, ReceiptState.DELETED, ReceiptState.UNKNOWN}
+)
+
+
+class Counters:
+    """What happened since the start."""
+
+    __slots__ = ("deliveries_dropped", "refused", "replies", "submitted")
+
+    def __init__(self) -> None:
+        self.submitted = 0
+        self.refused = 0
+        self.replies = 0
+        self.deliveries_dropped = 0
+
+
+class Exchange:
+    """Takes submits, gives receipts and replies."""
+
+    def __init__(self, settings: Settings, wake: Callable[[], None]) -> None:
+        self.settings = settings
+        self._clock = settings.clock
+        self._wake = wake  # something was entered that is due earlier than anything before
+        # From the microseconds since 1970, so that no id comes again after a restart.
+        self._numbers = count(int(self._clock.wall() * 1_000_000))
+        self.random = Random(settings.seed)
+        self.judge = Judge(self.random, settings.receipt_delay_ms / 1000)
+        self.phones = Phones(settings.messages_max, settings.join_timeout_s, self.next_number)
+        self.agenda = Agenda()
+        self.counters = Counters()
+        self.pending = 0  # receipts and replies that are not acknowledged
+        self._mailboxes: dict[str, Mailbox] = {}
+        self._receivers: dict[str, list[Link]] = {}
+        self._turn = 0
+
+    def next_number(self) -> int:
+        """A number that no other message, part or reply has."""
+        return next(self._numbers)
+
+    # -- time
+
+    def tick(self) -> float | None:
+        """Does what is due; gives the monotonic instant of the next thing to do, or None."""
+        now = self._clock.monotonic()
+        self.agenda.run(now)
+        self.phones.expire(now)
+        instants = [at for at in (self.agenda.next_at, self.phones.deadline()) if at is not None]
+        return min(instants, default=None)
+
+    def _later(self, due_at: float, call: Callable[..., object], *arguments: object) -> None:
+        first = self.agenda.next_at
+        self.agenda.add(due_at, call, *arguments)
+        if first is None or due_at < first:
+            self._wake()
+
+    # -- submits
+
+    def submit(self, link: Link, pdu: SubmitSm, sequence: int) -> None:
+        """Takes or refuses a submit_sm (or what amounts to one), and answers it now or later."""
+        status, answer = self.take(link, pdu)
+        if answer is None:
+            if status:
+                link.session.answer_submit(sequence, status)
+            return
+        verdict, part = answer
+        responses.answer(self, link, sequence, verdict, part)
+
+    def take(self, link: Link, pdu: SubmitSm) -> tuple[int, tuple[Verdict, Part | None] | None]:
+        """(status, None) when this SMSC itself refuses, else (0, what was decided, and the part if it was taken)."""
+        link.submitted += 1
+        self.counters.submitted += 1
+        now = self._clock.monotonic()
+        status = self._objection(pdu)
+        if status or self.pending >= self.settings.pending_max:
+            self.counters.refused += 1
+            return status or int(Status.RMSGQFUL), None
+        piece = piece_of(pdu)
+        seqnum, total = (piece.seqnum, piece.total) if piece is not None else (1, 1)
+        verdict = self.judge.decide(pdu.destination_addr, seqnum, total, now)
+        if verdict.refused:
+            self.counters.refused += 1
+            return 0, (verdict, None)
+        part = self._part(link.system_id or "", pdu, verdict)
+        self._show(part, piece, now)
+        if part.asked or part.reports:
+            self._plan(part, verdict, now + verdict.latency_s)
+        if verdict.reply:
+            recipient = address(pdu.dest_addr_ton, pdu.destination_addr)
+            reply = Reply(recipient, address(pdu.source_addr_ton, pdu.source_addr), verdict.reply)
+            self._later(now + verdict.latency_s + _REPLY_DELAY_S, self.reply, reply, part.system_id)
+        return 0, (verdict, part)
+
+    def _objection(self, pdu: SubmitSm) -> int:
+        """The status for what this SMSC does not do, so that nothing asked for is dropped in silence; 0 for none."""
+        destination = pdu.destination_addr
+        if len(destination) > _ADDRESS_MAX or not destination.removeprefix(b"+").isdigit():
+            return int(Status.RINVDSTADR)
+        if pdu.replace_if_present_flag:
+            return int(Status.RINVREPFLAG)
+        if pdu.sm_default_msg_id:
+            return int(Status.RINVDFTMSGID)
+        if pdu.schedule_delivery_time:
+            return int(Status.RINVSCHED)
+        if pdu.validity_period:
+            try:
+                times.parse(pdu.validity_period, self._now())
+            except times.TimeError:
+                return int(Status.RINVEXPIRY)
+        return 0
+
+    def _part(self, system_id: str, pdu: SubmitSm, verdict: Verdict) -> Part:
+        chaos = self.judge.chaos
+        number = self.next_number()
+        told = number % chaos.id_cycle + 1 if chaos.id_cycle else number
+        id = write_id(told, chaos.response_id_format)
+        receipt_id = write_id(told, chaos.receipt_id_format)
+        part = Part(number, id, receipt_id, system_id, pdu, self._clock.wall())
+        registered = pdu.registered_delivery
+        if registered or verdict.unasked:
+            part.asked = bool(registered & _ASKED) or verdict.unasked
+        part.reports = self._within_validity(pdu, verdict.reports)
+        final = next((report for report in part.reports if not report.intermediate), None)
+        if final is not None:
+            part.error_code = final.error_code
+        delay_s = (final.delay_s or 0.0) if final is not None and part.asked else 0.0
+        part.final_at = part.at + verdict.latency_s + delay_s
+        return part
+
+    def _within_validity(self, pdu: SubmitSm, reports: tuple[Report, ...]) -> tuple[Report, ...]:
+        """A phone that is reached too late is not reached: the receipt says expired when the validity ends."""
+        if not pdu.validity_period:
+            return reports
+        ends_at = times.parse(pdu.validity_period, self._now())
+        assert ends_at is not None
+        left_s = max(0.0, (ends_at - self._now()).total_seconds())
+        if all((report.delay_s or 0.0) <= left_s for report in reports):
+            return reports
+        kept = tuple(report for report in reports if (report.delay_s or 0.0) <= left_s)
+        return (*kept, Report(ReceiptState.EXPIRED, left_s))
+
+    def _show(self, part: Part, piece: Piece | None, now: float) -> None:
+        waited = self.phones.deadline()
+        self.phones.take(part, piece, now)
+        if waited is None and self.phones.deadline() is not None:
+            self._wake()
+
+    # -- receipts
+
+    def _plan(self, part: Part, verdict: Verdict, responded_at: float) -> None:
+        registered = part.pdu.registered_delivery
+        for index, report in enumerate(part.reports):
+            if not (verdict.unasked or _is_asked(registered, report)):
+                continue
+            self.pending += 1
+            due_at = responded_at + (report.delay_s or 0.0)
+            if verdict.early:
+                self._report(part, index)
+            else:
+                self._later(due_at, self._report, part, index)
+        if registered & _ASKED_INTERMEDIATE and not any(report.intermediate for report in part.reports):
+            part.reports = (*part.reports, Report(ReceiptState.IN_TRANSIT, 0.0, intermediate=True))
+            self.pending += 1
+            self._later(responded_at, self._report, part, len(part.reports) - 1)
+
+    def _report(self, part: Part, index: int) -> None:
+        """A receipt is due."""
+        report = part.reports[index]
+        if part.cancelled:
+            self.pending -= 1
+            return
+        if not report.intermediate:
+            part.state = report.state
+            part.error_code = report.error_code
+            self.phones.touch(part)
+        self._put(Delivery(part.system_id, self._receipt(part, report), part, index))
+
+    def _receipt(self, part: Part, report: Report) -> DeliverSm:
+        chaos = self.judge.chaos
+        id = write_id(self.next_number(), chaos.receipt_id_format) if self.judge.unknown_id() else part.receipt_id
+        contradicting = ReceiptState.UNDELIVERED if chaos.receipt_contradicting else None
+        pdu = part.pdu
+        text, tlvs = receipts.write(
+            id,
+            report.state,
+            submitted_at=datetime.fromtimestamp(part.at, UTC),
+            done_at=self._now(),
+            error_code=f"{report.error_code:03}",
+            text=pdu.short_message[:20] if not pdu.esm_class & _UDHI else b"",
+            shape=_SHAPES[chaos.receipt_shape],
+            tlv_state=contradicting,
+            network_error=(_NETWORK_GSM, report.error_code) if report.error_code else None,
+        )
+        esm_class = _ESM_INTERMEDIATE if report.intermediate else _ESM_RECEIPT
+        if chaos.esm_class_zero:
+            esm_class = 0
+        if chaos.receipt_udhi:
+            esm_class |= _UDHI
+            text = b"\0" + text
+        return DeliverSm(
+            source_addr_ton=pdu.dest_addr_ton,
+            source_addr_npi=pdu.dest_addr_npi,
+            source_addr=pdu.destination_addr,
+            dest_addr_ton=pdu.source_addr_ton,
+            dest_addr_npi=pdu.source_addr_npi,
+            destination_addr=pdu.source_addr,
+            esm_class=esm_class,
+            short_message=text,
+            tlvs=tlvs,
+        )
+
+    # -- replies
+
+    def reply(self, reply: Reply, system_id: str | None = None) -> int:
+        """A phone writes: to the users of `system_id`, or to those who wrote to it last, or to anybody. Gives the
+        number of the reply."""
+        if system_id is None:
+            system_id = self._correspondent(reply)
+        chaos = self.judge.chaos
+        number = self.next_number()
+        self.counters.replies += 1
+        for pdu in deliver_sms(reply, number, chaos.reply_parts, chaos.reply_reference, self.random):
+            self.pending += 1
+            self._put(Delivery(system_id, pdu))
+        return number
+
+    def _correspondent(self, reply: Reply) -> str:
+        latest = ANYBODY
+        for message in self.phones.newest():
+            if message.recipient == reply.source:
+                if message.sender == reply.destination:
+                    return message.parts[0].system_id
+                latest = latest or message.parts[0].system_id
+        return latest
+
+    # -- deliveries
+
+    def _put(self, delivery: Delivery) -> None:
+        mailbox = self._mailboxes.get(delivery.system_id)
+        if mailbox is None:
+            mailbox = self._mailboxes[delivery.system_id] = Mailbox()
+        mailbox.put(delivery)
+        self.pump(delivery.system_id)
+
+    def pump(self, system_id: str) -> None:
+        """Sends what is ready to whoever may take it."""
+        mailbox = self._mailboxes.get(system_id)
+        if mailbox is None:
+            return
+        ready = mailbox.ready
+        while ready:
+            link = self._next_receiver(system_id)
+            if link is None:
+                return
+            delivery = ready.popleft()
+            try:
+                link.session.deliver(delivery.pdu, delivery, self._clock.monotonic())
+            except (SessionError, EncodeError):
+                self._drop(delivery)  # this peer cannot be told, as one without TLVs about a message_payload
+                continue
+            link.delivered += 1
+            link.wire.flush()
+
+    def _next_receiver(self, system_id: str) -> Link | None:
+        """In turn, those that have a free place."""
+        links = self._receivers.get(system_id, [])
+        if system_id == ANYBODY:
+            links = [link for others in self._receivers.values() for link in others]
+        self._turn += 1
+        for step in range(len(links)):
+            link = links[(self._turn + step) % len(links)]
+            if link.free:
+                return link
+        return None
+
+    def settle(self, delivery: Delivery, status: int | None) -> None:
+        """A delivery was answered with a status, or (None) not in time: done, or tried again later."""
+        if delivery.done:
+            return
+        if status == 0:
+            delivery.done = True
+            self.pending -= 1
+            if delivery.part is not None:
+                delivery.part.acknowledged += 1
+                self.phones.touch(delivery.part)
+            return
+        delivery.attempts += 1
+        settings = self.settings
+        if delivery.attempts >= settings.attempts_max:
+            self._drop(delivery)
+            return
+        delay_s = retry_delay_s(delivery.attempts, settings.retry_s_min, settings.retry_s_max)
+        self._later(self._clock.monotonic() + delay_s, self._again, delivery)
+
+    def _again(self, delivery: Delivery) -> None:
+        if not delivery.done:
+            # A late answer may still come; a copy of the PDU keeps its sequence number as it was.
+            delivery.pdu = replace(delivery.pdu)
+            self._put(delivery)
+
+    def _drop(self, delivery: Delivery) -> None:
+        delivery.done = True
+        self.pending -= 1
+        self.counters.deliveries_dropped += 1
+
+    # -- sessions come and go
+
+    def join(self, link: Link) -> None:
+        """A session is bound."""
+        assert link.system_id is not None
+        if link.receives:
+            self._receivers.setdefault(link.system_id, []).append(link)
+            self.pump_for(link)
+
+    def leave(self, link: Link, unacknowledged: Iterable[Delivery]) -> None:
+        """A session is gone, with these deliveries not acknowledged."""
+        if link.system_id is None:
+            return
+        links = self._receivers.get(link.system_id)
+        if links is not None and link in links:
+            links.remove(link)
+            if not links:
+                del self._receivers[link.system_id]
+        touched: dict[str, list[Delivery]] = {}
+        for delivery in unacknowledged:
+            touched.setdefault(delivery.system_id, []).append(delivery)
+        for system_id, deliveries in touched.items():
+            self._mailboxes[system_id].give_back(deliveries)
+            self.pump(system_id)
+
+    def pump_for(self, link: Link) -> None:
+        """A session has room again."""
+        if link.system_id is not None:
+            self.pump(link.system_id)
+            if link.system_id != ANYBODY:
+                self.pump(ANYBODY)
+
+    # -- requests about messages
+
+    def part(self, id: bytes) -> Part | None:
+        """The part with an id as it was told."""
+        return self.phones.parts.get(id.decode("latin-1"))
+
+    def cancel(self, part: Part) -> bool:
+        """Calls a part back; False when its outcome is there already."""
+        if part.cancelled or part.state_at(self._clock.wall()) is not ReceiptState.IN_TRANSIT:
+            return False
+        part.cancelled = True
+        part.state = ReceiptState.DELETED
+        self.phones.touch(part)
+        return True
+
+    def clear(self) -> None:
+        """Deletes every message that was shown."""
+        self.phones.clear()
+
+    def commit(self) -> None:
+        """What was taken is remembered, before anything about it is said."""
+
+    def close(self) -> None:
+        """The end."""
+        self.agenda.clear()
+
+    # -- switches
+
+    def set_chaos(self, chaos: Chaos, keys: Iterable[str]) -> None:
+        """Puts switches in force; `keys` are those that were named."""
+        named = set(keys)
+        now = self._clock.monotonic()
+        self.judge.set(chaos, now, reseed="seed" in named)
+        if "throttle_for_s" in named:
+            self.judge.throttle_again(now)
+
+    def later(self, delay_s: float, call: Callable[..., object], *arguments: object) -> None:
+        """Enters a call that is due in so many seconds."""
+        self._later(self._clock.monotonic() + delay_s, call, *arguments)
+
+    def wall(self) -> float:
+        """Seconds since 1970."""
+        return self._clock.wall()
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock.wall(), UTC)
+
+
+def _is_asked(registered_delivery: int, report: Report) -> bool:
+    """Whether registered_delivery asks for this report (SMPP 3.4, 5.2.17; 3 is of 5.0, 4.7.21)."""
+    wanted = registered_delivery & _ASKED
+    if wanted == 2:
+        return report.state in _FAILED
+    if wanted == 3:
+        return report.state is ReceiptState.DELIVERED
+    return wanted == 1
