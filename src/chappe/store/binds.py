@@ -14,7 +14,7 @@ import asyncpg
 import msgspec
 
 from chappe.store.database import LEASE_LOST, Connection, Database
-from chappe.store.messages import REFUND_STATES, numbers
+from chappe.store.messages import REFUND_STATES, numbers, texts
 
 
 class LeaseLost(Exception):
@@ -183,8 +183,8 @@ class Turn(msgspec.Struct):
 
 
 TURN = """select * from bind_turn($1, $2::int::smallint, $3, $4, $5, $6::text::smallint[],
-    $7::text::bigint[], $8::text::smallint[], $9, $10::text::bigint[], $11::text::int[],
-    $12, $13, $14::text::smallint[], $15, $16, $17, $18::text::bigint[], $19::text::int[], $20)"""
+    $7::text::bigint[], $8::text::smallint[], $9::text::text[], $10::text::bigint[], $11::text::int[],
+    $12::text::text[], $13::text::text[], $14::text::smallint[], $15::text::text[], $16::text::text[], $17, $18::text::bigint[], $19::text::int[], $20)"""
 REFUND_ARRAY = numbers(REFUND_STATES)
 
 
@@ -211,14 +211,14 @@ async def turn(
             REFUND_ARRAY,
             numbers(news.r_message),
             numbers(news.r_part),
-            news.r_ref,
+            texts(news.r_ref),
             numbers(news.w_message),
             numbers(news.w_host),
-            news.c_ref,
-            news.c_source,
+            texts(news.c_ref),
+            texts(news.c_source),
             numbers(news.c_state),
-            news.c_word,
-            news.c_error,
+            texts(news.c_word),
+            texts(news.c_error),
             news.c_raw,
             numbers(still),
             numbers(lanes),

@@ -37,8 +37,8 @@ BULK_RECIPIENTS = 50
 """From so many recipients on, a submission stands behind those of few: a campaign never delays a single message."""
 
 
-class Flag(enum.IntFlag):
-    """submission.flags."""
+class Flag:
+    """submission.flags. Plain integers: an IntFlag makes a new object at each operation, and this is the hot path."""
 
     LOWCOST = 1
     TRANSACTIONAL = 2
@@ -89,9 +89,11 @@ class Stored(msgspec.Struct, frozen=True):
 ACCEPT = """select ids, befores from accept_batch($1,
     $2::text::int[], $3::text::bigint[], $4::text::int[],
     $5::text::int[], $6::text::bigint[], $7::text::bigint[], $8::text::int[], $9::text::int[], $10::text::int[],
-    $11::text::int[], $12, $13, $14, $15, $16, $17, $18, $19, $20,
-    $21::text::int[], $22::text::int[], $23::text::int[], $24::text::int[], $25, $26::text::smallint[],
-    $27::text::smallint[], $28::text::bigint[], $29::text::int[], $30::text::bigint[], $31, $32)"""
+    $11::text::int[], $12, $13::text::text[], $14::text::text[], $15::text::text[],
+    $16::text::text[], $17::text::text[], $18::text::text[], $19::text::text[], $20::text::text[],
+    $21::text::int[], $22::text::int[], $23::text::int[], $24::text::int[], $25::text::text[], $26::text::smallint[],
+    $27::text::smallint[], $28::text::bigint[], $29::text::int[], $30::text::bigint[],
+    $31::text::text[], $32::text::text[])"""
 
 
 def numbers(values: Sequence[int | None]) -> str:
@@ -99,9 +101,26 @@ def numbers(values: Sequence[int | None]) -> str:
     return "{" + ",".join(["null" if v is None else str(v) for v in values]) + "}"
 
 
+def texts(values: Sequence[str | None]) -> str:
+    """An array of texts as PostgreSQL reads it from text."""
+    if None not in values:
+        joined = '","'.join(values)  # type: ignore[arg-type]
+        if "\\" not in joined and joined.count('"') == 2 * len(values) - 2:
+            return '{"' + joined + '"}' if values else "{}"
+    return "{" + ",".join(["null" if value is None else _quoted(value) for value in values]) + "}"
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def _rare(values: list[T]) -> list[T] | None:
     """A column that is mostly empty: nothing at all when it is."""
     return values if any(values) else None
+
+
+def _rare_texts(values: Sequence[str | None]) -> str | None:
+    return texts(values) if any(values) else None
 
 
 async def accept(database: Database, batch: Sequence[Placed], now: datetime) -> list[Stored]:
@@ -174,26 +193,26 @@ async def accept(database: Database, batch: Sequence[Placed], now: datetime) -> 
             numbers([placed.flags for placed in batch]),
             numbers([host_of(send.report_url) if send.report_url else None for send in sends]),
             _rare([send.scheduled_at for send in sends]),
-            [send.dialect for send in sends],
-            [send.sender for send in sends],
-            [send.text for send in sends],
-            _rare([send.tag for send in sends]),
-            _rare([send.campaign for send in sends]),
-            _rare([send.client_reference for send in sends]),
-            _rare([send.report_url for send in sends]),
-            _rare([send.reply_url for send in sends]),
+            texts([send.dialect for send in sends]),
+            texts([send.sender for send in sends]),
+            texts([send.text for send in sends]),
+            _rare_texts([send.tag for send in sends]),
+            _rare_texts([send.campaign for send in sends]),
+            _rare_texts([send.client_reference for send in sends]),
+            _rare_texts([send.report_url for send in sends]),
+            _rare_texts([send.reply_url for send in sends]),
             numbers(m_submission),
             numbers(m_account),
             numbers(m_place),
             numbers(m_turn),
-            m_recipient,
+            texts(m_recipient),
             numbers(m_state),
             numbers(m_parts),
             numbers(m_price),
             numbers(m_lane),
             numbers(m_key),
-            _rare(m_text),
-            _rare(m_reason),
+            _rare_texts(m_text),
+            _rare_texts(m_reason),
         )
     balances = dict(zip(accounts, row["befores"], strict=True))
     stored = []

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import structlog
@@ -79,7 +80,7 @@ class Api:
         """One whole request."""
         page = self._page(request.path)
         if page is not None:
-            self._spawn(self._show(page, request, reply))
+            self._spawn(self._show(page, request, reply), reply)
             return
         dialect = _dialect(request.path)
         if dialect is None:
@@ -105,6 +106,12 @@ class Api:
     # -- the way of a command
 
     def _found(self, dialect: Dialect, request: Request, call: Call, found: Account | Refusal, reply: Reply) -> None:
+        try:
+            self._obey(dialect, request, call, found, reply)
+        except Exception as error:  # noqa: BLE001 - logged and answered; others may wait for the same account
+            reply.fail(error)
+
+    def _obey(self, dialect: Dialect, request: Request, call: Call, found: Account | Refusal, reply: Reply) -> None:
         if isinstance(found, Refusal):
             reply.send(dialect.refuse(found, request, call))
             return
@@ -112,7 +119,7 @@ class Api:
         try:
             command = dialect.read(call, found, moment)
             if isinstance(command, ReadBalance):
-                self._spawn(self._balance(dialect, command, call, request, reply))
+                self._spawn(self._balance(dialect, command, call, request, reply), reply)
                 return
             if self._commit.full:
                 raise Refusal("too_many_requests")
@@ -138,12 +145,15 @@ class Api:
         outcome: Accepted | Refusal | BaseException,
         reply: Reply,
     ) -> None:
-        if isinstance(outcome, Accepted):
-            reply.send(dialect.write(outcome, call))
-        elif isinstance(outcome, Refusal):
-            reply.send(dialect.refuse(outcome, request, call, account))
-        else:
-            reply.send(dialect.refuse(Refusal("queue_failed"), request, call, account))
+        try:
+            if isinstance(outcome, Accepted):
+                reply.send(dialect.write(outcome, call))
+            elif isinstance(outcome, Refusal):
+                reply.send(dialect.refuse(outcome, request, call, account))
+            else:
+                reply.send(dialect.refuse(Refusal("queue_failed"), request, call, account))
+        except Exception as error:  # noqa: BLE001 - logged and answered; the batch's other answers must still leave
+            reply.fail(error)
 
     async def _accept(self, batch: list[Placed]) -> Sequence[Accepted | Refusal]:
         moment = Moment(datetime.now(UTC), secret=self._secret)
@@ -174,14 +184,24 @@ class Api:
     async def _show(self, page: Page, request: Request, reply: Reply) -> None:
         reply.send(await page(request))
 
-    def _spawn(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
+    def _spawn(self, work: Coroutine[Any, Any, None], reply: Reply) -> None:
+        """Work that has to wait for something; its failure is the request's."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                reply.fail(error)
+
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(ended)
 
 
 def _dialect(path: str) -> Dialect | None:
-    return next((dialect for dialect in DIALECTS if dialect.matches(path)), None)
+    for dialect in DIALECTS:
+        if dialect.matches(path):
+            return dialect
+    return None
 
 
 def _plain(status: int, text: str) -> Response:
