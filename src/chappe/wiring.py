@@ -11,11 +11,12 @@ import contextlib
 import os
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import structlog
@@ -24,6 +25,11 @@ import uvloop
 from chappe import observe
 from chappe.config import Config
 from chappe.store.database import Address, Bell, Database, Listener, ready
+
+if TYPE_CHECKING:
+    from chappe.dialects import Request, Response
+    from chappe.web.listener import Listener as HttpListener
+    from chappe.web.listener import Reply
 
 log = structlog.get_logger("chappe")
 
@@ -214,32 +220,35 @@ async def run_handset(orders: Orders) -> None:
     """The built-in SMSC with its phones, and its pages."""
     from chappe.handset.settings import Settings
     from chappe.handset.smsc import Smsc
-    from chappe.web.listener import Limits, Reply
-    from chappe.web.listener import Listener as HttpListener
 
     stop = signalled()
     smsc = Smsc(Settings(journal=Path(orders.journal) if orders.journal else None))
     await smsc.start(sock=socket.socket(fileno=orders.handset_descriptor))
-    http = _page_listener(smsc.page, HttpListener, Reply, Limits)
+    http = page_listener(smsc.page)
     await http.start(sockets=(socket.socket(fileno=orders.handset_http_descriptor),))
     await stop.wait()
     await http.stop(SHUTDOWN_S)
     await smsc.stop()
 
 
-def _page_listener(page: Any, listener: Any, reply_type: Any, limits: Any) -> Any:
+def page_listener(page: Callable[[Request], Coroutine[Any, Any, Response]]) -> HttpListener:
     """A listener whose only application is one page."""
+    from chappe.web.listener import Listener as HttpListener
+
     tasks: set[asyncio.Task[None]] = set()
 
-    async def show(request: Any, reply: Any) -> None:
-        reply.send(await page(request))
+    def ask(request: Request, reply: Reply) -> None:
+        async def show() -> None:
+            try:
+                reply.send(await page(request))
+            except Exception as error:  # noqa: BLE001 - logged and answered
+                reply.fail(error)
 
-    def ask(request: Any, reply: Any) -> None:
-        task = asyncio.get_running_loop().create_task(show(request, reply))
+        task = asyncio.get_running_loop().create_task(show())
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    return listener(ask, limits())
+    return HttpListener(ask)
 
 
 PARTS: dict[str, Callable[[Orders], Coroutine[Any, Any, None]]] = {
@@ -259,6 +268,59 @@ def main() -> int:
     observe.configure(orders.log_format, orders.log_level)  # type: ignore[arg-type]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(PARTS[part.partition("-")[0]](orders))
+    return 0
+
+
+# -- the handset alone
+
+
+def smsc(
+    host: str,
+    port: int,
+    http_host: str,
+    http_port: int,
+    system_id: str,
+    password: str,
+    journal: Path | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+) -> int:
+    """`chappe smsc`: the handset SMSC for any gateway, until a signal; gives the exit status. Raises OSError."""
+    observe.configure("console", "info")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_smsc(host, port, http_host, http_port, system_id, password, journal, tls_cert, tls_key))
+
+
+async def _smsc(
+    host: str,
+    port: int,
+    http_host: str,
+    http_port: int,
+    system_id: str,
+    password: str,
+    journal: Path | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+) -> int:
+    from chappe.handset.settings import Settings
+    from chappe.handset.smsc import Smsc
+
+    context: ssl.SSLContext | None = None
+    if tls_cert is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(tls_cert, tls_key)
+    stop = signalled()
+    handset = Smsc(Settings(system_id=system_id, password=password, journal=journal))
+    smpp_port = await handset.start(host, port, context)
+    http = page_listener(handset.page)
+    await http.start(http_host, http_port)
+    sys.stdout.write(f"The handset SMSC listens on {host}:{smpp_port}; its phones are at ")
+    sys.stdout.write(f"http://{http_host}:{http.port}/handset\n")
+    sys.stdout.flush()
+    await stop.wait()
+    await http.stop(SHUTDOWN_S)
+    await handset.stop()
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import socket
 import ssl
 from collections import Counter
 from dataclasses import replace
@@ -70,10 +71,20 @@ class Smsc:
 
     # -- the life of the server
 
-    async def start(self, host: str = "127.0.0.1", port: int = 2775, tls: ssl.SSLContext | None = None) -> int:
-        """Listens; gives the port, which the system chooses when `port` is 0. Raises OSError."""
+    async def start(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 2775,
+        tls: ssl.SSLContext | None = None,
+        sock: socket.socket | None = None,
+    ) -> int:
+        """Listens, on a socket that is bound already when one is given; gives the port, which the system chooses when
+        `port` is 0. Raises OSError."""
         self._loop = asyncio.get_running_loop()
-        self._server = await self._loop.create_server(self._connection, host, port, ssl=tls, backlog=_BACKLOG)
+        if sock is not None:
+            self._server = await self._loop.create_server(self._connection, sock=sock, ssl=tls, backlog=_BACKLOG)
+        else:
+            self._server = await self._loop.create_server(self._connection, host, port, ssl=tls, backlog=_BACKLOG)
         self._wake()
         return int(self._server.sockets[0].getsockname()[1])
 
