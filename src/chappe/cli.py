@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated
 
 import typer
 
-from chappe import cli_account, cli_carrier, cli_route
 from chappe.cli_installation import Data, DatabaseUrl, Json, configuration, reached, run
 from chappe.cli_output import Failure, Misuse, emit, say
 
@@ -22,10 +22,14 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.add_typer(cli_account.app, name="account")
-app.add_typer(cli_carrier.app, name="carrier")
-app.add_typer(cli_route.app, name="route")
+# Commands below these names: a module is imported when its name is among the words of the command line.
+SECTIONS = {
+    "account": ("chappe.cli_account", "Customers: their keys, settings and credit."),
+    "carrier": ("chappe.cli_carrier", "Networks that messages go through."),
+    "route": ("chappe.cli_route", "Which messages go through which carrier."),
+}
 
+TEXT_CHARACTERS_MAX = 20_000
 _OTHER_SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
@@ -113,6 +117,47 @@ def migrate(data: Data = None, database_url: DatabaseUrl = None, as_json: Json =
 
 
 @app.command()
+def send(
+    to: Annotated[list[str], typer.Option(help="Number in any usual form; repeatable, or separated by commas.")],
+    text: Annotated[str, typer.Option(help="What to say; - reads standard input.")],
+    sender: Annotated[str, typer.Option(help="Who sends.", show_default="the account's")] = "",
+    account: Annotated[str | None, typer.Option(help="Who pays.", show_default="demo, or the only one")] = None,
+    range_: Annotated[str, typer.Option("--range", help="Quality of delivery.", metavar="premium|lowcost")] = "premium",
+    flash: Annotated[bool, typer.Option("--flash", help="Show it at once, keep it nowhere.")] = False,
+    data: Data = None,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Sends messages for an account, as if it had asked by its API, and prints their ids."""
+    from chappe import cli_message
+
+    config = configuration(data, database_url)
+    words = sys.stdin.read(TEXT_CHARACTERS_MAX).removesuffix("\n") if text == "-" else text
+    cli_message.send(
+        config, to=to, text=words, sender=sender, login=account, range_=range_, flash=flash, as_json=as_json
+    )
+
+
+@app.command()
+def message(
+    id_: Annotated[
+        str, typer.Argument(metavar="ID", help="Submission number, NUMBER/PLACE, message id, or AllMySMS smsId.")
+    ],
+    every: Annotated[bool, typer.Option("--all", help="Show all messages of a submission.")] = False,
+    limit: Annotated[int, typer.Option(help="How many messages of a submission to show.")] = 20,
+    data: Data = None,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Shows the timeline of a message: accepted, queued, submitted, receipts, money, webhooks."""
+    from chappe import cli_message
+
+    if limit < 1:
+        raise Misuse("--limit: expected 1 or more")
+    cli_message.message(configuration(data, database_url), id_, None if every else limit, as_json=as_json)
+
+
+@app.command()
 def smsc(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="SMPP port.")] = 2775,
@@ -141,10 +186,17 @@ def smsc(
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command and gives the exit status; `arguments` are those of the process unless given."""
-    command = typer.main.get_command(app)
+    words = sys.argv[1:] if arguments is None else arguments
+    whole = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+    whole.info = app.info
+    whole.registered_commands = app.registered_commands
+    for name, (module, help_) in SECTIONS.items():
+        section = import_module(module).app if name in words else typer.Typer(help=help_, rich_markup_mode=None)
+        whole.add_typer(section, name=name)
+    command = typer.main.get_command(whole)
     sys.excepthook = _unexpected
     try:
-        status = command.main(arguments, prog_name="chappe", standalone_mode=False)
+        status = command.main(words, prog_name="chappe", standalone_mode=False)
     except typer.Abort:
         return 130
     except typer.TyperException as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -93,6 +92,8 @@ def perform(config: Config, work: Callable[[Database], Coroutine[Any, Any, T]]) 
 
 def run(config: Config, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Runs `work` in a loop, with logs on standard error and the house's errors as Misuse or Failure."""
+    import asyncio
+
     from chappe import observe
     from chappe.actions.account_settings import SettingError
     from chappe.actions.accounts import AccountError

@@ -1,0 +1,256 @@
+"""`chappe send` and `chappe message`: a message from the terminal, and the timeline of one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from chappe.cli_installation import perform
+from chappe.cli_output import Failure, Misuse, emit, one_line, table
+
+if TYPE_CHECKING:
+    from chappe.actions.reports import Entry, MessageTimeline, SubmissionTimeline
+    from chappe.config import Config
+    from chappe.core.errors import Refusal
+    from chappe.core.model import Accepted, Account, Range, Send
+    from chappe.store.database import Database
+
+DEMO = "demo"
+RECIPIENTS_LISTED_MAX = 100
+
+
+def send(
+    config: Config,
+    *,
+    to: list[str],
+    text: str,
+    sender: str,
+    login: str | None,
+    range_: str,
+    flash: bool,
+    as_json: bool,
+) -> None:
+    """Accepts messages as the listener would, for an account; prints the ids."""
+    from chappe.actions.carriers import RANGES
+    from chappe.core.model import Range
+
+    if range_ not in RANGES:
+        raise Misuse("--range: expected premium or lowcost")
+
+    async def work(database: Database) -> tuple[Account, Send, Accepted | Refusal]:
+        account = await _account(database, login)
+        made = _send(account, to, text, sender, Range(RANGES[range_]), flash, config.sender_default)
+        return account, made, await _accept(database, made)
+
+    from chappe.core.errors import Refusal
+    from chappe.core.pricing import json_number
+
+    account, made, outcome = perform(config, work)
+    if isinstance(outcome, Refusal):
+        raise Failure(_refused(outcome))
+    count = len(made.recipients)
+    messages = [
+        {"id": outcome.submission_id << 16 | place, "public_id": public_id, "recipient": recipient.number}
+        for place, (recipient, public_id) in enumerate(zip(made.recipients, outcome.public_ids, strict=True))
+    ]
+    document = {
+        "submission": outcome.submission_id,
+        "account": account.login,
+        "parts": made.parts,
+        "cost": json_number(made.cost_micros),
+        "balance": json_number(outcome.balance_micros),
+        "messages": messages,
+        "skipped": [{"written": skipped.written, "reason": skipped.reason} for skipped in made.skipped],
+    }
+    lines = [
+        f"submission {outcome.submission_id}: {count} message{'s' if count > 1 else ''}, {made.parts} part"
+        f"{'s' if made.parts > 1 else ''}, {json_number(made.cost_micros)} EUR for {account.login}, "
+        f"{json_number(outcome.balance_micros)} EUR left"
+    ]
+    lines += [f"  {m['recipient']}  {m['public_id']}" for m in messages[:RECIPIENTS_LISTED_MAX]]
+    lines += [f"  {skipped.written}  skipped: {skipped.reason}" for skipped in made.skipped[:RECIPIENTS_LISTED_MAX]]
+    emit(document, "\n".join(lines), as_json=as_json)
+
+
+async def _account(database: Database, login: str | None) -> Account:
+    """The account that sends: the one that was named, else demo, else the only one."""
+    from chappe.actions import accounts
+    from chappe.core.model import AccountState
+    from chappe.store import accounts as store
+
+    if login is not None:
+        account = await accounts.get(database, login)
+    else:
+        every = await store.all_accounts(database)
+        demo = [account for account in every if account.login.lower() == DEMO]
+        if not demo and len(every) != 1:
+            raise Misuse("--account is needed: " + ("there is no account yet" if not every else "there are several"))
+        account = (demo or every)[0]
+    if account.state is not AccountState.ACTIVE:
+        raise Failure(f"the account {account.login} is {account.state.name.lower()}")
+    return account
+
+
+def _send(
+    account: Account, to: list[str], text: str, sender: str, range_: Range, flash: bool, sender_default: str
+) -> Send:
+    """The command for these recipients; raises Misuse and Failure."""
+    from chappe.actions.account_settings import SENDER
+    from chappe.core import compose, numbers
+    from chappe.core.model import RECIPIENTS_MAX, Range, Recipient, Send, Skipped
+    from chappe.core.pricelist import price_list
+
+    settings = account.settings
+    try:
+        composed = compose.compose(text)
+        composed.text.encode()
+    except compose.TooLong:
+        raise Misuse(f"--text: at most {compose.CHARACTERS_MAX} characters") from None
+    except UnicodeEncodeError:
+        raise Misuse("--text: is no Unicode text") from None
+    if not composed.parts:
+        raise Misuse("--text: the text is empty")
+    if composed.parts > PARTS_MAX:
+        raise Misuse(f"--text: this needs {composed.parts} parts, and a message has at most {PARTS_MAX}")
+    if sender and not sender.removeprefix("+").isdecimal():
+        try:
+            SENDER.parse(sender)
+        except ValueError:
+            raise Misuse(f"--sender: expected {SENDER.expects}") from None
+    prices = (
+        price_list(settings.price_lowcost_micros)
+        if range_ is Range.LOWCOST
+        else price_list(settings.price_premium_micros, settings.prices)
+    )
+    recipients: dict[str, Recipient] = {}
+    skipped = []
+    for written in (piece.strip() for item in to for piece in item.split(",") if piece.strip()):
+        number = numbers.read_mobile(written)
+        if not isinstance(number, numbers.Number):
+            skipped.append(Skipped(written[:40], number.value))
+        elif (price_micros := prices.price(number.e164)) is None:
+            skipped.append(Skipped(written[:40], "price_missing", number.e164))
+        else:
+            recipients[number.e164] = Recipient(
+                number=number.e164, parts=composed.parts, price_micros=price_micros * composed.parts, written=written
+            )
+    if not recipients:
+        why = ", ".join(f"{one.written} ({one.reason})" for one in skipped[:3])
+        raise Failure(f"no recipient is left that can be sent to: {why}" if why else "--to names no recipient")
+    if len(recipients) + len(skipped) > RECIPIENTS_MAX:
+        raise Misuse(f"--to: at most {RECIPIENTS_MAX} recipients")
+    return Send(
+        account=account,
+        dialect=TERMINAL,
+        text=composed.text,
+        recipients=tuple(recipients.values()),
+        skipped=tuple(skipped),
+        sender=sender or settings.sender or sender_default,
+        range=range_,
+        transactional=settings.transactional,
+        flash=flash,
+        public_ids=True,
+        report_url="",
+    )
+
+
+PARTS_MAX = 10
+TERMINAL = "terminal"
+
+
+async def _accept(database: Database, made: Send) -> Accepted | Refusal:
+    """One transaction, and a call to the workers."""
+    from chappe.actions import accept
+    from chappe.core.model import Moment
+    from chappe.core.routing import Route, Router
+    from chappe.store import accounts, carriers
+    from chappe.store.channels import OUTBOX_CHANNEL
+
+    routes = await carriers.all_routes(database)
+    router = Router([Route(r.prefix, r.range, str(r.carrier_id), r.priority) for r in routes])
+    moment = Moment(datetime.now(UTC), secret=await accounts.installation_secret(database))
+    outcomes = await accept.accept(database, [accept.place(made, moment.now, router)], moment)
+    await database.execute(f"notify {OUTBOX_CHANNEL}")
+    return outcomes[0]
+
+
+def _refused(refusal: Refusal) -> str:
+    from chappe.core.pricing import json_number
+
+    needed, balance = refusal.values.get("needed_micros"), refusal.values.get("balance_micros")
+    if isinstance(needed, int) and isinstance(balance, int):
+        return f"{refusal}: {json_number(needed)} EUR are needed, {json_number(balance)} EUR are left"
+    return str(refusal)
+
+
+def message(config: Config, id_: str, limit: int | None, *, as_json: bool) -> None:
+    """Prints the timeline of what the id names."""
+
+    async def work(database: Database) -> SubmissionTimeline | None:
+        from chappe.actions import reports
+
+        try:
+            return await reports.find(database, id_, limit)
+        except reports.IdError as error:
+            raise Misuse(str(error)) from error
+
+    found = perform(config, work)
+    if found is None:
+        raise Failure(f"there is no message {one_line(id_)[:60]} here")
+    emit(found, _text(found), as_json=as_json)
+
+
+def _text(found: SubmissionTimeline) -> str:
+    """A timeline for people."""
+    head: list[tuple[str, Any]] = [
+        ("submission", found.id),
+        ("account", f"{found.account}, by {found.dialect}"),
+        ("accepted", _at(found.created_at)),
+        ("scheduled", _at(found.scheduled_at) if found.scheduled_at else ""),
+        ("sender", found.sender),
+        ("text", repr(found.text)),
+        ("options", ", ".join(found.options)),
+        ("money", f"{found.cost} EUR, charged {found.charged} EUR"),
+        ("tag", found.tag),
+        ("campaign", found.campaign),
+        ("reference", found.client_reference),
+        ("reports to", found.report_url),
+        ("replies to", found.reply_url),
+        ("stored states", ", ".join(f"{number} {state}" for state, number in found.states.items())),
+    ]
+    lines = [f"{name + ':':<15}{one_line(str(value))}" for name, value in head if value != ""]
+    for one in found.messages:
+        lines += ["", *_message_lines(one)]
+    if found.more > 0:
+        lines += ["", f"... and {found.more} more messages: --all or --limit shows them"]
+    return "\n".join(lines)
+
+
+def _message_lines(one: MessageTimeline) -> list[str]:
+    reason = f" ({one.reason})" if one.reason else ""
+    money = f"{one.price} EUR" + (f", {one.refunded} EUR given back" if one.refunded != "0" else "")
+    parts = f"{one.parts_submitted} of {one.parts} parts submitted"
+    lines = [f"{one.recipient}: {one.state}{reason}, {parts}, {money}", f"  id {one.id}, smsId {one.public_id}"]
+    if one.text is not None:
+        lines.append(f"  text: {one_line(repr(one.text))}")
+    if one.queue is not None:
+        where = (
+            f"in the {one.queue.lane} lane of {one.queue.carrier}"
+            if one.queue.carrier
+            else "for a carrier that takes it"
+        )
+        due = f", due {_at(one.queue.due_at)}" if one.queue.due_at else ""
+        ahead = f", {one.queue.ahead} ahead" if one.queue.ahead is not None else ""
+        attempts = f", after {one.queue.attempts} attempts" if one.queue.attempts else ""
+        lines.append(f"  waits {where}{due}{ahead}{attempts}")
+    rows = [_entry(entry) for entry in one.entries]
+    return lines + ["  " + line for line in table(("at (UTC)", "what", "detail"), rows).splitlines()]
+
+
+def _entry(entry: Entry) -> tuple[str, str, str]:
+    part = f"part {entry.part}: " if entry.part else ""
+    return f"{entry.at:%Y-%m-%d %H:%M:%S.%f}"[:-3], entry.what.replace("_", " "), part + one_line(entry.detail)
+
+
+def _at(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
