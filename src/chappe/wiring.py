@@ -142,7 +142,7 @@ async def run_work(orders: Orders) -> None:
     from chappe.store import accounts
     from chappe.store.channels import CONFIGURATION_CHANNEL, OUTBOX_CHANNEL, WEBHOOK_CHANNEL
     from chappe.workers.deliver import Deliver
-    from chappe.workers.notify import Notify
+    from chappe.workers.notify import CALLS_MAX, CALLS_PER_HOST, Notify
     from chappe.workers.owner import own_name
     from chappe.workers.upkeep import Upkeep
 
@@ -156,6 +156,8 @@ async def run_work(orders: Orders) -> None:
         door = Door(
             private if isinstance(private, bool) else tuple(ip_network(network) for network in private),
             orders.webhook_ports,
+            connections_max=CALLS_MAX,
+            connections_per_host_max=CALLS_PER_HOST,
         )
         owner = own_name()
         secret = await accounts.installation_secret(database)

@@ -307,7 +307,7 @@ def _quick_encoder(
         "        return carefully(self)",
     ]
     scope = {"carefully": carefully, "write_tlvs": tlv.write, "pack": HEADER.pack, "StructError": struct.error}
-    return _compiled(source, pdu, scope, "encode")
+    return _compiled(source, pdu, scope, "encode")  # type: ignore[no-any-return]
 
 
 def _quick_decoder(pdu: type[Pdu], rows: tuple[Column, ...], is_response: bool, carefully: Decoder) -> Decoder:
@@ -350,7 +350,7 @@ def _quick_decoder(pdu: type[Pdu], rows: tuple[Column, ...], is_response: bool, 
         source += ["                        return carefully(frame, status, sequence)"]
     source += ["    except (IndexError, ValueError, StructError):", "        return carefully(frame, status, sequence)"]
     source += ["    self.status = status", "    self.sequence = sequence", "    self.flags = ()", "    return self"]
-    return _compiled(source, pdu, scope, "decode")
+    return _compiled(source, pdu, scope, "decode")  # type: ignore[no-any-return]
 
 
 class _Where:

@@ -9,6 +9,7 @@ from typing import TypeVar
 from chappe.smpp.commands import RESPONSE_BIT, CommandId
 from chappe.smpp.events import (
     Event,
+    Odd,
     Oddity,
     Reason,
 )
@@ -271,3 +272,6 @@ class Link:
             self._put(HEADER.pack(HEADER.size, CommandId.UNBIND | RESPONSE_BIT, 0, self._unbind_asked))
             self._enter(State.UNBOUND)
             self.close(Reason.UNBOUND_BY_PEER)
+
+    def _odd(self, events: list[Event], reason: Oddity, detail: str = "", frame: bytes = b"") -> None:
+        events.append(Odd(reason, detail, frame))

@@ -12,7 +12,6 @@ from chappe.smpp.events import (
     Congestion,
     Event,
     Nacked,
-    Odd,
     Oddity,
     Reason,
     Received,
@@ -232,9 +231,6 @@ class Peer(Link):
         if not self._closing:
             self._put(GenericNack(sequence=sequence, status=Status.RINVCMDLEN).encode())
         self.close(Reason.FRAMING_LOST)
-
-    def _odd(self, events: list[Event], reason: Oddity, detail: str = "", frame: bytes = b"") -> None:
-        events.append(Odd(reason, detail, frame))
 
     def _unbind_received(self, sequence: int, events: list[Event]) -> None:
         if self._ending is Ending.UNBINDING or self._ending is Ending.UNBOUND_BY_PEER:

@@ -96,13 +96,6 @@ class MultipartPolicy(StrEnum):
     LAST = "last"
 
 
-class UnknownIdAnswer(StrEnum):
-    """What a receipt with an id we never issued is answered."""
-
-    OK = "ok"
-    ERROR = "error"
-
-
 class UncertainPolicy(StrEnum):
     """What becomes of a message that was written and not answered before the link or the process died."""
 
@@ -164,7 +157,6 @@ class Profile:
     bind_timeout_s: float = seconds(30, 0.01, 600, "timers", "wait for the answer to a bind")
     response_timeout_s: float = seconds(60, 0.01, 3600, "timers", "wait for a response; then the part is uncertain")
     enquire_link_interval_s: float = seconds(30, 0.01, 3600, "timers", "silence before an enquire_link")
-    enquire_link_misses_max: int = whole(2, 1, 100, "intervals", "timers", "unanswered enquire_links before closing")
     inactivity_timeout_s: float = seconds(300, 0.01, 86400, "timers", "silence of the peer before closing")
     partial_pdu_timeout_s: float = seconds(10, 0.01, 600, "timers", "wait for the rest of a PDU")
     write_timeout_s: float = seconds(30, 0.01, 600, "timers", "wait for the kernel to take our octets")
@@ -182,7 +174,6 @@ class Profile:
     uncertain_policy: UncertainPolicy = choice(UncertainPolicy.AUTO, "flow", "what becomes of messages in doubt")
     uncertain_grace_s: float = seconds(10, 0, 86_400, "flow", "wait for receipts before a message in doubt is resent")
     throttle_pause_s: float = seconds(1, 0, 3600, "flow", "pause of the whole carrier after a throttle answer")
-    throttle_factor: float = number(0.5, 0.01, 1, "", "flow", "what the rate is multiplied by after a throttle answer")
     command_length_max: int = whole(65_536, 512, 1_048_576, "octets", "flow", "longest PDU to read")
 
     # addressing
@@ -206,7 +197,6 @@ class Profile:
     default_charset: Charset = choice(Charset.GSM7, "content", "the meaning of data_coding 0", only=DEFAULT_CHARSETS)
     gsm7_data_coding: int = whole(0, 0, 255, "", "content", "data_coding of GSM-7 text")
     ucs2_data_coding: int = whole(8, 0, 255, "", "content", "data_coding of UCS-2 text")
-    binary_data_coding: int = whole(4, 0, 255, "", "content", "data_coding of octets")
     charsets: tuple[tuple[int, Charset], ...] = pairs(
         (), Charset, 0xFF, "content", "data_coding -> charset, beside the standard ones"
     )
@@ -231,7 +221,7 @@ class Profile:
     receipt_fields: tuple[str, ...] = words(
         RECEIPT_FIELDS[:-1], RECEIPT_FIELDS, "receipts", "fields, in order, that a receipt known by its text must have"
     )
-    receipts_on_tx: bool = flag(False, "receipts", "take receipts that arrive on a TX bind")
+    receipts_on_tx: bool = flag(True, "receipts", "take receipts that arrive on a TX bind")
     registered_delivery_single: int = whole(1, 0, 31, "", "receipts", "registered_delivery of a message of one part")
     registered_delivery_first: int = whole(
         1, 0, 31, "", "receipts", "registered_delivery of the first of several parts"
@@ -248,17 +238,7 @@ class Profile:
         "receipts", "status word -> state, beside the usual ones"
     )
     receipt_text_kept: bool = flag(False, "receipts", "keep the excerpt of the text that receipts repeat")
-    unknown_id_answer: UnknownIdAnswer = choice(
-        UnknownIdAnswer.OK, "receipts", "answer to a receipt with an unknown id"
-    )
-    early_receipt_s: float = seconds(
-        600, 1, 86_400, "receipts", "how long an unmatched receipt is tried at each response"
-    )
-    correlation_s: float = seconds(604_800, 3600, 2_592_000, "receipts", "how long ids are kept for matching")
     receipt_margin_s: float = seconds(21_600, 0, 604_800, "receipts", "wait after the validity before 'no receipt'")
-
-    # replies
-    reassembly_timeout_s: float = seconds(1800, 1, 86_400, "replies", "wait for the other parts of a received message")
 
     # errors
     statuses: tuple[Rule, ...] = rule_table(True, "errors", "the carrier's own meaning of command_status values")
