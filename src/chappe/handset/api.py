@@ -183,7 +183,8 @@ class Api:
         """The tables behind the page: switches with their meaning, and magic numbers."""
         return _json(
             {
-                "switches": SWITCHES,
+                "switches": dict(SWITCHES),
+                "calm": asdict(CALM),
                 "magic": [{"number": _magic(key), "does": magic.does} for key, magic in MAGIC.items()],
                 "prefixes": [f"+{prefix}" for prefix in MAGIC_PREFIXES],
             }

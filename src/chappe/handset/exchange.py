@@ -6,7 +6,6 @@ It has no socket and no timer of its own: `tick` does what is due and tells when
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from random import Random
@@ -14,20 +13,20 @@ from random import Random
 from chappe.handset import responses
 from chappe.handset.agenda import Agenda
 from chappe.handset.chaos import Chaos, ReceiptShape
+from chappe.handset.dispatch import ANYBODY, Dispatch
 from chappe.handset.ids import write as write_id
 from chappe.handset.judge import Judge, Verdict
 from chappe.handset.link import Link
-from chappe.handset.mailbox import Delivery, Mailbox, retry_delay_s
+from chappe.handset.mailbox import Delivery
+from chappe.handset.memory import Memory
 from chappe.handset.outcomes import Report
 from chappe.handset.phones import Part, Phones, address, piece_of
 from chappe.handset.replies import Reply, deliver_sms
 from chappe.handset.settings import Settings
 from chappe.smpp import receipts, times
 from chappe.smpp.commands import Status
-from chappe.smpp.header import EncodeError
 from chappe.smpp.longtext import Piece
 from chappe.smpp.pdu import DeliverSm, SubmitSm
-from chappe.smpp.session import SessionError
 from chappe.smpp.taxonomy import ReceiptState
 
 _ESM_RECEIPT, _ESM_INTERMEDIATE, _UDHI = 0x04, 0x20, 0x40
@@ -35,7 +34,6 @@ _ASKED, _ASKED_INTERMEDIATE = 0x03, 0x10
 _ADDRESS_MAX = 20  # octets of an address in submit_sm; data_sm allows more, which no deliver_sm can give back
 _NETWORK_GSM = 3
 _REPLY_DELAY_S = 1.0  # how long a phone with a magic number takes to write
-ANYBODY = ""  # the mailbox whose content any receiving session may take
 _SHAPES = {
     ReceiptShape.BOTH: receipts.BOTH,
     ReceiptShape.TEXT: receipts.TEXT_ONLY,
@@ -74,9 +72,22 @@ class Exchange:
         self.agenda = Agenda()
         self.counters = Counters()
         self.pending = 0  # receipts and replies that are not acknowledged
-        self._mailboxes: dict[str, Mailbox] = {}
-        self._receivers: dict[str, list[Link]] = {}
-        self._turn = 0
+        self.dispatch = Dispatch(settings, self.later, self._ended)
+        self._memory = Memory(settings.journal, self.phones)
+
+    def recall(self) -> None:
+        """Goes on where the journal ends. Raises JournalError, OSError."""
+        now = self._clock.monotonic()
+        recalled = self._memory.recall(now)
+        if recalled.number_max:
+            self._numbers = count(max(recalled.number_max + 1, next(self._numbers)))
+        wall = self._clock.wall()
+        for part, index, due_at in recalled.receipts:
+            self.pending += 1
+            self._later(now + max(0.0, due_at - wall), self._report, part, index)
+        for delivery in recalled.replies:
+            self.pending += 1
+            self.dispatch.put(delivery)
 
     def next_number(self) -> int:
         """A number that no other message, part or reply has."""
@@ -89,6 +100,7 @@ class Exchange:
         now = self._clock.monotonic()
         self.agenda.run(now)
         self.phones.expire(now)
+        self._memory.commit()
         instants = [at for at in (self.agenda.next_at, self.phones.deadline()) if at is not None]
         return min(instants, default=None)
 
@@ -127,8 +139,11 @@ class Exchange:
             return 0, (verdict, None)
         part = self._part(link.system_id or "", pdu, verdict)
         self._show(part, piece, now)
-        if part.asked or part.reports:
-            self._plan(part, verdict, now + verdict.latency_s)
+        due_at = self._plan(part, verdict, now) if part.asked else {}
+        self._memory.taken(part, due_at)
+        if verdict.early:
+            for index in due_at:
+                self._report(part, index)
         if verdict.reply:
             recipient = address(pdu.dest_addr_ton, pdu.destination_addr)
             reply = Reply(recipient, address(pdu.source_addr_ton, pdu.source_addr), verdict.reply)
@@ -162,7 +177,7 @@ class Exchange:
         part = Part(number, id, receipt_id, system_id, pdu, self._clock.wall())
         registered = pdu.registered_delivery
         if registered or verdict.unasked:
-            part.asked = bool(registered & _ASKED) or verdict.unasked
+            part.asked = bool(registered & (_ASKED | _ASKED_INTERMEDIATE)) or verdict.unasked
         part.reports = self._within_validity(pdu, verdict.reports)
         final = next((report for report in part.reports if not report.intermediate), None)
         if final is not None:
@@ -191,33 +206,36 @@ class Exchange:
 
     # -- receipts
 
-    def _plan(self, part: Part, verdict: Verdict, responded_at: float) -> None:
+    def _plan(self, part: Part, verdict: Verdict, now: float) -> dict[int, float]:
+        """Enters the receipts that are asked for; gives which is due when, in seconds since 1970.
+
+        Early ones are left to the caller: they are due before the response.
+        """
         registered = part.pdu.registered_delivery
-        for index, report in enumerate(part.reports):
-            if not (verdict.unasked or _is_asked(registered, report)):
-                continue
-            self.pending += 1
-            due_at = responded_at + (report.delay_s or 0.0)
-            if verdict.early:
-                self._report(part, index)
-            else:
-                self._later(due_at, self._report, part, index)
         if registered & _ASKED_INTERMEDIATE and not any(report.intermediate for report in part.reports):
-            part.reports = (*part.reports, Report(ReceiptState.IN_TRANSIT, 0.0, intermediate=True))
-            self.pending += 1
-            self._later(responded_at, self._report, part, len(part.reports) - 1)
+            part.reports = (Report(ReceiptState.IN_TRANSIT, 0.0, intermediate=True), *part.reports)
+        due_at: dict[int, float] = {}
+        for index, report in enumerate(part.reports):
+            if verdict.unasked or _is_asked(registered, report):
+                delay_s = verdict.latency_s + (report.delay_s or 0.0)
+                due_at[index] = part.at + delay_s
+                if not verdict.early:
+                    self._later(now + delay_s, self._report, part, index)
+        self.pending += len(due_at)
+        return due_at
 
     def _report(self, part: Part, index: int) -> None:
         """A receipt is due."""
         report = part.reports[index]
         if part.cancelled:
             self.pending -= 1
+            self._memory.reported(part, index)
             return
         if not report.intermediate:
             part.state = report.state
             part.error_code = report.error_code
             self.phones.touch(part)
-        self._put(Delivery(part.system_id, self._receipt(part, report), part, index))
+        self.dispatch.put(Delivery(part.system_id, self._receipt(part, report), part, index))
 
     def _receipt(self, part: Part, report: Report) -> DeliverSm:
         chaos = self.judge.chaos
@@ -264,8 +282,10 @@ class Exchange:
         number = self.next_number()
         self.counters.replies += 1
         for pdu in deliver_sms(reply, number, chaos.reply_parts, chaos.reply_reference, self.random):
+            delivery = Delivery(system_id, pdu, key=self.next_number())
             self.pending += 1
-            self._put(Delivery(system_id, pdu))
+            self._memory.replied(delivery)
+            self.dispatch.put(delivery)
         return number
 
     def _correspondent(self, reply: Reply) -> str:
@@ -279,105 +299,19 @@ class Exchange:
 
     # -- deliveries
 
-    def _put(self, delivery: Delivery) -> None:
-        mailbox = self._mailboxes.get(delivery.system_id)
-        if mailbox is None:
-            mailbox = self._mailboxes[delivery.system_id] = Mailbox()
-        mailbox.put(delivery)
-        self.pump(delivery.system_id)
-
-    def pump(self, system_id: str) -> None:
-        """Sends what is ready to whoever may take it."""
-        mailbox = self._mailboxes.get(system_id)
-        if mailbox is None:
-            return
-        ready = mailbox.ready
-        while ready:
-            link = self._next_receiver(system_id)
-            if link is None:
-                return
-            delivery = ready.popleft()
-            try:
-                link.session.deliver(delivery.pdu, delivery, self._clock.monotonic())
-            except (SessionError, EncodeError):
-                self._drop(delivery)  # this peer cannot be told, as one without TLVs about a message_payload
-                continue
-            link.delivered += 1
-            link.wire.flush()
-
-    def _next_receiver(self, system_id: str) -> Link | None:
-        """In turn, those that have a free place."""
-        links = self._receivers.get(system_id, [])
-        if system_id == ANYBODY:
-            links = [link for others in self._receivers.values() for link in others]
-        self._turn += 1
-        for step in range(len(links)):
-            link = links[(self._turn + step) % len(links)]
-            if link.free:
-                return link
-        return None
-
-    def settle(self, delivery: Delivery, status: int | None) -> None:
-        """A delivery was answered with a status, or (None) not in time: done, or tried again later."""
-        if delivery.done:
-            return
-        if status == 0:
-            delivery.done = True
-            self.pending -= 1
-            if delivery.part is not None:
-                delivery.part.acknowledged += 1
-                self.phones.touch(delivery.part)
-            return
-        delivery.attempts += 1
-        settings = self.settings
-        if delivery.attempts >= settings.attempts_max:
-            self._drop(delivery)
-            return
-        delay_s = retry_delay_s(delivery.attempts, settings.retry_s_min, settings.retry_s_max)
-        self._later(self._clock.monotonic() + delay_s, self._again, delivery)
-
-    def _again(self, delivery: Delivery) -> None:
-        if not delivery.done:
-            # A late answer may still come; a copy of the PDU keeps its sequence number as it was.
-            delivery.pdu = replace(delivery.pdu)
-            self._put(delivery)
-
-    def _drop(self, delivery: Delivery) -> None:
-        delivery.done = True
+    def _ended(self, delivery: Delivery, taken: bool) -> None:
+        """A delivery was acknowledged, or given up."""
         self.pending -= 1
-        self.counters.deliveries_dropped += 1
-
-    # -- sessions come and go
-
-    def join(self, link: Link) -> None:
-        """A session is bound."""
-        assert link.system_id is not None
-        if link.receives:
-            self._receivers.setdefault(link.system_id, []).append(link)
-            self.pump_for(link)
-
-    def leave(self, link: Link, unacknowledged: Iterable[Delivery]) -> None:
-        """A session is gone, with these deliveries not acknowledged."""
-        if link.system_id is None:
-            return
-        links = self._receivers.get(link.system_id)
-        if links is not None and link in links:
-            links.remove(link)
-            if not links:
-                del self._receivers[link.system_id]
-        touched: dict[str, list[Delivery]] = {}
-        for delivery in unacknowledged:
-            touched.setdefault(delivery.system_id, []).append(delivery)
-        for system_id, deliveries in touched.items():
-            self._mailboxes[system_id].give_back(deliveries)
-            self.pump(system_id)
-
-    def pump_for(self, link: Link) -> None:
-        """A session has room again."""
-        if link.system_id is not None:
-            self.pump(link.system_id)
-            if link.system_id != ANYBODY:
-                self.pump(ANYBODY)
+        part = delivery.part
+        if not taken:
+            self.counters.deliveries_dropped += 1
+        elif part is not None:
+            part.acknowledged += 1
+            self.phones.touch(part)
+        if part is not None:
+            self._memory.reported(part, delivery.index)
+        else:
+            self._memory.heard(delivery)
 
     # -- requests about messages
 
@@ -392,18 +326,23 @@ class Exchange:
         part.cancelled = True
         part.state = ReceiptState.DELETED
         self.phones.touch(part)
+        self._memory.cancelled(part)
         return True
 
     def clear(self) -> None:
         """Deletes every message that was shown."""
         self.phones.clear()
+        self._memory.cleared()
+        self._memory.commit()
 
     def commit(self) -> None:
         """What was taken is remembered, before anything about it is said."""
+        self._memory.commit()
 
     def close(self) -> None:
-        """The end."""
+        """The end: nothing is due any more."""
         self.agenda.clear()
+        self._memory.close()
 
     # -- switches
 
@@ -411,9 +350,7 @@ class Exchange:
         """Puts switches in force; `keys` are those that were named."""
         named = set(keys)
         now = self._clock.monotonic()
-        self.judge.set(chaos, now, reseed="seed" in named)
-        if "throttle_for_s" in named:
-            self.judge.throttle_again(now)
+        self.judge.set(chaos, now, reseed="seed" in named, throttle="throttle_for_s" in named)
 
     def later(self, delay_s: float, call: Callable[..., object], *arguments: object) -> None:
         """Enters a call that is due in so many seconds."""
@@ -430,6 +367,8 @@ class Exchange:
 def _is_asked(registered_delivery: int, report: Report) -> bool:
     """Whether registered_delivery asks for this report (SMPP 3.4, 5.2.17; 3 is of 5.0, 4.7.21)."""
     wanted = registered_delivery & _ASKED
+    if report.intermediate:
+        return wanted == 1 or bool(registered_delivery & _ASKED_INTERMEDIATE)
     if wanted == 2:
         return report.state in _FAILED
     if wanted == 3:

@@ -71,20 +71,17 @@ class Judge:
         self.chaos = CALM
         self._ordinary = self._with_delays(ORDINARY_VERDICT)
 
-    def set(self, chaos: Chaos, now: float, *, reseed: bool) -> None:
-        """Puts switches in force; `reseed` when the seed was among what was asked for."""
+    def set(self, chaos: Chaos, now: float, *, reseed: bool, throttle: bool) -> None:
+        """Puts switches in force; `reseed`, `throttle`: whether seed and throttle_for_s were among those named, since
+        naming them has an effect even with the value that they have."""
         if reseed:
             self._random.seed(chaos.seed)
-        if chaos.throttle_for_s != self.chaos.throttle_for_s or not chaos.throttle_for_s:
+        if throttle:
             self._throttled_until = now + chaos.throttle_for_s
         self.chaos = chaos
         self._submits = 0
         self._calm = not chaos.touches_submits
         self._ordinary = self._with_delays(ORDINARY_VERDICT)
-
-    def throttle_again(self, now: float) -> None:
-        """throttle_for_s was asked for once more."""
-        self._throttled_until = now + self.chaos.throttle_for_s
 
     def decide(self, destination: bytes, seqnum: int, total: int, now: float) -> Verdict:
         """What becomes of part `seqnum` of `total` for this address."""

@@ -37,7 +37,7 @@ class Part:
     reports: tuple[Report, ...] = ()
     asked: bool = False
     state: ReceiptState = ReceiptState.IN_TRANSIT
-    final_at: float | None = None  # seconds since 1970
+    final_at: float = 0.0  # when its outcome is due, seconds since 1970
     error_code: int = 0
     acknowledged: int = 0  # receipts that the peer took
     cancelled: bool = False
@@ -45,7 +45,7 @@ class Part:
 
     def state_at(self, at: float) -> ReceiptState:
         """What query_sm tells: under way until the outcome is due."""
-        if self.state is ReceiptState.IN_TRANSIT and self.final_at is not None and at >= self.final_at:
+        if self.state is ReceiptState.IN_TRANSIT and at >= self.final_at:
             for report in self.reports:
                 if not report.intermediate:
                     return report.state
@@ -166,6 +166,13 @@ class Phones:
     def deadline(self) -> float | None:
         """When expire has something to do next."""
         return self._joiner.deadline()
+
+    def kept(self) -> Iterator[Part]:
+        """Every part of a message, or of one that waits for its other parts."""
+        for message in self.messages.values():
+            yield from message.parts
+        for parts in self._waiting.values():
+            yield from parts
 
     def touch(self, part: Part) -> None:
         """Something changed that the page shows."""

@@ -86,7 +86,7 @@ class Requests:
         at = self._exchange.wall()
         state = part.state_at(at)
         final_date = b""
-        if state is not ReceiptState.IN_TRANSIT and part.final_at is not None:
+        if state is not ReceiptState.IN_TRANSIT:
             final_date = times.format_absolute(datetime.fromtimestamp(min(part.final_at, at), UTC))
         error_code = part.error_code if state is not ReceiptState.IN_TRANSIT else 0
         response = QuerySmResp(pdu.message_id, final_date, _MESSAGE_STATES[state], error_code)

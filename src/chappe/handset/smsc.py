@@ -187,7 +187,7 @@ class Smsc:
             if not self._addresses[link.wire.peer]:
                 del self._addresses[link.wire.peer]
         waiting = [context for context in (*closed.outstanding, *closed.unsent) if isinstance(context, Delivery)]
-        self.exchange.leave(link, waiting)
+        self.exchange.dispatch.leave(link, waiting)
 
     # -- what clients do
 
@@ -202,11 +202,11 @@ class Smsc:
                     self._requests.answer(link, event.pdu)
             elif isinstance(event, (Answered, AnsweredLate, Nacked)):
                 if isinstance(event.context, Delivery):
-                    exchange.settle(event.context, event.status)
+                    exchange.dispatch.settle(event.context, event.status)
                 settled = True
             elif isinstance(event, TimedOut):
                 if isinstance(event.context, Delivery):
-                    exchange.settle(event.context, None)
+                    exchange.dispatch.settle(event.context, None)
                 settled = True
             elif isinstance(event, BindRequested):
                 self._bind(link, event)
@@ -214,7 +214,7 @@ class Smsc:
                 self._disconnected(link, event)
                 return
         if settled:
-            exchange.pump_for(link)
+            exchange.dispatch.pump_for(link)
         self._press(link)
         exchange.commit()
 
@@ -237,7 +237,7 @@ class Smsc:
         if chaos.bind_then_close:
             link.session.close("closed behind the bind")
             return
-        self.exchange.join(link)
+        self.exchange.dispatch.join(link)
 
     def _bind_refusal(self) -> int:
         """The status that the switch bind_error has for this bind, or 0."""
