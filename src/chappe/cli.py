@@ -162,7 +162,7 @@ def smsc(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="SMPP port.")] = 2775,
     http_host: Annotated[str, typer.Option(help="Address of the handset page.")] = "127.0.0.1",
-    http_port: Annotated[int, typer.Option(help="Port of the handset page and its API; 0: none.")] = 8025,
+    http_port: Annotated[int, typer.Option(help="Port of the handset page and its API; 0: the system chooses.")] = 8025,
     system_id: Annotated[str, typer.Option(help="Who may bind; empty: anybody.")] = "",
     password: Annotated[str, typer.Option(help="With which password; empty: any.")] = "",
     journal: Annotated[Path | None, typer.Option(help="File in which the handset keeps its messages.")] = None,

@@ -12,6 +12,7 @@ from chappe.cli_installation import Data, DatabaseUrl, Json, configuration, perf
 from chappe.cli_output import Failure, Misuse, emit, one_line, table
 
 if TYPE_CHECKING:
+    from chappe.cli_doctor import Diagnosis
     from chappe.core.model import Carrier
     from chappe.store.database import Database
 
@@ -19,6 +20,7 @@ app = typer.Typer(help="Networks that messages go through.", no_args_is_help=Tru
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the carrier.")]
 PASSWORD_CHARACTERS_MAX = 1_000
+DOCTOR_WAIT_S_MAX = 3600
 
 
 @app.command()
@@ -174,6 +176,51 @@ def profiles(as_json: Json = False) -> None:
         )
     )
     emit({"profiles": presets, "knobs": knobs}, text, as_json=as_json)
+
+
+@app.command()
+def doctor(
+    name: Name,
+    to: Annotated[str, typer.Option(help="Send probes to this phone of yours, and watch their receipts.")] = "",
+    sender: Annotated[str, typer.Option(help="Who sends the probes.", show_default="the installation's")] = "",
+    wait: Annotated[float, typer.Option(help="Seconds to wait for receipts of the probes.")] = 30.0,
+    data: Data = None,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Looks at a carrier by a session of its own: connects, binds, measures; with --to also sends probes.
+
+    It changes nothing and charges nobody; what it advises, `chappe carrier set` does. Exit status 1 when something
+    fails.
+    """
+    if not 0 <= wait <= DOCTOR_WAIT_S_MAX:
+        raise Misuse(f"--wait: expected 0 to {DOCTOR_WAIT_S_MAX} seconds")
+    number = _number(to) if to else ""
+    config = configuration(data, database_url)
+
+    async def work(database: Database) -> Diagnosis:
+        from chappe import cli_doctor
+        from chappe.actions import carriers
+        from chappe.carriers.registry import profile_of
+
+        carrier = await carriers.get(database, name)
+        return await cli_doctor.examine(carrier, profile_of(carrier), number, sender or config.sender_default, wait)
+
+    diagnosis = perform(config, work)
+    from chappe.cli_doctor import text
+
+    emit(diagnosis, text(diagnosis), as_json=as_json)
+    if not diagnosis.healthy:
+        raise typer.Exit(1)
+
+
+def _number(written: str) -> str:
+    from chappe.core import numbers
+
+    number = numbers.read_mobile(written)
+    if not isinstance(number, numbers.Number):
+        raise Misuse(f"--to: {written[:40]!r} is no number that an SMS can reach ({number.value})")
+    return number.e164
 
 
 def document(carrier: Carrier) -> dict[str, Any]:

@@ -40,8 +40,9 @@ class IdError(ValueError):
 class Entry(msgspec.Struct, frozen=True):
     """One thing that happened.
 
-    what: accepted, charged, scheduled, submitted, receipt, state, refunded, webhook,
-    webhook_due (still to come), or the word of an unusual event; part: from 1, 0 for the whole message or its only part."""
+    what: accepted, charged, scheduled, submitted, receipt, state, refunded, webhook, webhook_due (still to come), or the
+    word of an unusual event; part: from 1, 0 for the whole message or its only part.
+    """
 
     at: datetime
     what: str
