@@ -79,8 +79,9 @@ class Smsc:
         sock: socket.socket | None = None,
     ) -> int:
         """Listens, on a socket that is bound already when one is given; gives the port, which the system chooses when
-        `port` is 0. Raises OSError."""
+        `port` is 0. Goes on where the journal ends. Raises OSError; JournalError for a file that is no journal."""
         self._loop = asyncio.get_running_loop()
+        self.exchange.recall()
         if sock is not None:
             self._server = await self._loop.create_server(self._connection, sock=sock, ssl=tls, backlog=_BACKLOG)
         else:
