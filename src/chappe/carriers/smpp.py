@@ -154,6 +154,9 @@ class SmppLink:
             self._queue = deque(part for part in self._queue if part.message_id != message_id)
             self._give_back(mine)
 
+    def pending(self) -> int:
+        return len(self._results) + len(self._receipts)
+
     def take_results(self) -> list[PartResult]:
         taken, self._results = self._results, []
         return taken

@@ -42,6 +42,7 @@ class Wire(asyncio.Protocol):
         self._flushing = False
         self._write_deadline: asyncio.TimerHandle | None = None
         self._held = False
+        self._encrypted = False
         self.session: Session
         self.peer = ""
         self.writable = True
@@ -55,6 +56,7 @@ class Wire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
         self._transport = transport  # type: ignore[assignment]
+        self._encrypted = transport.get_extra_info("sslcontext") is not None
         raw = transport.get_extra_info("socket")
         if raw is not None and raw.family in (socket.AF_INET, socket.AF_INET6):
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -91,7 +93,9 @@ class Wire(asyncio.Protocol):
         for timer in (self._timer, self._write_deadline):
             if timer is not None:
                 timer.cancel()
-        unsent = self._transport.get_write_buffer_size() if self._transport is not None else 0
+        # Behind TLS the buffer holds octets that are not the session's, and a closed transport has no buffer to ask.
+        known = self._transport is not None and not self._encrypted
+        unsent = self._transport.get_write_buffer_size() if known and self._transport is not None else 0
         self._transport = None
         self._events(self, self.session.lost(self._loop.time(), unsent))
         self.gone.set()
@@ -106,7 +110,7 @@ class Wire(asyncio.Protocol):
 
     def hold(self, on: bool) -> None:
         """Stops reading, or goes on: the peer waits while we cannot store what it sends."""
-        if on is self._held or self._transport is None:
+        if on is self._held or self._transport is None or self._transport.is_closing():
             return
         self._held = on
         if on:
@@ -130,7 +134,8 @@ class Wire(asyncio.Protocol):
         if octets:
             transport.write(octets)
         if self.session.closing:
-            transport.close()
+            if not transport.is_closing():  # a second close() tears a TLS transport apart
+                transport.close()
             return
         deadline = self.session.deadline
         if deadline is not None and (self._timer is None or deadline < self._timer_at):

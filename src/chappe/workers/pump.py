@@ -27,6 +27,8 @@ ACTIVE_S = 0.1  # how long after its last work a pump looks often, since more wo
 OFTEN_S = 0.004
 SELDOM_S = 1.0  # without a call: calls come through Pump.wake
 RETRY_S = 0.5
+PACE_S = 0.004  # between turns that carry little
+PACE_BELOW = 32
 
 
 class Pump:
@@ -61,6 +63,7 @@ class Pump:
         self._stopping = False
         self._worked_at = 0.0
         self._seen_work = False
+        self._turned_at = 0.0
 
     def wake(self) -> None:
         self._event.set()
@@ -88,6 +91,9 @@ class Pump:
     async def _wait(self) -> None:
         """Until there is something to do; soon after work there mostly is more."""
         loop = asyncio.get_running_loop()
+        rest = self._turned_at + PACE_S - loop.time()
+        if rest > 0 and self.link.pending() < PACE_BELOW:
+            await asyncio.sleep(rest)  # small turns would cost more than they carry; large ones do not wait
         if self._event.is_set():
             self._event.clear()
             return
@@ -133,6 +139,7 @@ class Pump:
             self._flights[row.message_id] = Flight(row)
             self.link.send(_outgoing(row))
         self._turns += 1
+        self._turned_at = asyncio.get_running_loop().time()
         self._seen_work = bool(claimed)
         if claimed or not news.empty or not decisions.empty:
             self._worked_at = asyncio.get_running_loop().time()
