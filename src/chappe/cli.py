@@ -194,7 +194,8 @@ def main(arguments: list[str] | None = None) -> int:
         section = import_module(module).app if name in words else typer.Typer(help=help_, rich_markup_mode=None)
         whole.add_typer(section, name=name)
     command = typer.main.get_command(whole)
-    sys.excepthook = _unexpected
+    if arguments is None:
+        sys.excepthook = _unexpected
     try:
         status = command.main(words, prog_name="chappe", standalone_mode=False)
     except typer.Abort:

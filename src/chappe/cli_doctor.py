@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from chappe.cli_output import one_line
+from chappe.cli_output import printable
 from chappe.cli_probe import Findings, Probe, Probed
 from chappe.smpp.commands import Status
 from chappe.smpp.message_ids import RULES, agrees
@@ -72,7 +72,7 @@ def _about_link(findings: Findings, settings: CarrierSettings, profile: Profile,
     if findings.connect_error:
         return [Proposal("", f"nothing answers on {settings.host}:{settings.port}: check host, port and firewall")]
     if findings.tls is None and not _near(settings.host):
-        found.append(Proposal("", "the password travels in clear over a public network: ask for TLS (tls=yes)"))
+        found.append(Proposal("", "the password travels in clear over a public network: ask for TLS"))
     if findings.tls is not None and findings.tls["certificate_ends"]:
         days = (parsedate_to_datetime(findings.tls["certificate_ends"]).astimezone(UTC) - now).days
         if days < CERTIFICATE_DAYS_MIN:
@@ -82,7 +82,7 @@ def _about_link(findings: Findings, settings: CarrierSettings, profile: Profile,
     if findings.bind_status in (Status.RINVPASWD, Status.RINVSYSID, Status.RBINDFAIL):
         found.append(Proposal("", "the carrier refuses system_id or password, or this address: ask which are allowed"))
     if findings.bind_status == Status.RALYBND:
-        evidence = "the carrier allows no further session: its binds are in use by `chappe serve`, or an old one lives"
+        evidence = "the carrier allows no further session: `chappe serve` has them all, or an old one lives"
         found.append(Proposal("", evidence))
     if findings.peer_version and findings.peer_version < "3.4" and profile.tlvs_sent:
         found.append(Proposal("profile=smpp33", f"the carrier says that it speaks SMPP {findings.peer_version}"))
@@ -101,8 +101,8 @@ def _about_pace(findings: Findings, settings: CarrierSettings) -> list[Proposal]
         return []
     window = math.ceil(settings.rate * took_s / settings.binds * WINDOW_MARGIN)
     evidence = (
-        f"answers take {took_s * 1000:.0f} ms, so that a window of {settings.window} on {settings.binds} binds gives at "
-        f"most {reach:.0f} parts/s, and the rate is {settings.rate:g}"
+        f"answers take {took_s * 1000:.3g} ms, so that {settings.binds} binds with a window of {settings.window} give "
+        f"at most {reach:.0f} parts/s, and the rate is {settings.rate:g}"
     )
     return [Proposal(f"window={window}", evidence)]
 
@@ -229,17 +229,11 @@ def text(diagnosis: Diagnosis) -> str:
         lines.append(f"  to follow it: chappe carrier set {diagnosis.carrier} {' '.join(changes)}")
     if not diagnosis.proposals and diagnosis.healthy:
         lines.append("  nothing to advise")
-    return "\n".join(_clean(line) for line in lines)
+    return "\n".join(printable(line) for line in lines)
 
 
 def _part(part: int) -> str:
     return f"part {part}: " if part else ""
-
-
-def _clean(line: str) -> str:
-    """The line without controls, with its indentation."""
-    indent = len(line) - len(line.lstrip(" "))
-    return " " * indent + one_line(line)
 
 
 __all__ = ["Diagnosis", "Proposal", "examine", "proposals", "text"]

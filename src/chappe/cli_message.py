@@ -216,7 +216,7 @@ def _text(found: SubmissionTimeline) -> str:
         ("reference", found.client_reference),
         ("reports to", found.report_url),
         ("replies to", found.reply_url),
-        ("stored states", ", ".join(f"{number} {state}" for state, number in found.states.items())),
+        ("states", ", ".join(f"{number} {state}" for state, number in found.states.items())),
     ]
     lines = [f"{name + ':':<15}{one_line(str(value))}" for name, value in head if value != ""]
     for one in found.messages:

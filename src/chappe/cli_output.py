@@ -44,9 +44,14 @@ def one_line(text: str) -> str:
     return _CONTROLS.sub(" ", " ".join(text.split()))
 
 
+def printable(text: str) -> str:
+    """The text without controls, its blanks kept."""
+    return _CONTROLS.sub(" ", text)
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Columns of text, as wide as they must be; the head in capitals."""
-    cells = [[name.upper() for name in head]] + [[_CONTROLS.sub(" ", str(cell)) for cell in row] for row in rows]
+    cells = [[name.upper() for name in head]] + [[printable(str(cell)) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
     return "\n".join(line.rstrip() for line in lines)

@@ -40,7 +40,7 @@ class IdError(ValueError):
 class Entry(msgspec.Struct, frozen=True):
     """One thing that happened.
 
-    what: accepted, charged, scheduled, submitted, receipt, state, refunded, webhook, webhook_due (still to come), or the
+    what: accepted, charged, scheduled, submitted, receipt, state, refunded, webhook, webhook_due (to come), or the
     word of an unusual event; part: from 1, 0 for the whole message or its only part.
     """
 
@@ -82,7 +82,7 @@ class MessageTimeline(msgspec.Struct, frozen=True):
 
 
 class SubmissionTimeline(msgspec.Struct, frozen=True):
-    """One request and its messages. states: of all its messages, as stored; more: how many messages are not shown."""
+    """One request and its messages. states: of all its messages; more: how many messages are not shown."""
 
     id: int
     account: str
@@ -175,15 +175,15 @@ def shaped(found: Everything, secret: bytes, *, single: bool = False) -> Submiss
     )
 
 
-def present_state(message: MessageRow, *, submitted: bool) -> State:
+def present_state(message: MessageRow) -> State:
     """The state that users see. The row says `queued` until the end: what is in flight is submitting, and what is
-    neither in the queue nor in flight and has ids of the carrier has been submitted."""
+    neither in the queue nor in flight has been submitted."""
     state = State(message.state)
     if state not in _MAY_HAVE_LEFT or message.attempts is not None:
         return state
     if message.in_flight_carrier_id is not None:
         return State.SUBMITTING
-    return State.SUBMITTED if submitted else state
+    return State.SUBMITTED
 
 
 def _message(message: MessageRow, found: Everything, secret: bytes) -> MessageTimeline:
@@ -194,7 +194,7 @@ def _message(message: MessageRow, found: Everything, secret: bytes) -> MessageTi
         place=(message.id & PLACES - 1) + 1,
         public_id=public_id(secret, message.id),
         recipient=message.recipient,
-        state=present_state(message, submitted=bool(references)).word,
+        state=present_state(message).word,
         reason=message.reason or "",
         parts=message.parts,
         parts_submitted=len({row.part for row in references}),

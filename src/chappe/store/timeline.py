@@ -110,7 +110,7 @@ class WaitingRow(msgspec.Struct, frozen=True):
 
 
 class Everything(msgspec.Struct, frozen=True):
-    """One submission, some of its messages, and all rows about these. states: how many messages by stored state."""
+    """One submission, some of its messages, and all rows about these. states: how many of all its messages by present state."""
 
     submission: SubmissionRow
     states: dict[int, int]
@@ -157,7 +157,7 @@ async def _read(connection: Connection, first_id: int, last_id: int, limit: int)
     if not submission:
         return None
     states = await connection.fetch(
-        "select state, count(*) as number from message where id between $1 and $2 group by state order by state",
+        STATES,
         submission_id << 16,
         submission_id << 16 | 0xFFFF,
     )
@@ -189,6 +189,12 @@ async def _read(connection: Connection, first_id: int, last_id: int, limit: int)
     )
 
 
+# The present states, as the comment on the table message says: what may still leave and is not in the outbox is in
+# flight (4), or has been submitted (5).
+STATES = """select case when m.state > 3 or o.message_id is not null then m.state
+                when m.id in (select unnest(in_flight) from bind) then 4 else 5 end as state, count(*) as number
+    from message m left join outbox o on o.lane = m.lane and o.key = m.key and o.message_id = m.id
+    where m.id between $1 and $2 group by 1 order by 1"""
 REFERENCES = """select message_id, carrier_id, carrier_ref, part, submitted_at from reference
     where message_id between $1 and $2 order by submitted_at, part"""
 RECEIPTS = """select message_id, carrier_id, received_at, part, state, word, error, carrier_ref from receipt
