@@ -19,6 +19,7 @@ log = structlog.get_logger("chappe.upkeep")
 
 LEASE = "upkeep"
 LEASE_S = 10.0
+RENEW_S = 3.0
 TICK_S = 0.5
 
 
@@ -31,6 +32,8 @@ class Upkeep:
         self._moved = moved
         self._stopping = asyncio.Event()
         self._next: dict[str, float] = {}
+        self._ours = False
+        self._renewed_at = float("-inf")
         self.book = upkeep.Book()
 
     async def stop(self) -> None:
@@ -40,10 +43,10 @@ class Upkeep:
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
             try:
-                holder = await webhooks.holder(self._database, LEASE)
-                if holder and holder != self._owner and is_dead(holder):
-                    await webhooks.drop_lease(self._database, LEASE, holder)
-                if await webhooks.take_lease(self._database, LEASE, self._owner, LEASE_S):
+                if loop.time() - self._renewed_at > RENEW_S:
+                    self._ours = await self._lease()
+                    self._renewed_at = loop.time()
+                if self._ours:
                     await self._tasks(loop.time())
             except (*CONNECTION_ERRORS, DatabaseError) as error:
                 log.warning("upkeep_waits_for_database", error=type(error).__name__)
@@ -56,6 +59,13 @@ class Upkeep:
             await webhooks.drop_lease(self._database, LEASE, self._owner)
         except CONNECTION_ERRORS:
             log.warning("upkeep_ends_without_database")
+
+    async def _lease(self) -> bool:
+        """Takes or renews the lease, from a dead neighbour at once."""
+        holder = await webhooks.holder(self._database, LEASE)
+        if holder and holder != self._owner and is_dead(holder):
+            await webhooks.drop_lease(self._database, LEASE, holder)
+        return await webhooks.take_lease(self._database, LEASE, self._owner, LEASE_S)
 
     async def _tasks(self, now_s: float) -> None:
         for task in upkeep.TASKS:
