@@ -5,11 +5,13 @@ Whoever is not installed makes its tests skip; at its end the run says which, an
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,6 +41,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         for name in marker.args:
             if not NEEDS[name]():
                 pytest.skip(f"{name} is not installed: run scripts/test-packages")
+
+
+@pytest.fixture(autouse=True)
+def no_error_in_a_callback(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What fails in a callback of the loop would only be logged: here it fails the test."""
+    failed: list[dict[str, Any]] = []
+    monkeypatch.setattr(asyncio.BaseEventLoop, "call_exception_handler", lambda loop, context: failed.append(context))
+    yield
+    assert failed == []
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -62,7 +62,7 @@ async def test_binds_in_every_mode_and_version(
     smsc: NpmPeer, presets: str, settings: dict[str, str], binds: list[str]
 ) -> None:
     port = await listening(smsc, credentials=["chappe", "secret"])
-    async with Carrier(port, presets, system_type="sms", **settings) as carrier:
+    async with Carrier(port, presets, settings={**settings, "system_type": "sms"}) as carrier:
         await carrier.bound()
         asked = await smsc.until(
             lambda: (
@@ -90,7 +90,7 @@ async def test_binds_in_every_mode_and_version(
 )
 async def test_a_refused_bind_says_why(smsc: NpmPeer, behaviour: Json, state: LinkState, detail: str) -> None:
     port = await listening(smsc, **behaviour)
-    async with Carrier(port, reconnect_delay_s_min="60", reconnect_delay_s_max="60") as carrier:
+    async with Carrier(port, settings={"reconnect_delay_s_min": "60", "reconnect_delay_s_max": "60"}) as carrier:
         await carrier.until(lambda: carrier.link.state is state and detail in carrier.link.detail)
         assert carrier.link.free() == 0
     assert len(smsc.happened("session")) == 1
@@ -98,7 +98,7 @@ async def test_a_refused_bind_says_why(smsc: NpmPeer, behaviour: Json, state: Li
 
 async def test_a_refused_bind_is_tried_again_and_then_works(smsc: NpmPeer) -> None:
     port = await listening(smsc, credentials=["chappe", "other"])
-    async with Carrier(port, auth_retry_delay_s_min="0.05", auth_retry_delay_s_max="0.05") as carrier:
+    async with Carrier(port, settings={"auth_retry_delay_s_min": "0.05", "auth_retry_delay_s_max": "0.05"}) as carrier:
         await smsc.until(lambda: len(smsc.happened("session")) > 1)
         await smsc.do("behave", behaviour={"credentials": ["chappe", "secret"]})
         await carrier.bound()
@@ -106,7 +106,7 @@ async def test_a_refused_bind_is_tried_again_and_then_works(smsc: NpmPeer) -> No
 
 async def test_both_sides_ask_whether_the_link_lives(smsc: NpmPeer) -> None:
     port = await listening(smsc)
-    async with Carrier(port, enquire_link_interval_s="0.05") as carrier:
+    async with Carrier(port, settings={"enquire_link_interval_s": "0.05"}) as carrier:
         await carrier.bound()
         await smsc.received("enquire_link", 3)
         assert (await smsc.request(1, "enquire_link"))["command_status"] == 0
@@ -115,7 +115,7 @@ async def test_both_sides_ask_whether_the_link_lives(smsc: NpmPeer) -> None:
 
 async def test_a_link_that_does_not_answer_is_given_up(smsc: NpmPeer) -> None:
     port = await listening(smsc, mute=["enquire_link"])
-    async with Carrier(port, enquire_link_interval_s="0.05") as carrier:
+    async with Carrier(port, settings={"enquire_link_interval_s": "0.05"}) as carrier:
         await carrier.bound()
         await smsc.until(lambda: len(smsc.happened("session")) > 1)
 
@@ -195,7 +195,7 @@ def joined(submits: list[Json], presets: str, unicode: bool) -> str:
 
 async def test_a_window_of_fifty_is_filled_and_never_passed(smsc: NpmPeer) -> None:
     port = await listening(smsc, mute=["submit_sm"])
-    async with Carrier(port, window=50, response_timeout_s="30") as carrier:
+    async with Carrier(port, window=50, settings={"response_timeout_s": "30"}) as carrier:
         await carrier.bound()
         assert carrier.link.free() == 50
         for number in range(120):
@@ -219,7 +219,7 @@ async def test_a_window_of_fifty_is_filled_and_never_passed(smsc: NpmPeer) -> No
 
 async def test_a_throttled_carrier_is_slowed_and_nothing_is_lost(smsc: NpmPeer) -> None:
     port = await listening(smsc, statuses={"submit_sm": [0x58, 0x58, 0x14]})
-    async with Carrier(port, throttle_pause_s="0.05") as carrier:
+    async with Carrier(port, settings={"throttle_pause_s": "0.05"}) as carrier:
         await carrier.bound()
         numbers = [carrier.send(f"message {number}") for number in range(10)]
         await carrier.until(lambda: len(carrier.results) == 10)
@@ -336,7 +336,7 @@ async def test_what_is_not_stored_is_not_acknowledged(smsc: NpmPeer) -> None:
 )
 async def test_a_message_of_a_subscriber_arrives(smsc: NpmPeer, text: str, data_coding: int) -> None:
     port = await listening(smsc)
-    async with Carrier(port, charsets="1:gsm7") as carrier:
+    async with Carrier(port, settings={"charsets": "1:gsm7"}) as carrier:
         await carrier.bound()
         answer = await deliver(smsc, 1, short_message=text, data_coding=data_coding)
         assert answer["command_status"] == 0
@@ -345,7 +345,7 @@ async def test_a_message_of_a_subscriber_arrives(smsc: NpmPeer, text: str, data_
         assert read(message.raw, carrier) == text
 
 
-def read(raw: bytes, carrier: Carrier) -> str:
+def read(raw: bytes, carrier: Carrier) -> str | None:
     delivery = pdu.decode(raw)
     assert isinstance(delivery, pdu.DeliverSm)
     return decode(delivery.short_message, delivery.data_coding, carrier.profile, gsm7.decode).text
@@ -412,7 +412,7 @@ async def test_a_connection_cut_with_a_full_window_leaves_exactly_that_in_doubt(
 
 async def test_an_answer_that_comes_too_late_is_told_as_late(smsc: NpmPeer) -> None:
     port = await listening(smsc, mute=["submit_sm"])
-    async with Carrier(port, response_timeout_s="0.1") as carrier:
+    async with Carrier(port, settings={"response_timeout_s": "0.1"}) as carrier:
         await carrier.bound()
         carrier.send("Bonjour")
         await carrier.until(lambda: carrier.fates() == [Fate.DOUBT])
@@ -444,7 +444,7 @@ class TestTls:
         made = certificates.make(tmp_path)
         port = (await smsc.do("listen", key=str(made.key), cert=str(made.certificate)))["port"]
         settings = {"tls": "yes", "tls_ca_file": str(made.authority), "tls_server_name": "localhost"}
-        async with Carrier(port, window=50, **settings) as carrier:
+        async with Carrier(port, window=50, settings=settings) as carrier:
             await carrier.bound()
             for number in range(100):
                 carrier.send(f"message {number}")
@@ -452,12 +452,25 @@ class TestTls:
             assert set(carrier.fates()) == {Fate.TAKEN}
             await deliver(smsc, 1, esm_class=4, short_message=RECEIPT.format(id="1", stat="DELIVRD", err="000"))
             assert len(carrier.receipts) == 1
+            await smsc.request(1, "unbind")
+            await smsc.until(lambda: len(smsc.happened("session")) == 2)
+            await carrier.bound()
+            await smsc.do("behave", behaviour={"mute": ["submit_sm"]})
+            for number in range(60):
+                carrier.send(f"message {number}")
+            await smsc.received("submit_sm", 150)
+            await smsc.do("destroy", session=2)
+            await carrier.until(lambda: len(carrier.results) == 160)
+            assert carrier.fates().count(Fate.DOUBT) == 50
+            assert carrier.fates().count(Fate.UNSENT) == 10
+            await carrier.bound()
+        assert len(smsc.pdus("unbind", 3)) == 1
 
     @pytest.mark.parametrize("settings", [{"tls_server_name": "example.com"}, {"tls_ca_file": ""}])
     async def test_a_stranger_is_not_trusted(self, smsc: NpmPeer, tmp_path: Path, settings: dict[str, str]) -> None:
         made = certificates.make(tmp_path)
         port = (await smsc.do("listen", key=str(made.key), cert=str(made.certificate)))["port"]
         trust = {"tls": "yes", "tls_ca_file": str(made.authority), "tls_server_name": "localhost", **settings}
-        async with Carrier(port, **trust) as carrier:
+        async with Carrier(port, settings=trust) as carrier:
             await carrier.until(lambda: "cannot connect" in carrier.link.detail)
         assert smsc.pdus("bind_transceiver") == []

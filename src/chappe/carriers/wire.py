@@ -94,8 +94,7 @@ class Wire(asyncio.Protocol):
             if timer is not None:
                 timer.cancel()
         # Behind TLS the buffer holds octets that are not the session's, and a closed transport has no buffer to ask.
-        known = self._transport is not None and not self._encrypted
-        unsent = self._transport.get_write_buffer_size() if known and self._transport is not None else 0
+        unsent = 0 if self._encrypted or self._transport is None else self._transport.get_write_buffer_size()
         self._transport = None
         self._events(self, self.session.lost(self._loop.time(), unsent))
         self.gone.set()

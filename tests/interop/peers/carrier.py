@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from chappe.carriers import Fate, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn
@@ -30,9 +30,9 @@ class Carrier:
         password: str = "secret",
         window: int = 10,
         acknowledging: bool = True,
-        **settings: str,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
-        self.profile = profile(presets, {**QUICK, **settings})
+        self.profile = profile(presets, {**QUICK, **(settings or {})})
         self.results: list[PartResult] = []
         self.receipts: list[ReceiptIn] = []
         self.messages: list[MessageIn] = []
@@ -107,7 +107,7 @@ class Carrier:
         self.messages += messages
         if self.acknowledging:
             # Never from inside the link's own call, as a worker would not either.
-            tokens = [row.token for row in (*receipts, *messages)]
+            tokens = [receipt.token for receipt in receipts] + [message.token for message in messages]
             if tokens:
                 asyncio.get_running_loop().call_soon(self.link.acknowledge, tokens)
         self._news.set()
