@@ -152,7 +152,105 @@ class ReadBalance(msgspec.Struct, frozen=True):
     account: Account
 
 
-Command = Send | ReadBalance
+class Ready(msgspec.Struct, frozen=True):
+    """Nothing has to be asked or stored: the dialect knows the answer already. value: the dialect's own."""
+
+    account: Account
+    value: object = None
+
+
+class Selector(msgspec.Struct, frozen=True):
+    """Messages of one submission, all of them or those to one number (E.164)."""
+
+    submission_id: int
+    number: str = ""
+
+
+class ReadMessages(msgspec.Struct, frozen=True):
+    """Tell the state of messages, selector by selector; those of other accounts are not found."""
+
+    account: Account
+    selectors: tuple[Selector, ...]
+
+
+class ReadTagged(msgspec.Struct, frozen=True):
+    """Tell the state of all messages whose submission has this tag: page from 1, page_size messages a page."""
+
+    account: Account
+    tag: str
+    page: int = 1
+    page_size: int = 500
+
+
+class ReadMessage(msgspec.Struct, frozen=True):
+    """Tell the state of one message by its id."""
+
+    account: Account
+    message_id: int
+
+
+class Cancel(msgspec.Struct, frozen=True):
+    """Take back what of a submission has not left, if at least lead_s seconds remain until it leaves."""
+
+    account: Account
+    submission_id: int
+    lead_s: float = 300.0
+
+
+class ReadOptOuts(msgspec.Struct, frozen=True):
+    """List the numbers that want nothing more from this account, oldest first."""
+
+    account: Account
+
+
+class AddOptOut(msgspec.Struct, frozen=True):
+    """Put a number (E.164) on the account's list. comment: stop, refused, manual."""
+
+    account: Account
+    number: str
+    comment: str = "manual"
+
+
+class RemoveOptOut(msgspec.Struct, frozen=True):
+    """Take an entry off the account's list, by its id."""
+
+    account: Account
+    id: int
+
+
+class ReadReplies(msgspec.Struct, frozen=True):
+    """List replies: new=True those since the previous such call of the account; else those of one submission, or of one
+    message. limit: at most so many, oldest first."""
+
+    account: Account
+    new: bool = False
+    submission_id: int | None = None
+    message_id: int | None = None
+    limit: int = 1000
+
+
+class ReadCosts(msgspec.Struct, frozen=True):
+    """Sum up what was charged and sent, month by month of Europe/Paris, between two instants."""
+
+    account: Account
+    since: datetime
+    until: datetime
+
+
+Command = (
+    Send
+    | ReadBalance
+    | Ready
+    | ReadMessages
+    | ReadTagged
+    | ReadMessage
+    | Cancel
+    | ReadOptOuts
+    | AddOptOut
+    | RemoveOptOut
+    | ReadReplies
+    | ReadCosts
+)
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -176,7 +274,115 @@ class Balance(msgspec.Struct, frozen=True):
     to_send: int
 
 
-Outcome = Accepted | Balance
+class MessageStatus(msgspec.Struct, frozen=True):
+    """One message as its customer may see it.
+
+    state: the lifecycle's word, as derived from all that is known (`submitted`, not `queued`, once a carrier has it). at:
+    when it came to that state; accepted_at: when it was accepted. opted_out: the recipient is on the account's list now.
+    """
+
+    submission_id: int
+    message_id: int
+    recipient: str
+    state: str
+    at: datetime
+    accepted_at: datetime
+    cost_micros: int
+    parts: int
+    reason: str = ""
+    opted_out: bool = False
+    public_id: str = ""
+    tag: str = ""
+    client_reference: str = ""
+
+
+class MessagesFound(msgspec.Struct, frozen=True):
+    """groups: for each selector its messages, in their order; None where there is no such submission of this account, empty
+    where no message of it fits. total: of ReadTagged, how many there are over all pages."""
+
+    groups: tuple[tuple[MessageStatus, ...] | None, ...]
+    total: int = 0
+
+
+class Cancelled(msgspec.Struct, frozen=True):
+    """result: cancelled, already (it was before), too_late (less than the lead remains), sent (nothing was left to take
+    back). messages: how many; refunded_micros: what came back."""
+
+    submission_id: int
+    result: str
+    messages: int = 0
+    refunded_micros: int = 0
+
+
+class OptOut(msgspec.Struct, frozen=True):
+    """One entry of an account's list. comment: stop (by a reply), refused, manual."""
+
+    id: int
+    number: str
+    at: datetime
+    comment: str = "stop"
+
+
+class OptOuts(msgspec.Struct, frozen=True):
+    entries: tuple[OptOut, ...]
+
+
+class OptOutAdded(msgspec.Struct, frozen=True):
+    """known: it was on the list before; then id is that entry's."""
+
+    id: int
+    known: bool = False
+
+
+class Removed(msgspec.Struct, frozen=True):
+    """found: whether there was such an entry."""
+
+    found: bool
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A message of a subscriber to an account, whole.
+
+    number: who wrote, E.164; to: the long number (E.164) or short code that was written to, empty when unknown.
+    submission_id, message_id: the conversation it answers, None when unknown. kind: response, or stop. parts: the text of
+    each part as it arrived; reference: of a long one. target: whom to tell; dialect: in whose words.
+    """
+
+    id: int
+    number: str
+    to: str
+    text: str
+    at: datetime
+    kind: str = "response"
+    submission_id: int | None = None
+    message_id: int | None = None
+    public_id: str = ""
+    parts: tuple[str, ...] = ()
+    reference: int = 0
+    long_number: bool = False
+    dialect: str = ""
+    target: str = ""
+    method: str = "GET"
+
+
+class Replies(msgspec.Struct, frozen=True):
+    entries: tuple[Reply, ...]
+    client_reference: str = ""
+
+
+class MonthCost(msgspec.Struct, frozen=True):
+    """month: first instant of it in Europe/Paris; cost_micros: charged less given back; messages: how many were sent."""
+
+    month: datetime
+    cost_micros: int
+    messages: int
+
+
+class Costs(msgspec.Struct, frozen=True):
+    months: tuple[MonthCost, ...]
+
+
+Outcome = Accepted | Balance | Ready | MessagesFound | Cancelled | OptOuts | OptOutAdded | Removed | Replies | Costs
 
 
 class Report(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from chappe.core.errors import Refusal
-from chappe.core.model import Account, Command, Moment, Outcome, Report
+from chappe.core.model import Account, Command, Moment, Outcome, Reply, Report
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -76,7 +76,7 @@ class Dialect(Protocol):
     read: what is asked for; raises Refusal. Account and moment are the caller's.
     write: the answer to an outcome. refuse: the answer to any code of core.errors.REFUSALS; total. `request` is given
     for what the format depends on when there is no call, `account` where its settings change the answer.
-    tell: an event in this provider's words.
+    tell, tell_reply: an event in this provider's words; a long reply may be one call a part.
     """
 
     NAME: str
@@ -89,3 +89,4 @@ class Dialect(Protocol):
         self, refusal: Refusal, request: Request, call: Call | None = None, account: Account | None = None
     ) -> Response: ...
     def tell(self, report: Report) -> WebhookCall: ...
+    def tell_reply(self, reply: Reply) -> tuple[WebhookCall, ...]: ...

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from chappe.core.errors import Refusal
-from chappe.core.model import Account, AccountSettings, Balance, Command, Moment, Outcome, ReadBalance, Report
+from chappe.core.model import Accepted, Account, AccountSettings, Balance, Command, Moment, Outcome, ReadBalance, Report
 from chappe.dialects import Call, Credentials, Request, Response, WebhookCall
 from chappe.dialects import smspartner_answers as answers
 from chappe.dialects import smspartner_send as send
@@ -54,6 +54,7 @@ def write(outcome: Outcome, call: Call) -> Response:
     xml = call.format == "xml"
     if isinstance(outcome, Balance):
         return answers.balance(outcome, xml=xml)
+    assert isinstance(outcome, Accepted)
     return answers.sent(outcome, xml=xml)
 
 

@@ -16,12 +16,13 @@ import msgspec
 import structlog
 
 from chappe.actions import accept as accept_action
+from chappe.actions.answer import answer
 from chappe.core.errors import Refusal
-from chappe.core.model import Accepted, Account, Balance, Moment, ReadBalance, Send
+from chappe.core.model import Accepted, Account, Command, Moment, Ready, Send
 from chappe.core.routing import Route, Router
 from chappe.dialects import Call, Dialect, Request, Response
 from chappe.dialects.registry import DIALECTS
-from chappe.store import accounts, carriers
+from chappe.store import carriers
 from chappe.store.database import CONNECTION_ERRORS, Bell, Database, DatabaseError, GroupCommit
 from chappe.store.messages import Placed
 from chappe.web.accounts import AccountBook
@@ -118,8 +119,11 @@ class Api:
         moment = Moment(datetime.now(UTC), random.random(), self._secret)
         try:
             command = dialect.read(call, found, moment)
-            if isinstance(command, ReadBalance):
-                self._spawn(self._balance(dialect, command, call, request, reply), reply)
+            if isinstance(command, Ready):
+                reply.send(dialect.write(command, call))
+                return
+            if not isinstance(command, Send):
+                self._spawn(self._answer(dialect, command, moment, call, request, found, reply), reply)
                 return
             if self._commit.full:
                 raise Refusal("too_many_requests")
@@ -161,17 +165,24 @@ class Api:
         self._bell.ring()
         return outcomes
 
-    async def _balance(
-        self, dialect: Dialect, command: ReadBalance, call: Call, request: Request, reply: Reply
+    async def _answer(
+        self,
+        dialect: Dialect,
+        command: Command,
+        moment: Moment,
+        call: Call,
+        request: Request,
+        account: Account,
+        reply: Reply,
     ) -> None:
-        account = command.account
+        """A command that has the database to itself."""
         try:
-            balance_micros, to_send = await accounts.balance(self._database, account.id)
+            reply.send(dialect.write(await answer(self._database, command, moment), call))
+        except Refusal as refusal:
+            reply.send(dialect.refuse(refusal, request, call, account))
         except (*CONNECTION_ERRORS, DatabaseError) as error:
-            log.error("balance_unknown", error=type(error).__name__)
+            log.error("command_failed", command=type(command).__name__, error=type(error).__name__)
             reply.send(dialect.refuse(Refusal("queue_failed"), request, call, account))
-            return
-        reply.send(dialect.write(Balance(account, balance_micros, to_send), call))
 
     # -- pages
 
