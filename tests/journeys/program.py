@@ -311,6 +311,52 @@ class Program:
         return ask(f"{self.url}/v1/send", "POST", body, {"Content-Type": "application/json"})
 
 
+class Smsc:
+    """`chappe smsc`: the handset alone, as a carrier of another program."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._http_port = free_port()
+        self._log = folder / f"smsc-{self.port}.out"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def phones(self) -> Phones:
+        return Phones(f"http://127.0.0.1:{self._http_port}")
+
+    def __enter__(self) -> Smsc:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("CHAPPE_")}
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(CHAPPE), "smsc", "--port", str(self.port), "--http-port", str(self._http_port)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=kept,
+                start_new_session=True,
+            )
+        until(self._answers, f"chappe smsc to answer: {self._log.read_text()}", READY_S)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self._log.read_text()
+        try:
+            return self.phones.messages() == []
+        except (OSError, http.client.HTTPException):
+            return False
+
+
 def _stat(process_id: int) -> list[str]:
     """The fields of /proc/PID/stat after the name: state, parent, ...; empty when there is no such process."""
     try:
