@@ -363,20 +363,38 @@ async def store_inbound(connection: Connection, now: datetime, carrier_id: int, 
     )
 
 
-async def held(database: Database, bind: BindKey, token: int) -> list[int] | None:
-    """What the bind's row says to be in flight; None when the lease is another's."""
-    ids: list[int] | None = await database.value(
-        "select in_flight from bind where carrier_id = $1 and slot = $2 and token = $3",
+async def fence(database: Database, bind: BindKey, token: int) -> Taken | None:
+    """What the bind's row says to be in flight, and a new token; None when the lease is another's.
+
+    A turn of the old token that is still on its way to or in the server can record nothing any more once this returns.
+    """
+    rows = await database.fetch(
+        """update bind set token = token + 1 where carrier_id = $1 and slot = $2 and token = $3
+           returning token, in_flight""",
         bind.carrier_id,
         bind.slot,
         token,
     )
-    return ids
+    return Taken(rows[0]["token"], tuple(rows[0]["in_flight"])) if rows else None
 
 
-async def places(connection: Connection, message_ids: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Where messages had their place in the queue: (message id, lane, key)."""
+class Place(msgspec.Struct, frozen=True):
+    """Where a message had its place in the queue, and the parts that a carrier is known to have (bit n: part n)."""
+
+    message_id: int
+    lane: int
+    key: int
+    parts_done: int
+
+
+async def places(connection: Connection, carrier_id: int, message_ids: Sequence[int]) -> list[Place]:
+    """Where messages had their place in the queue, in its order."""
     rows = await connection.fetch(
-        "select id, lane, key from message where id = any ($1::text::bigint[]) order by key", numbers(message_ids)
+        """select m.id as message_id, m.lane, m.key,
+                  coalesce((select bit_or(1 << r.part) from reference r
+                            where r.message_id = m.id and r.carrier_id = $2 and r.part > 0), 0) as parts_done
+           from message m where m.id = any ($1::text::bigint[]) order by m.key, m.id""",
+        numbers(message_ids),
+        carrier_id,
     )
-    return [(row["id"], row["lane"], row["key"]) for row in rows]
+    return [Place(**dict(row)) for row in rows]

@@ -6,9 +6,13 @@ from typing import Any
 
 import asyncpg
 import msgspec
+import structlog
 
 from chappe.core.model import Carrier, CarrierRoute, CarrierSettings
 from chappe.store.database import Database
+
+
+log = structlog.get_logger("chappe.store")
 
 
 class NameTaken(Exception):
@@ -26,10 +30,14 @@ def _carrier(row: Any) -> Carrier:
 
 
 async def all_carriers(database: Database) -> list[Carrier]:
-    return [
-        _carrier(row)
-        for row in await database.fetch("select id, name, kind, settings, enabled from carrier order by id")
-    ]
+    """Every carrier that can be understood; one with settings of another version is logged and left out."""
+    found = []
+    for row in await database.fetch("select id, name, kind, settings, enabled from carrier order by id"):
+        try:
+            found.append(_carrier(row))
+        except msgspec.ValidationError as error:
+            log.error("carrier_settings_unusable", carrier=row["name"], error=str(error))
+    return found
 
 
 async def add(database: Database, name: str, settings: CarrierSettings, kind: str = "smpp") -> int:

@@ -35,6 +35,7 @@ CONNECTION_ERRORS = (
 # Rolled back by the server for reasons that are not ours: the same again may work.
 RETRY_ERRORS = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
 LEASE_LOST = "CHP01"
+RECONNECT_S = 1.0
 
 SETTINGS = {
     "timezone": "UTC",
@@ -226,8 +227,16 @@ class GroupCommit(Generic[C, O]):
         try:
             while self._waiting:
                 batch = self._take()
-                for (_, _, done), outcome in zip(batch, await self._outcomes(batch), strict=True):
-                    done(outcome)
+                try:
+                    outcomes = await self._outcomes(batch)
+                except Exception as error:  # a mistake of ours: everybody is answered all the same
+                    log.exception("batch_failed", size=len(batch))
+                    outcomes = [error] * len(batch)
+                for (_, _, done), outcome in zip(batch, outcomes, strict=True):
+                    try:
+                        done(outcome)
+                    except Exception:
+                        log.exception("answer_failed")
         finally:
             self._task = None
 
@@ -244,7 +253,7 @@ class GroupCommit(Generic[C, O]):
             except CONNECTION_ERRORS as error:
                 log.error("batch_lost", size=len(batch), error=type(error).__name__)
                 return [error] * len(batch)
-            except (DatabaseError, ValueError, OverflowError) as error:  # asyncpg.DataError is a ValueError
+            except (DatabaseError, ValueError, OverflowError) as error:
                 log.error("batch_refused", size=len(batch), error=type(error).__name__)
                 if len(batch) == 1:
                     return [error]
@@ -330,12 +339,13 @@ class Listener:
             finally:
                 if connection is not None:
                     connection.terminate()
-            await asyncio.sleep(1.0)  # the pace of reconnecting
+            await asyncio.sleep(RECONNECT_S)  # the pace of reconnecting
 
 
 __all__ = [
     "CONNECTION_ERRORS",
     "LEASE_LOST",
+    "RETRY_ERRORS",
     "Address",
     "Bell",
     "Database",

@@ -110,7 +110,7 @@ class WaitingRow(msgspec.Struct, frozen=True):
 
 
 class Everything(msgspec.Struct, frozen=True):
-    """One submission, some of its messages, and all rows about these. states: how many of all its messages by present state."""
+    """One submission, some of its messages, and all rows about these. states: of all its messages, as they are now."""
 
     submission: SubmissionRow
     states: dict[int, int]

@@ -22,6 +22,9 @@ log = structlog.get_logger("chappe.deliver")
 
 LEASE_S = 6.0
 ROUND_S = 1.5  # how often leases are renewed and free ones looked for
+AGAIN_S_MIN = 1.0  # before a bind whose pump failed is driven again; doubled each time
+AGAIN_S_MAX = 60.0
+STEADY_S = 120.0  # a pump that lived so long begins again with the shortest delay
 
 
 @dataclass(slots=True)
@@ -29,6 +32,7 @@ class _Running:
     pump: Pump
     task: asyncio.Task[None]
     carrier: Carrier
+    began_at: float
 
 
 class Deliver:
@@ -40,6 +44,8 @@ class Deliver:
         self._told = told
         self._running: dict[BindKey, _Running] = {}
         self._ending: set[asyncio.Task[None]] = set()
+        self._not_before: dict[BindKey, float] = {}  # when a bind whose pump failed is driven again
+        self._delay_s: dict[BindKey, float] = {}
         self._event = asyncio.Event()
         self._stopping = False
 
@@ -56,7 +62,7 @@ class Deliver:
         while not self._stopping:
             try:
                 await self._round()
-            except CONNECTION_ERRORS as error:
+            except (*CONNECTION_ERRORS, DatabaseError) as error:
                 log.warning("deliver_waits_for_database", error=type(error).__name__)
             try:
                 async with asyncio.timeout(ROUND_S):
@@ -77,17 +83,8 @@ class Deliver:
                 self._buried(bind, running)
             elif known.get(bind.carrier_id) != running.carrier or bind.slot >= running.carrier.settings.binds:
                 self._end(bind, running)
-            elif not await binds.renew(
-                self._database,
-                bind,
-                running.pump.token,
-                LEASE_S,
-                running.pump.link.state.value,
-                running.pump.link.detail,
-                running.pump.link.figures(),
-            ):
-                log.error("lease_lost", carrier=running.carrier.name, slot=bind.slot)
-                running.task.cancel()
+            else:
+                await self._renew(bind, running)
         for owner in await binds.owners(self._database):
             if owner != self._owner and is_dead(owner):
                 await binds.expire(self._database, owner)
@@ -97,36 +94,53 @@ class Deliver:
             found = known.get(bind.carrier_id)
             if found is None or bind in self._running or bind.slot >= found.settings.binds:
                 continue
+            if self._not_before.get(bind, 0.0) > asyncio.get_running_loop().time():
+                continue
+            try:
+                KINDS[found.kind]
+                rules, policy = Rules(found.id, *rules_of(found)), policy_of(found)
+            except (ValueError, KeyError) as error:
+                # One carrier that cannot be understood (settings of another version) must not stop the others.
+                log.error("carrier_settings_unusable", carrier=found.name, error=str(error))
+                continue
             taken = await binds.take(self._database, bind, self._owner, LEASE_S)
             if taken is not None:
-                self._begin(bind, taken, found)
+                self._begin(bind, taken, found, rules, policy)
 
-    def _begin(self, bind: BindKey, taken: binds.Taken, carrier: Carrier) -> None:
+    async def _renew(self, bind: BindKey, running: _Running) -> None:
+        pump = running.pump
+        token = pump.token
+        link = pump.link
+        is_ours = await binds.renew(
+            self._database, bind, token, LEASE_S, link.state.value, link.detail, link.figures()
+        )
+        if not is_ours and token == pump.token:  # else the pump has just taken a new token itself
+            log.error("lease_lost", carrier=running.carrier.name, slot=bind.slot)
+            running.task.cancel()
+
+    def _begin(self, bind: BindKey, taken: binds.Taken, carrier: Carrier, rules: Rules, policy: int) -> None:
         def make(wake: Callable[[], None]) -> Link:
             return KINDS[carrier.kind](carrier, wake)
 
-        uncertain, grace_s = rules_of(carrier)
-        pump = Pump(
-            self._database,
-            bind,
-            taken,
-            make,
-            Rules(carrier.id, uncertain, grace_s),
-            policy_of(carrier),
-            carrier.name,
-            self._told,
-        )
+        pump = Pump(self._database, bind, taken, make, rules, policy, carrier.name, self._told)
         task = asyncio.get_running_loop().create_task(pump.run())
         task.add_done_callback(lambda _: self._event.set())
-        self._running[bind] = _Running(pump, task, carrier)
+        self._running[bind] = _Running(pump, task, carrier, asyncio.get_running_loop().time())
         log.info("bind_taken", carrier=carrier.name, slot=bind.slot)
 
     def _buried(self, bind: BindKey, running: _Running) -> None:
-        """A pump has ended by itself: why is said, and its bind is taken anew in a later round."""
+        """A pump has ended by itself: why is said, and its bind is taken anew in a later round, after a failure not at
+        once: carriers bar those who bind again and again."""
         del self._running[bind]
         if running.task.cancelled():
             return
         error = running.task.exception()
+        if error is not None:
+            now = asyncio.get_running_loop().time()
+            steady = now - running.began_at > STEADY_S
+            delay_s = AGAIN_S_MIN if steady else self._delay_s.get(bind, AGAIN_S_MIN)
+            self._not_before[bind] = now + delay_s
+            self._delay_s[bind] = min(delay_s * 2, AGAIN_S_MAX)
         if isinstance(error, LeaseLost):
             log.error("lease_lost", carrier=running.carrier.name, slot=bind.slot)
         elif isinstance(error, CONNECTION_ERRORS | DatabaseError):
@@ -142,7 +156,7 @@ class Deliver:
             await asyncio.wait([running.task])
             try:
                 await binds.release(self._database, bind, running.pump.token)
-            except CONNECTION_ERRORS:
+            except (*CONNECTION_ERRORS, DatabaseError):
                 log.warning("lease_not_released", carrier=running.carrier.name, slot=bind.slot)
             if self._running.get(bind) is running:
                 self._buried(bind, running)

@@ -17,7 +17,7 @@ from chappe.carriers import Fate, Link, LinkState, MessageIn, Outgoing, PartResu
 from chappe.core.lifecycle import State
 from chappe.store import binds
 from chappe.store.binds import BindKey, Claimed, LeaseLost, Requeue, Taken, Turn
-from chappe.store.database import CONNECTION_ERRORS, Connection, Database
+from chappe.store.database import CONNECTION_ERRORS, RETRY_ERRORS, Connection, Database
 from chappe.store.messages import Flag, LaneClass, lane
 from chappe.workers.flight import Decisions, Flight, Rules, absorb, decide, doubtful
 
@@ -195,6 +195,8 @@ class Pump:
                 async with self._database.transaction(hot=True) as tx:
                     await self._write_unusual(tx, now, decisions, messages)
                     return await binds.turn(tx, self.bind, self.token, now, self._policy, news, still, lanes, want)
+            except RETRY_ERRORS as error:  # rolled back: a deadlock with another bind, a lock held for too long
+                log.warning("turn_rolled_back", carrier=self._name, error=type(error).__name__)
             except CONNECTION_ERRORS as error:
                 log.warning("turn_not_written", carrier=self._name, error=type(error).__name__)
                 if await self._was_written(still):
@@ -220,25 +222,27 @@ class Pump:
     async def _was_written(self, still: list[int]) -> bool:
         """After a connection was lost in the middle of a turn: whether that turn was committed. Waits for the database.
 
-        The bind's row tells: what the turn released is gone from it. What it claimed, we were never told; those messages
-        go back to the queue, they never reached the link.
+        The turn may still be on its way, so a new token shuts it out first. Then the bind's row tells: what the turn
+        released is gone from it. What it claimed, we were never told; those messages go back to the queue, they never
+        reached the link.
         """
         while True:
             await asyncio.sleep(RETRY_S)  # the pace of asking for a database that is away
             try:
-                held = await binds.held(self._database, self.bind, self.token)
-                if held is None:
+                fenced = await binds.fence(self._database, self.bind, self.token)
+                if fenced is None:
                     raise LeaseLost
-                unknown = [message_id for message_id in held if message_id not in set(self._held)]
-                released = [message_id for message_id in self._held if message_id not in set(still)]
-                written = bool(unknown) or (bool(released) and not set(released) & set(held))
+                self.token = fenced.token
+                held = set(fenced.in_flight)
+                unknown = held.difference(self._held)
+                released = set(self._held).difference(still)
                 if unknown:
                     async with self._database.transaction() as tx:
-                        places = await binds.places(tx, unknown)
-                        back = [Requeue(i, lane_, key, 0, 0, State.QUEUED) for i, lane_, key in places]
+                        found = await binds.places(tx, self.bind.carrier_id, sorted(unknown))
+                        back = [Requeue(p.message_id, p.lane, p.key, 0, p.parts_done, State.QUEUED) for p in found]
                         await binds.requeue(tx, datetime.now(UTC), back)
                         await binds.turn(tx, self.bind, self.token, datetime.now(UTC), 0, Turn(), still, [], 0)
-                return written
+                return bool(unknown) or bool(released and not released & held)
             except CONNECTION_ERRORS:
                 continue
 

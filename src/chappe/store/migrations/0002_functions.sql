@@ -104,8 +104,10 @@ declare
     now_key bigint := microseconds(p_now);
 begin
     with news as (
-        select * from unnest(r_message, r_part, r_state, r_reason) as n(id, part, state, reason)
-        where n.part = 0 and n.state is not null
+        -- a message sent twice has two ids: of two receipts at once the good news counts, else the first
+        select distinct on (n.id) n.*
+        from unnest(r_message, r_part, r_state, r_reason) with ordinality as n(id, part, state, reason, place)
+        where n.part = 0 and n.state is not null order by n.id, n.state = 6 desc, n.place
     ), moved as (
         update message m set state = n.state, reason = nullif(n.reason, ''), updated_at = p_now
         from news n
@@ -293,6 +295,12 @@ begin
             return;
         end if;
     end if;
+    -- before anything that may end a message: what is told first happened first
+    if cardinality(w_message) > 0 then
+        insert into webhook (host, key, id, message_id, at, state)
+        select w.host, microseconds(p_now), nextval('webhook_number'), w.message, p_now, 5
+        from unnest(w_message, w_host) as w(message, host);
+    end if;
     if cardinality(r_message) > 0 then
         insert into reference (carrier_id, carrier_ref, message_id, part, submitted_at)
         select p_carrier, r.ref, r.message, r.part, p_now
@@ -302,16 +310,12 @@ begin
             perform match_receipts(p_carrier, p_now, p_policy, p_refund, r_ref);
         end if;
     end if;
-    if cardinality(w_message) > 0 then
-        insert into webhook (host, key, id, message_id, at, state)
-        select w.host, microseconds(p_now), nextval('webhook_number'), w.message, p_now, 5
-        from unnest(w_message, w_host) as w(message, host);
-    end if;
     if cardinality(c_ref) > 0 then
         perform settle_receipts(p_carrier, p_now, p_policy, p_refund, c_ref, c_source, c_state, c_word, c_error, c_raw);
     end if;
 
-    -- Of the lanes in their order, what comes next; in the same statement the record of it in the bind's row.
+    -- Of the lanes in their order, what comes next; in the same statement the record of it in the bind's row. What has
+    -- ended while it waited (by a receipt for an earlier attempt or another part) only leaves the queue.
     return query
     with gone as (
         delete from outbox o where o.ctid = any (array(
@@ -322,17 +326,20 @@ begin
             ) q
             limit p_want))
         returning o.lane, o.key, o.message_id, o.attempts, o.parts_done
+    ), claimed as (
+        select g.*, m.account_id, m.parts, m.doubts, m.recipient, m.text
+        from gone g cross join lateral (select * from message where id = g.message_id limit 1) m
+        where m.state not in (6, 7, 8, 9, 11, 12, 13, 14)
     ), recorded as (
-        update bind b set in_flight = p_still || array(select g.message_id from gone g)
+        update bind b set in_flight = p_still || array(select c.message_id from claimed c)
         where b.carrier_id = p_carrier and b.slot = p_slot and b.token = p_token
     )
-    select g.message_id, g.lane, g.key, g.attempts, g.parts_done,
-           m.account_id, m.parts, m.doubts, m.recipient, coalesce(m.text, s.text), s.sender, s.flags,
+    select c.message_id, c.lane, c.key, c.attempts, c.parts_done,
+           c.account_id, c.parts, c.doubts, c.recipient, coalesce(c.text, s.text), s.sender, s.flags,
            s.report_host, s.dialect, coalesce(s.scheduled_at, s.created_at)
-    from gone g
-    cross join lateral (select * from message where id = g.message_id limit 1) m
-    cross join lateral (select * from submission where id = g.message_id >> 16 limit 1) s
-    order by array_position(p_lanes, g.lane), g.key, g.message_id;
+    from claimed c
+    cross join lateral (select * from submission where id = c.message_id >> 16 limit 1) s
+    order by array_position(p_lanes, c.lane), c.key, c.message_id;
     -- Checked last, where it is locked anyway; a lease that is another's undoes all of the above.
     if not exists (select from bind b where b.carrier_id = p_carrier and b.slot = p_slot and b.token = p_token) then
         raise exception 'the lease of this bind is held by another' using errcode = 'CHP01';
@@ -340,7 +347,8 @@ begin
 end $$;
 
 -- Put messages back into the queue, or into it again later: k_lane and k_key say where. The row of the message is only
--- touched when its place or its state is another than before.
+-- touched when its place or its state is another than before. A message that has ended meanwhile, by a receipt for what
+-- was sent of it before, stays as it is and is not sent again.
 create function requeue(
     p_now timestamptz, k_message bigint[], k_lane integer[], k_key bigint[], k_attempts smallint[], k_parts_done integer[],
     k_state smallint[], k_what text[], k_detail text[]
@@ -349,10 +357,13 @@ begin
     insert into outbox (lane, key, message_id, attempts, parts_done)
     select k.lane, k.key, k.message, k.attempts, k.parts_done
     from unnest(k_message, k_lane, k_key, k_attempts, k_parts_done) as k(message, lane, key, attempts, parts_done)
+    cross join lateral (select state from message where id = k.message limit 1) m
+    where m.state not in (6, 7, 8, 9, 11, 12, 13, 14)
     on conflict do nothing;
     update message m set lane = k.lane, key = k.key, state = k.state, updated_at = p_now
     from unnest(k_message, k_lane, k_key, k_state) as k(message, lane, key, state)
-    where m.id = k.message and (m.lane, m.key, m.state) is distinct from (k.lane, k.key, k.state);
+    where m.id = k.message and m.state not in (6, 7, 8, 9, 11, 12, 13, 14)
+      and (m.lane, m.key, m.state) is distinct from (k.lane, k.key, k.state);
     insert into event (message_id, at, what, detail)
     select k.message, p_now, k.what, k.detail
     from unnest(k_message, k_what, k_detail) as k(message, what, detail) where k.what <> '';
@@ -407,12 +418,18 @@ begin
     from unnest(d_message, d_key, d_detail) as d(message, key, detail);
 end $$;
 
--- A late answer or an operator has settled a doubt: the carrier has these messages; what would have sent them again goes.
+-- A late answer or an operator has settled a doubt: the carrier has these messages; what would have sent them again goes,
+-- also where it was released already. What is on its way again stays so.
 create function resolve_doubt(p_now timestamptz, v_message bigint[]) returns void language plpgsql as $$
 begin
-    delete from outbox o using message m
-    where m.id = any (v_message) and m.state = 10 and o.lane = m.lane and o.key = m.key and o.message_id = m.id;
-    update message set state = 5, updated_at = p_now, lane = 0, key = 0 where id = any (v_message) and state = 10;
+    with recalled as (
+        delete from outbox o using message m
+        where m.id = any (v_message) and m.doubts > 0 and m.state in (3, 10)
+          and o.lane = m.lane and o.key = m.key and o.message_id = m.id
+        returning m.id
+    )
+    update message m set state = 5, updated_at = p_now, lane = 0, key = 0
+    where m.id = any (v_message) and (m.state = 10 or m.id in (select id from recalled));
     delete from uncertain where message_id = any (v_message);
     insert into event (message_id, at, what, detail) select v, p_now, 'answered_late', '' from unnest(v_message) as v;
 end $$;

@@ -1,0 +1,292 @@
+"""Group commit, bell and listener: one bad command fails alone, a lost call is not a lost message."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import asyncpg
+import pytest
+from shop import address_of, eventually, opened
+
+from chappe.core.errors import Refusal
+from chappe.core.model import Accepted, Moment, Send
+from chappe.actions import accept as accept_action
+from chappe.store import database as module
+from chappe.store.database import Address, Bell, Database, GroupCommit, Listener, connect, ready
+from chappe.store.embedded import ConnectionParameters
+from chappe.store.messages import Placed
+
+pytestmark = pytest.mark.asyncio
+
+
+class Runner:
+    """Runs batches as it is told, one command at a time if it is held."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.trouble: list[BaseException] = []
+        self.go = asyncio.Event()
+        self.go.set()
+
+    async def run(self, batch: list[int]) -> Sequence[int]:
+        self.batches.append(list(batch))
+        await self.go.wait()
+        if self.trouble:
+            raise self.trouble.pop(0)
+        if 666 in batch:
+            raise asyncpg.CharacterNotInRepertoireError("invalid byte sequence")
+        return [-command for command in batch]
+
+
+async def test_commands_gather_while_a_batch_is_in_flight() -> None:
+    runner = Runner()
+    runner.go.clear()
+    commit: GroupCommit[int, int] = GroupCommit(runner.run, lambda command: 1)
+    heard: list[Any] = []
+    commit.add(1, heard.append)
+    await asyncio.sleep(0)
+    for command in (2, 3, 4):
+        commit.add(command, heard.append)
+    await asyncio.sleep(0)
+    assert runner.batches == [[1]]
+    runner.go.set()
+    await commit.idle()
+    assert runner.batches == [[1], [2, 3, 4]]
+    assert heard == [-1, -2, -3, -4]
+
+
+async def test_a_batch_has_a_weight_limit_but_always_takes_one() -> None:
+    runner = Runner()
+    commit: GroupCommit[int, int] = GroupCommit(
+        runner.run, lambda command: command, batch_weight_max=10, waiting_weight_max=30
+    )
+    heard: list[Any] = []
+    for command in (50, 6, 4, 1):
+        commit.add(command, heard.append)
+    assert commit.full
+    await commit.idle()
+    assert runner.batches == [[50], [6, 4], [1]]
+    assert not commit.full
+
+
+async def test_one_bad_command_fails_alone() -> None:
+    runner = Runner()
+    commit: GroupCommit[int, int] = GroupCommit(runner.run, lambda command: 1)
+    heard: dict[int, Any] = {}
+    for command in (1, 666, 3):
+        commit.add(command, lambda outcome, command=command: heard.__setitem__(command, outcome))
+    await commit.idle()
+    assert (heard[1], heard[3]) == (-1, -3)
+    assert isinstance(heard[666], asyncpg.CharacterNotInRepertoireError)
+
+
+async def test_what_may_have_been_committed_is_not_tried_again() -> None:
+    runner = Runner()
+    runner.trouble = [asyncpg.ConnectionDoesNotExistError("gone")]
+    commit: GroupCommit[int, int] = GroupCommit(runner.run, lambda command: 1)
+    heard: list[Any] = []
+    for command in (1, 2):
+        commit.add(command, heard.append)
+    await commit.idle()
+    assert runner.batches == [[1, 2]]
+    assert all(isinstance(outcome, asyncpg.ConnectionDoesNotExistError) for outcome in heard)
+    commit.add(3, heard.append)
+    await commit.idle()
+    assert heard[-1] == -3, "the next batch is none the worse"
+
+
+async def test_what_was_rolled_back_for_others_is_tried_again_but_not_for_ever() -> None:
+    runner = Runner()
+    runner.trouble = [asyncpg.DeadlockDetectedError("1"), asyncpg.SerializationError("2")]
+    commit: GroupCommit[int, int] = GroupCommit(runner.run, lambda command: 1)
+    heard: list[Any] = []
+    commit.add(1, heard.append)
+    await commit.idle()
+    assert heard == [-1]
+    runner.trouble = [asyncpg.DeadlockDetectedError(str(time)) for time in range(3)]
+    commit.add(2, heard.append)
+    await commit.idle()
+    assert isinstance(heard[1], asyncpg.DeadlockDetectedError)
+    assert runner.trouble == []
+
+
+async def test_a_mistake_of_ours_still_answers_everybody() -> None:
+    runner = Runner()
+    runner.trouble = [KeyError("a bug")]
+    commit: GroupCommit[int, int] = GroupCommit(runner.run, lambda command: 1, batch_weight_max=1)
+    heard: list[Any] = []
+    for command in (1, 2):
+        commit.add(command, heard.append)
+    await commit.idle()
+    assert isinstance(heard[0], KeyError)
+    assert heard[1:] == [-2]
+
+
+async def test_an_answer_that_fails_takes_no_other_with_it() -> None:
+    runner = Runner()
+    commit: GroupCommit[int, int] = GroupCommit(runner.run, lambda command: 1)
+    heard: list[Any] = []
+
+    def broken(outcome: Any) -> None:
+        raise RuntimeError("a bug in an answer")
+
+    commit.add(1, broken)
+    commit.add(2, heard.append)
+    await commit.idle()
+    commit.add(3, heard.append)
+    await commit.idle()
+    assert heard == [-2, -3]
+
+
+@pytest.mark.every_postgres
+@pytest.mark.parametrize("bad", ["nul \x00 octet", "lone \ud800 surrogate"], ids=["nul", "surrogate"])
+async def test_a_text_that_cannot_be_stored_fails_alone(database: ConnectionParameters, bad: str) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        await shop.carrier()
+
+        async def run(batch: list[Placed]) -> Sequence[Accepted | Refusal]:
+            return await accept_action.accept(shop.database, batch, Moment(module_now()))
+
+        commit: GroupCommit[Placed, Accepted | Refusal] = GroupCommit(run, lambda placed: 1)
+        outcomes: list[Any] = []
+        sends: list[Send] = [shop.send(account), shop.send(account, text=bad), shop.send(account)]
+        for send in sends:
+            commit.add(await shop.placed(send), outcomes.append)
+        await commit.idle()
+        assert [isinstance(outcome, Accepted) for outcome in outcomes] == [True, False, True]
+        assert len(await shop.queued()) == 2
+        await shop.books_balance()
+
+
+def module_now() -> Any:
+    from shop import NOW
+
+    return NOW
+
+
+async def test_a_bell_is_heard_by_every_listener_and_calls_gather(database: ConnectionParameters) -> None:
+    address = address_of(database)
+    heard: list[str] = []
+    news = asyncio.Event()
+
+    def hear(channel: str) -> None:
+        heard.append(channel)
+        news.set()
+
+    listener = Listener(address, ["chappe_a", "chappe_b"], hear)
+    listener.start()
+    bell = Bell(address, "chappe_b")
+    try:
+        await _until(news, lambda: len(heard) >= 2)
+        assert heard == ["chappe_a", "chappe_b"], "once for each after connecting: calls may have been missed"
+        for _ in range(50):
+            bell.ring()
+        await _until(news, lambda: len(heard) >= 3)
+        assert heard[2:] == ["chappe_b"], "fifty rings are one call"
+        bell.ring()
+        await _until(news, lambda: len(heard) >= 4)
+    finally:
+        await bell.close()
+        await listener.close()
+
+
+async def test_bell_and_listener_survive_their_connections(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = address_of(database)
+    monkeypatch.setattr(module, "RECONNECT_S", 0.01)
+    heard: list[str] = []
+    news = asyncio.Event()
+
+    def hear(channel: str) -> None:
+        heard.append(channel)
+        news.set()
+
+    listener = Listener(address, ["chappe_a"], hear)
+    listener.start()
+    bell = Bell(address, "chappe_a")
+    async with opened(database) as shop:
+        try:
+            await _until(news, lambda: heard)
+            bell.ring()
+            await _until(news, lambda: len(heard) >= 2)
+            await shop.database.fetch(
+                """select pg_terminate_backend(pid) from pg_stat_activity
+                   where datname = current_database() and application_name in ('chappe bell', 'chappe listener')"""
+            )
+            await _until(news, lambda: len(heard) >= 3)
+            heard.clear()
+
+            async def rung() -> bool:
+                bell.ring()  # the first ring may be the one that finds the connection gone
+                return bool(heard)
+
+            await eventually(rung)
+        finally:
+            await bell.close()
+            await listener.close()
+
+
+async def test_a_listener_waits_for_a_database_that_is_not_there() -> None:
+    listener = Listener(Address(host="127.0.0.1", port=1, user="nobody", database="none"), ["a"], lambda _: None)
+    bell = Bell(Address(host="127.0.0.1", port=1, user="nobody", database="none"), "a")
+    listener.start()
+    bell.ring()
+    await asyncio.sleep(0)
+    await asyncio.wait_for(listener.close(), 5)
+    await asyncio.wait_for(bell.close(), 5)
+
+
+async def _until(news: asyncio.Event, is_so: Any) -> None:
+    async with asyncio.timeout(10):
+        while not is_so():
+            news.clear()
+            await news.wait()
+
+
+@pytest.mark.every_postgres
+async def test_connections_have_time_outs_and_hot_ones_safe_plans(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        async with shop.database.connection(hot=True) as hot, shop.database.connection() as ordinary:
+            for connection in (hot, ordinary):
+                assert await connection.fetchval("show statement_timeout") == "30s"
+                assert await connection.fetchval("show lock_timeout") == "10s"
+                assert await connection.fetchval("show timezone") == "UTC"
+            assert await hot.fetchval("show enable_seqscan") == "off"
+            assert await ordinary.fetchval("show enable_seqscan") == "on"
+
+
+async def test_a_transaction_that_fails_leaves_nothing(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account(balance_micros=5)
+        with pytest.raises(RuntimeError):
+            async with shop.database.transaction() as tx:
+                await tx.execute("update balance set balance_micros = 7")
+                raise RuntimeError("stop")
+        assert await shop.balance(account) == 5
+
+
+async def test_readiness_is_an_answer_of_the_database(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        assert await ready(shop.database)
+    nowhere = Database(replace_port(address_of(database)))
+    await nowhere.open()
+    assert not await ready(nowhere)
+    await nowhere.close()
+
+
+def replace_port(address: Address) -> Address:
+    return Address(host="127.0.0.1", port=1, user=address.user, database=address.database)
+
+
+async def test_an_address_shows_no_password(database: ConnectionParameters) -> None:
+    secret = replace(database) and Address(host="db", user="u", password="hunter2", database="d")
+    assert "hunter2" not in repr(secret)
+    assert "hunter2" not in repr(Address(url="postgresql://u:hunter2@db/d"))
+    connection = await connect(address_of(database), name="chappe named")
+    assert await connection.fetchval("show application_name") == "chappe named"
+    await connection.close()
