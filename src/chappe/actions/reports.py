@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from chappe.core.lifecycle import State
+from chappe.core.lifecycle import FINAL, State
 from chappe.core.pricing import json_number
 from chappe.core.publicid import message_id_of, public_id
 from chappe.store import accounts, timeline
@@ -242,9 +242,10 @@ def _entries(message: MessageRow, found: Everything) -> list[Entry]:
             said = " ".join(word for word in (r.word, f"err {r.error}" if r.error else "") if word)
             detail = f"{meaning}: {said or 'nothing'}, id {r.carrier_ref}, of {carriers.get(r.carrier_id, '?')}"
             entries.append(Entry(r.received_at, "receipt", detail, r.part or 0))
-    if message.updated_at is not None:
+    ended_at = message.updated_at or (row.created_at if message.state in FINAL else None)  # skipped, or a sandbox one
+    if ended_at is not None:
         reason = f": {message.reason}" if message.reason else ""
-        entries.append(Entry(message.updated_at, "state", f"{State(message.state).word}{reason}"))
+        entries.append(Entry(ended_at, "state", f"{State(message.state).word}{reason}"))
     entries += [
         Entry(r.at, "refunded", f"{json_number(r.amount_micros)} EUR")
         for r in found.refunds

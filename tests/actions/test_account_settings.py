@@ -1,0 +1,101 @@
+"""The table of account settings: complete, symmetric, and clear about what it does not take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chappe.actions.account_settings import BY_NAME, TABLE, SettingError, changed, defaults, shown
+from chappe.core.model import Account, AccountSettings, AccountState
+
+ACCOUNT = Account(id=1, login="shop")
+
+
+def test_the_table_has_every_field_of_an_account_once() -> None:
+    fields = {field.name for field in msgspec.structs.fields(AccountSettings)} - {"prices"}
+    assert sorted(row.field for row in TABLE) == sorted(fields)
+    assert len(BY_NAME) == len(TABLE)
+
+
+@pytest.mark.parametrize(
+    ("word", "field", "value"),
+    [
+        ("transactional=on", "transactional", True),
+        ("transactional=no", "transactional", False),
+        ("price_premium=0.0381", "price_premium_micros", 38_100),
+        ("senders_allowed=ACME, Shop 24 ,", "senders_allowed", ("ACME", "Shop 24")),
+        ("addresses_allowed=192.0.2.7/24,::1", "addresses_allowed", ("192.0.2.0/24", "::1/128")),
+        ("reports_method=post", "reports_method", "POST"),
+        ("reports_url=https://example.org/a?b=c", "reports_url", "https://example.org/a?b=c"),
+        ("Numbers-Per-Request-Max = 12", "numbers_per_request_max", 12),
+        ("numbers_per_request_max=", "numbers_per_request_max", 500),
+        ("sender=", "sender", ""),
+    ],
+)
+def test_a_word_sets_a_field(word: str, field: str, value: Any) -> None:
+    assert getattr(changed(ACCOUNT, [word]).settings, field) == value
+
+
+def test_state_access_and_prices_stand_beside_the_settings() -> None:
+    after = changed(ACCOUNT, ["state=Disabled", "api=off", "price.+49=0.07", "price.4420=none"])
+    assert (after.state, after.api_enabled) == (AccountState.DISABLED, False)
+    assert after.settings.prices == {"49": 70_000, "4420": None}
+    assert changed(after, ["price.49="]).settings.prices == {"4420": None}
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "=x",
+        "price_premium=1e3",
+        "price_premium=1001",
+        "price.=1",
+        "price.1234567890123456=1",
+        "price.49=cheap",
+        "sender=ab",
+        "sender=ACME!",
+        "sender=éclair",
+        "transactional=maybe",
+        "addresses_allowed=example.org",
+        "requests_per_minute=-1",
+        "requests_per_minute=1.5",
+        "requests_per_minute=²",
+        "email=a\nb",
+        f"email={'x' * 201}",
+        "message_language=de",
+        f"senders_allowed={'abc,' * 1001}",
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_one_line(word: str) -> None:
+    with pytest.raises(SettingError) as raised:
+        changed(ACCOUNT, [word])
+    assert "\n" not in str(raised.value)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "price_premium_micros": st.integers(0, 10**9),
+            "senders_allowed": st.lists(st.from_regex(r"\A[A-Za-z0-9]{3,11}\Z"), max_size=4).map(tuple),
+            "transactional": st.booleans(),
+            "numbers_per_request_max": st.integers(1, 65_536),
+            "email": st.text(st.characters(codec="utf-8", categories=("L", "N", "P")), max_size=50),
+            "prices": st.dictionaries(
+                st.from_regex(r"\A[1-9][0-9]{0,4}\Z"), st.none() | st.integers(0, 10**9), max_size=4
+            ),
+        },
+    )
+)
+def test_what_is_shown_can_be_set(fields: dict[str, Any]) -> None:
+    account = msgspec.structs.replace(ACCOUNT, settings=AccountSettings(**fields))
+    words = [f"{name}={value}" for name, value in shown(account).items()]
+    assert changed(ACCOUNT, words) == account
+
+
+def test_the_defaults_are_those_of_the_model() -> None:
+    assert changed(ACCOUNT, [f"{name}={value}" for name, value in defaults().items()]) == ACCOUNT
