@@ -424,8 +424,12 @@ async def _greet(config: Config, listening: socket.socket, key: str, stop: async
     host, port = listening.getsockname()[:2]
     where = f"http://{'[' + host + ']' if ':' in host else host}:{port}"
     if config.listens_on_loopback and ":" not in host:
-        while not stop.is_set() and (await forward(Request("GET", "/readyz"), port)).status != 200:
-            await asyncio.sleep(0.02)  # the pace of asking a process that is starting
+        while (await forward(Request("GET", "/readyz"), port)).status != 200:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.02):  # the pace of asking a process that is starting
+                    await stop.wait()
+            if stop.is_set():
+                return
     lines = [f"Chappe {version('chappe')} answers at {where}"]
     if key:
         body = f'{{"apiKey":"{key}","phoneNumbers":"+33600000001","message":"Hello from Chappe"}}'

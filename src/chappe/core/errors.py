@@ -62,7 +62,7 @@ REFUSALS: Final[Mapping[str, str]] = {
 }
 
 
-class Refusal(Exception):  # noqa: N818 - the trade's word; it is a value as often as an exception
+class Refusal(Exception):
     """The customer's request is refused: `code` (a key of REFUSALS), and what the dialect's text needs in `values`."""
 
     def __init__(self, code: str, **values: Any) -> None:
@@ -104,7 +104,7 @@ class FaultKind(enum.Enum):
     IN_DOUBT = "in_doubt"
 
 
-class Fault(Exception):  # noqa: N818 - the trade's word
+class Fault(Exception):
     """The world failed us: `kind` says what may be done, `reason` is a stable word for logs and timelines."""
 
     def __init__(self, kind: FaultKind, reason: str, detail: str = "") -> None:

@@ -88,7 +88,10 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Recipient(msgspec.Struct, frozen=True):
-    """One message to be: number in E.164, its own text where it differs from the submission's, parts, price of all parts."""
+    """One message to be.
+
+    number: E.164; text: its own where it differs from the submission's; price_micros: of all parts.
+    """
 
     number: str
     parts: int
@@ -277,8 +280,9 @@ class Balance(msgspec.Struct, frozen=True):
 class MessageStatus(msgspec.Struct, frozen=True):
     """One message as its customer may see it.
 
-    state: the lifecycle's word, as derived from all that is known (`submitted`, not `queued`, once a carrier has it). at:
-    when it came to that state; accepted_at: when it was accepted. opted_out: the recipient is on the account's list now.
+    state: the lifecycle's word, as derived from all that is known (`submitted`, not `queued`, once a carrier has it).
+    at: when it came to that state; accepted_at: when it was accepted. opted_out: the recipient is on the account's list
+    now.
     """
 
     submission_id: int
@@ -297,8 +301,8 @@ class MessageStatus(msgspec.Struct, frozen=True):
 
 
 class MessagesFound(msgspec.Struct, frozen=True):
-    """groups: for each selector its messages, in their order; None where there is no such submission of this account, empty
-    where no message of it fits. total: of ReadTagged, how many there are over all pages."""
+    """groups: for each selector its messages, in their order; None where there is no such submission of this account,
+    empty where no message of it fits. total: of ReadTagged, how many there are over all pages."""
 
     groups: tuple[tuple[MessageStatus, ...] | None, ...]
     total: int = 0
@@ -344,9 +348,8 @@ class Reply(msgspec.Struct, frozen=True):
     """A message of a subscriber to an account, whole.
 
     number: who wrote, E.164; to: the long number (E.164) or short code that was written to, empty when unknown.
-    submission_id, message_id: the conversation it answers, None when unknown. kind: response, or stop. parts: the text of
-    each part as it arrived; reference: of a long one. target: whom to tell; dialect: in whose words.
-    """
+    submission_id, message_id: the conversation it answers, None when unknown. kind: response, or stop. parts: the text
+    of each part as it arrived; reference: of a long one. target: whom to tell; dialect: in whose words."""
 
     id: int
     number: str
@@ -371,7 +374,7 @@ class Replies(msgspec.Struct, frozen=True):
 
 
 class MonthCost(msgspec.Struct, frozen=True):
-    """month: first instant of it in Europe/Paris; cost_micros: charged less given back; messages: how many were sent."""
+    """month: its first instant in Europe/Paris; cost_micros: charged less given back; messages: how many were sent."""
 
     month: datetime
     cost_micros: int

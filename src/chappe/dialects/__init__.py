@@ -48,7 +48,8 @@ class Credentials(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A request that could be read: whose, what method of the API, in which form the answer is wanted, with what values.
+    """A request that could be read: whose, what method of the API, in which form the answer is wanted, with what
+    values.
 
     values is the dialect's own: whatever its read() needs.
     """

@@ -184,7 +184,8 @@ class Turn(msgspec.Struct):
 
 TURN = """select * from bind_turn($1, $2::int::smallint, $3, $4, $5, $6::text::smallint[],
     $7::text::bigint[], $8::text::smallint[], $9::text::text[], $10::text::bigint[], $11::text::int[],
-    $12::text::text[], $13::text::text[], $14::text::smallint[], $15::text::text[], $16::text::text[], $17, $18::text::bigint[], $19::text::int[], $20)"""
+    $12::text::text[], $13::text::text[], $14::text::smallint[], $15::text::text[], $16::text::text[], $17,
+    $18::text::bigint[], $19::text::int[], $20)"""
 REFUND_ARRAY = numbers(REFUND_STATES)
 
 
@@ -339,7 +340,8 @@ async def resolve_doubt(connection: Connection, now: datetime, message_ids: Sequ
 async def note(connection: Connection, now: datetime, what: str, notes: Sequence[tuple[int, str]]) -> None:
     """Events of messages: (message id, detail)."""
     await connection.execute(
-        "insert into event (message_id, at, what, detail) select m, $1, $2, d from unnest($3::bigint[], $4::text[]) as n(m, d)",
+        """insert into event (message_id, at, what, detail)
+           select m, $1, $2, d from unnest($3::bigint[], $4::text[]) as n(m, d)""",
         now,
         what,
         [message_id for message_id, _ in notes],

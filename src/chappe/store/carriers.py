@@ -11,7 +11,6 @@ import structlog
 from chappe.core.model import Carrier, CarrierRoute, CarrierSettings
 from chappe.store.database import Database
 
-
 log = structlog.get_logger("chappe.store")
 
 

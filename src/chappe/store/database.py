@@ -57,7 +57,7 @@ HOT_SETTINGS = SETTINGS | {
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Where the database is: a URL, or the parameters of our embedded server. The password is in neither repr nor log."""
+    """Where the database is: a URL, or the parameters of our embedded server. The password is never shown."""
 
     url: str = ""
     host: str = ""
@@ -103,7 +103,7 @@ class Database:
         self.address = address
         self.name = name
         self._sizes = (ordinary, hot)
-        self._ordinary: "asyncpg.Pool[asyncpg.Record] | None" = None
+        self._ordinary: asyncpg.Pool[asyncpg.Record] | None = None
         self._hot: asyncpg.Pool[asyncpg.Record] | None = None
 
     async def open(self) -> None:
@@ -175,10 +175,9 @@ Done = Callable[[Any], None]
 class GroupCommit(Generic[C, O]):
     """Takes commands one by one, runs them in batches: while one is in flight, the next gathers. No artificial delay.
 
-    run: one transaction over a batch, outcomes in the order of the commands; it may raise. weigh: how large a command is,
-    against batch_weight_max. done is called with the outcome, or with the exception that the whole batch met, after the
-    commit. With full() the caller must not add.
-    """
+    run: one transaction over a batch, outcomes in the order of the commands; it may raise. weigh: how large a command
+    is, against batch_weight_max. done is called with the outcome, or with the exception that the whole batch met,
+    after the commit. With full() the caller must not add."""
 
     def __init__(
         self,
@@ -241,8 +240,8 @@ class GroupCommit(Generic[C, O]):
             self._task = None
 
     async def _outcomes(self, batch: list[tuple[C, int, Done]]) -> Sequence[Any]:
-        """The batch's outcomes. A batch that the database refuses is taken apart, so that one bad command fails alone; a
-        lost connection fails all of it, since it may have been committed."""
+        """The batch's outcomes. A batch that the database refuses is taken apart, so that one bad command fails alone;
+        a lost connection fails all of it, since it may have been committed."""
         commands = [command for command, _, _ in batch]
         for attempt in range(3):
             try:
@@ -305,8 +304,8 @@ class Bell:
 
 
 class Listener:
-    """Calls `heard(channel)` when one of the channels rings, and once after each new connection, since calls may have been
-    missed; reconnects by itself until close()."""
+    """Calls `heard(channel)` when one of the channels rings, and once after each new connection, since calls may have
+    been missed; reconnects by itself until close()."""
 
     def __init__(self, address: Address, channels: Sequence[str], heard: Callable[[str], None]) -> None:
         self._address = address

@@ -67,8 +67,8 @@ def host_of(url: str) -> int:
 
 
 class Placed(msgspec.Struct, frozen=True):
-    """A Send with the decisions that storing needs: for each recipient its state and lane, and when it is due (a key, 0 for
-    at once); whether it is charged."""
+    """A Send with the decisions that storing needs: for each recipient its state and lane, and when it is due (a key,
+    0 for at once); whether it is charged."""
 
     send: Send
     flags: int
@@ -79,8 +79,8 @@ class Placed(msgspec.Struct, frozen=True):
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """What became of one Placed: its submission's id, or None when the credit did not suffice; the balance before the first
-    of the batch's submissions of this account, less those accepted so far."""
+    """What became of one Placed: its submission's id, or None when the credit did not suffice; the balance before the
+    first of the batch's submissions of this account, less those accepted so far."""
 
     submission_id: int | None
     balance_micros: int

@@ -203,8 +203,10 @@ async def silence(database: Database, now: datetime, older_than: timedelta, limi
         if ids:
             await tx.execute(
                 """select finish($1, $2::text::smallint[], $3::text::bigint[], array_fill(14::smallint, array[$4::int]),
-                                 array_fill(0::smallint, array[$4::int]), array_fill('no_receipt'::text, array[$4::int]),
-                                 array_fill('no_receipt'::text, array[$4::int]), array_fill(''::text, array[$4::int]))""",
+                                 array_fill(0::smallint, array[$4::int]),
+                                 array_fill('no_receipt'::text, array[$4::int]),
+                                 array_fill('no_receipt'::text, array[$4::int]),
+                                 array_fill(''::text, array[$4::int]))""",
                 now,
                 REFUND_ARRAY,
                 numbers(ids),

@@ -48,7 +48,8 @@ CLAIM = """
 with recursive hosts as (
     (select host from webhook order by host limit 1)
     union all
-    select (select w.host from webhook w where w.host > h.host order by w.host limit 1) from hosts h where h.host is not null
+    select (select w.host from webhook w where w.host > h.host order by w.host limit 1)
+    from hosts h where h.host is not null
 )
 select w.host, w.key, w.id, w.message_id, w.at, w.state, w.attempts, w.reason,
        m.recipient, m.price_micros, m.state as message_state,
@@ -74,8 +75,9 @@ async def claim(
 
 END = """
 with given as (
-    select * from unnest($1::text::int[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[], $5::text::bigint[],
-                         $6::text::smallint[], $7::text::smallint[], $8::text::int[], $9::text[], $10::timestamptz[])
+    select * from unnest($1::text::int[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[],
+                         $5::text::bigint[], $6::text::smallint[], $7::text::smallint[],
+                         $8::text::int[], $9::text[], $10::timestamptz[])
            as g(host, key, id, message_id, again_key, state, status, took_ms, outcome, at)
 ), gone as (
     delete from webhook w using given g where w.host = g.host and w.key = g.key and w.id = g.id

@@ -149,7 +149,7 @@ class Deliver:
             log.error("pump_failed", carrier=running.carrier.name, slot=bind.slot, exc_info=error)
 
     def _end(self, bind: BindKey, running: _Running) -> None:
-        """The carrier is gone or is another one: end in good order; the next round takes the bind anew if it is to be."""
+        """The carrier is gone, or is another: end in good order; a later round takes the bind anew if it should be."""
 
         async def end() -> None:
             await running.pump.stop()

@@ -47,7 +47,8 @@ _WORST = (Fate.FAILED, Fate.REFUSED, Fate.DOUBT, Fate.RETRY, Fate.UNSENT)
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What may differ by carrier in these decisions. uncertain: `auto` resends transactional messages and holds others."""
+    """What may differ by carrier in these decisions. uncertain: `auto` resends transactional messages and holds
+    others."""
 
     carrier_id: int
     uncertain: str = "auto"

@@ -283,7 +283,8 @@ class Pump:
 
 
 def _first_of_each(receipts: list[ReceiptIn]) -> tuple[list[ReceiptIn], list[ReceiptIn]]:
-    """The first receipt of each carrier id, and the others, which wait for the next turn: one turn moves a message once."""
+    """The first receipt of each carrier id, and the others, which wait for the next turn: one turn moves a message
+    once."""
     if len(receipts) < 2:
         return receipts, []
     seen: set[str] = set()
