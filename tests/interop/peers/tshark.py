@@ -35,32 +35,39 @@ def version() -> str:
     return output.stdout.split()[2]
 
 
-def dissect(frames: Sequence[tuple[bytes, bool]], folder: Path, *, user_data: bool = True) -> list[Dissected]:
-    """What tshark reads in each of the PDUs (octets, written by the SMSC). Without `user_data` only SMPP is judged,
-    not what is in a short_message. Raises AssertionError when tshark does not see as many PDUs as there are."""
-    assert TSHARK is not None
-    capture = folder / "written.pcap"
-    pcap.write(capture, frames)
-    command = [TSHARK, "-n", "-r", str(capture), "-d", f"tcp.port=={pcap.SMPP_PORT},smpp", "-T", "pdml"]
-    if not user_data:
-        command += ["--disable-protocol", "gsm_sms_ud"]
-    # tshark keeps its state in HOME; none of somebody's preferences may change what it says here.
-    environment = {"HOME": str(folder), "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-    output = subprocess.run(command, capture_output=True, check=True, timeout=_TIMEOUT_S, env=environment)
+def dissect(frames: Sequence[tuple[bytes, bool]], folder: Path) -> list[Dissected]:
+    """What tshark reads in each of the PDUs (octets, written by the SMSC). Raises AssertionError when it does not see
+    as many PDUs as there are."""
     # Texts stand in the output with control characters that XML forbids, and emoji as two halves.
-    xml = _NOT_XML.sub("?", output.stdout.decode("utf-8", "replace"))
+    xml = _NOT_XML.sub("?", _read(frames, folder, "-T", "pdml").decode("utf-8", "replace"))
     dissected = [pdu for packet in ElementTree.fromstring(xml) for pdu in _pdus(packet)]
     assert len(dissected) == len(frames), f"tshark sees {len(dissected)} PDUs of {len(frames)}"
     return dissected
 
 
 def complaints(frames: Sequence[tuple[bytes, bool]], folder: Path, *, user_data: bool = True) -> list[str]:
-    """What tshark objects to in these PDUs, one line for each: its command and sequence, never a number or a text."""
-    return [
-        f"{octets[4:8].hex()} sequence {int.from_bytes(octets[12:16], 'big')}: {'; '.join(found.complaints)}"
-        for (octets, _), found in zip(frames, dissect(frames, folder, user_data=user_data), strict=True)
-        if found.complaints
-    ]
+    """What tshark objects to in these PDUs, one line for each packet: never a number or a text. Without `user_data`
+    only SMPP is judged, not what is in a short_message. Raises AssertionError as dissect does."""
+    if not frames:
+        return []
+    ask = ["-T", "fields", "-E", "separator=|", "-e", "smpp.command_id", "-e", "_ws.malformed", "-e"]
+    ask.append("_ws.expert.message")
+    if not user_data:
+        ask += ["--disable-protocol", "gsm_sms_ud"]
+    lines = _read(frames, folder, *ask).decode("utf-8", "replace").splitlines()
+    seen = sum(len(line.split("|")[0].split(",")) for line in lines if not line.startswith("|"))
+    assert seen == len(frames), f"tshark sees {seen} PDUs of {len(frames)}"
+    return [line for line in lines if line.split("|", 1)[1].strip("|")]
+
+
+def _read(frames: Sequence[tuple[bytes, bool]], folder: Path, *arguments: str) -> bytes:
+    assert TSHARK is not None
+    capture = folder / "written.pcap"
+    pcap.write(capture, frames)
+    command = [TSHARK, "-n", "-r", str(capture), "-d", f"tcp.port=={pcap.SMPP_PORT},smpp", *arguments]
+    # tshark keeps its settings in HOME; none of somebody's preferences may change what it says here.
+    environment = {"HOME": str(folder), "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+    return subprocess.run(command, capture_output=True, check=True, timeout=_TIMEOUT_S, env=environment).stdout
 
 
 def _pdus(packet: ElementTree.Element) -> Iterable[Dissected]:
