@@ -139,7 +139,7 @@ def _word(members: type[E]) -> Reader:
             if member.value == value:
                 return member
         known = ", ".join(member.value for member in members)
-        meant = suggestion(value, list(members)) if isinstance(value, str) else ""
+        meant = suggestion(value, [member.value for member in members]) if isinstance(value, str) else ""
         raise ChaosError(f"{key} wants one of {known}{meant}")
 
     return read

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import msgspec
@@ -17,7 +18,11 @@ from chappe.handset.phones import Part
 from chappe.smpp.pdu import DeliverSm, SubmitSm
 
 _LINES_SPARE = 20_000  # how many lines more than twice what is alive, before the file is written anew
-_FIELDS = tuple(name for name in SubmitSm.__dataclass_fields__ if name not in ("sequence", "status", "flags", "tlvs"))
+# The fields of a body that are numbers, and those that are octets, in the standard's order.
+_NUMBERS = tuple(
+    spec.name for spec in fields(SubmitSm) if spec.default == 0 and spec.name not in ("sequence", "status")
+)
+_OCTETS = tuple(spec.name for spec in fields(SubmitSm) if spec.default == b"")
 
 
 class JournalError(ValueError):
@@ -158,9 +163,8 @@ def _write(descriptor: int, octets: bytes) -> None:
 
 def body_of(pdu: SubmitSm | DeliverSm) -> Body:
     """The body of a PDU, as the journal writes it."""
-    values = [getattr(pdu, name) for name in _FIELDS]
-    numbers = [value for value in values if isinstance(value, int)]
-    octets = [value for value in values if isinstance(value, bytes)]
+    numbers = [getattr(pdu, name) for name in _NUMBERS]
+    octets = [getattr(pdu, name) for name in _OCTETS]
     return Body(numbers, octets, list(pdu.tlvs))
 
 
@@ -179,9 +183,12 @@ def deliver_of(body: Body) -> DeliverSm:
 
 
 def _fill(pdu: SubmitSm | DeliverSm, body: Body) -> None:
-    numbers, octets = iter(body.numbers), iter(body.octets)
-    for name in _FIELDS:
-        setattr(pdu, name, next(numbers) if isinstance(getattr(pdu, name), int) else next(octets))
+    if len(body.numbers) != len(_NUMBERS) or len(body.octets) != len(_OCTETS):
+        raise JournalError("a message in the journal has other fields than this version writes")
+    for name, number in zip(_NUMBERS, body.numbers, strict=True):
+        setattr(pdu, name, number)
+    for name, octets in zip(_OCTETS, body.octets, strict=True):
+        setattr(pdu, name, octets)
     pdu.tlvs = tuple(body.tlvs)
 
 
