@@ -1,0 +1,154 @@
+"""Carriers and routes: what is refused before it is stored, and changes that leave the rest alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from chappe.actions import accounts, carrier_views
+from chappe.actions import carriers as actions
+from chappe.actions.carriers import CarrierMisuse, changed, made
+from chappe.core.model import AccountSettings, Carrier, CarrierSettings
+from chappe.store.binds import BindView
+from chappe.store.database import Address, Database
+from chappe.store.embedded import ConnectionParameters
+from chappe.store.operator import LaneLength
+
+BASE: dict[str, Any] = {"host": "smsc.example", "port": 2775, "system_id": "us", "password": "sesame"}
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+@pytest_asyncio.fixture
+async def opened(database: ConnectionParameters) -> AsyncIterator[Database]:
+    found = Database(Address(**database.arguments()))
+    await found.open()
+    yield found
+    await found.close()
+
+
+def test_what_is_not_given_comes_from_the_profile() -> None:
+    wide = made(**BASE, profile_names="wide")
+    assert (wide.window, wide.rate, wide.binds) == (20, 2000, 10)
+    assert made(**BASE, profile_names="wide", window=3, rate=0, binds=1).window == 3
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"host": ""},
+        {"host": "a b"},
+        {"port": 0},
+        {"system_id": ""},
+        {"system_id": "é"},
+        {"password": "é"},
+        {"password": "x" * 65},
+        {"window": 10_001},
+        {"rate": -1.0},
+        {"rate": float("nan")},
+        {"binds": 65},
+        {"profile_names": "none"},
+        {"settings": {"long_method": "pigeon"}},
+        {"settings": {"binds": "2"}},
+        {"profile_names": "smpp33", "settings": {"long_method": "sar"}},
+    ],
+)
+def test_a_carrier_that_cannot_work_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(CarrierMisuse) as raised:
+        made(**{**BASE, **wrong})
+    assert "sesame" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "field", "value"),
+    [
+        (["port=3550"], "port", 3550),
+        (["rate_per_s=20.5"], "rate", 20.5),
+        (["System-Id=them"], "system_id", "them"),
+        (
+            ["tls=yes", "tls_server_name=x.example"],
+            "settings",
+            {"long_method": "sar", "tls": "yes", "tls_server_name": "x.example"},
+        ),
+        (["long_method="], "settings", {}),
+        (["profile=smpp33", "long_method=udh8"], "profile", "smpp33"),
+    ],
+)
+def test_words_change_a_carrier(words: list[str], field: str, value: object) -> None:
+    before = made(**BASE, settings={"long_method": "sar"})
+    after = changed(before, words)
+    assert getattr(after, field) == value
+
+
+@pytest.mark.parametrize("words", [[], ["port"], ["port=x"], ["port=1", "port=2"], ["prt=1"], ["profile=smpp33"]])
+def test_words_that_cannot_be_used_change_nothing(words: list[str]) -> None:
+    with pytest.raises(CarrierMisuse):
+        changed(made(**BASE, settings={"long_method": "sar"}), words)
+
+
+@pytest.mark.asyncio
+async def test_changes_at_the_same_time_lose_none(opened: Database) -> None:
+    await actions.add(opened, "main", made(**BASE))
+    await asyncio.gather(
+        *(actions.change(opened, "main", [f"{knob}=5"]) for knob in ("parts_max", "priority_flag", "port")),
+        return_exceptions=True,
+    )
+    carrier = await actions.get(opened, "main")
+    assert (carrier.settings.port, carrier.settings.settings) == (5, {"parts_max": "5"})  # priority_flag ends at 3
+
+
+@pytest.mark.asyncio
+async def test_accounts_changed_at_the_same_time_lose_none(opened: Database) -> None:
+    await accounts.create(opened, "shop", "k" * 32, AccountSettings())
+    words = [f"price.{prefix}=1" for prefix in range(1, 9)]
+    await asyncio.gather(*(accounts.change(opened, "shop", [word]) for word in words))
+    assert len((await accounts.get(opened, "shop")).settings.prices) == 8
+
+
+@pytest.mark.asyncio
+async def test_of_debits_at_the_same_time_none_goes_below_zero(opened: Database) -> None:
+    await accounts.create(opened, "shop", "k" * 32, AccountSettings(), 3_000_000)
+    debits = (accounts.credit(opened, "shop", -1_000_000) for _ in range(6))
+    outcomes = await asyncio.gather(*debits, return_exceptions=True)
+    assert sum(isinstance(outcome, accounts.AccountError) for outcome in outcomes) == 3
+    assert (await accounts.get(opened, "shop")).balance_micros == 0
+    assert await opened.value("select sum(amount_micros) from ledger_entry") == 0
+
+
+@pytest.mark.asyncio
+async def test_a_route_that_exists_gets_the_new_priority(opened: Database) -> None:
+    await actions.add(opened, "main", made(**BASE))
+    first = await actions.add_route(opened, "main", "33", "premium", 1)
+    second = await actions.add_route(opened, "main", "+33", "premium", 7)
+    assert (first.id, second.priority) == (second.id, 7)
+
+
+def _bind(state: str, *, alive: bool = True) -> BindView:
+    return BindView(1, 0, "worker", state, "", NOW, alive, 3, {})
+
+
+ALARMS = [
+    ([_bind("bound")], [], 1, 0, []),
+    ([_bind("bound", alive=False)], [], 1, 0, ["no process drives its binds"]),
+    ([_bind("down")], [], 1, 0, ["no bind is up"]),
+    ([_bind("refused")], [], 1, 0, ["no bind is up", "refuses our credentials"]),
+    ([_bind("paused"), _bind("bound")], [], 1, 0, ["paused"]),
+    ([_bind("bound")], [], 0, 0, ["no route leads here"]),
+    ([_bind("bound")], [LaneLength(1, 0, 5, NOW - timedelta(minutes=7))], 1, 0, ["waiting for 7 minutes"]),
+    ([_bind("bound")], [LaneLength(1, 7, 5, NOW - timedelta(minutes=7))], 1, 0, []),
+    ([_bind("bound")], [], 1, 2, ["2 messages are in doubt"]),
+]
+
+
+@pytest.mark.parametrize(("bind_views", "lengths", "routes", "doubts", "alarms"), ALARMS)
+def test_alarms_say_what_calls_for_attention(
+    bind_views: list[BindView], lengths: list[LaneLength], routes: int, doubts: int, alarms: list[str]
+) -> None:
+    carrier = Carrier(1, "main", "smpp", CarrierSettings("h", 1, "s", "p"), True)
+    shown = carrier_views.view(carrier, bind_views, lengths, [None] * routes, doubts, 0, NOW)  # type: ignore[list-item]
+    assert len(shown.alarms) == len(alarms), shown.alarms
+    assert all(any(alarm in told for told in shown.alarms) for alarm in alarms)
