@@ -143,7 +143,7 @@ class Deliver:
             self._delay_s[bind] = min(delay_s * 2, AGAIN_S_MAX)
         if isinstance(error, LeaseLost):
             log.error("lease_lost", carrier=running.carrier.name, slot=bind.slot)
-        elif isinstance(error, CONNECTION_ERRORS | DatabaseError):
+        elif isinstance(error, (*CONNECTION_ERRORS, DatabaseError)):
             log.error("pump_ended", carrier=running.carrier.name, slot=bind.slot, error=type(error).__name__)
         elif error is not None:
             log.error("pump_failed", carrier=running.carrier.name, slot=bind.slot, exc_info=error)
