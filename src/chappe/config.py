@@ -80,6 +80,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     sender_default: Annotated[ShortCode, _help("Short code that sends when the customer names no sender.")] = "36111"
     stop_mention: Annotated[str, Meta(min_length=1, max_length=60), _help("Opt-out mention appended on request; {sender} stands for sender_default.")] = " STOP {sender}"
+    windows: Annotated[dict[str, Any], _expects("tables, as [windows.NAME] in chappe.toml"), _help("Sending windows of your own, beside those that come with Chappe; docs/windows.md has the keys.")] = {}
     price_premium_micros: Annotated[Micros, _help("Price of a premium part for accounts without their own price.")] = 38_000
     price_lowcost_micros: Annotated[Micros, _help("Price of a low cost part for accounts without their own price.")] = 23_000
     price_hlr_micros: Annotated[Micros, _help("Price of an HLR lookup for accounts without their own price.")] = 5_000
@@ -268,6 +269,13 @@ def _untangle(found: Setting, value: object) -> object:
         return None
     if bool in kinds and value.strip().lower() in _TRUTH:
         return _TRUTH[value.strip().lower()]
+    if dict in kinds:
+        if value.strip().lower() in _NOTHING:
+            return {}
+        try:
+            return msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            return value
     if tuple in kinds or frozenset in kinds:
         return [item.strip() for item in value.split(",") if item.strip()]
     return value
@@ -295,6 +303,8 @@ def _as_text(value: object) -> str:
         return "auto"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, dict):
+        return ",".join(sorted(value)) or "none"
     if isinstance(value, list | tuple | frozenset):
         return ",".join(sorted(map(str, value)) if isinstance(value, frozenset) else map(str, value))
     return str(value)
@@ -342,7 +352,8 @@ def _settings() -> tuple[Setting, ...]:
             about |= {"help": meta.description} if meta.description else {}
             about |= meta.extra or {}
         expects = about.get("expects") or _words(field.type)
-        rows.append(Setting(field.name, field.type, field.default, about["help"], expects, about["secret"]))
+        default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+        rows.append(Setting(field.name, field.type, default, about["help"], expects, about["secret"]))
     return tuple(rows)
 
 

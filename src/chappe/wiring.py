@@ -56,6 +56,7 @@ class Orders(msgspec.Struct, frozen=True):
     webhook_ports: tuple[int, ...] = ()
     journal: str = ""
     metrics: bool = True
+    windows: dict[str, Any] = {}
 
 
 @contextlib.asynccontextmanager
@@ -81,6 +82,8 @@ def signalled() -> asyncio.Event:
 
 async def run_api(orders: Orders) -> None:
     """One process of the customers' APIs."""
+    from chappe.actions.windows import Windows
+    from chappe.core.window_profiles import read_profiles
     from chappe.store import accounts
     from chappe.store.channels import CONFIGURATION_CHANNEL, OUTBOX_CHANNEL
     from chappe.web.listener import Limits
@@ -103,6 +106,7 @@ async def run_api(orders: Orders) -> None:
             loop.time,
             sender_default=orders.sender_default,
             stop_mention=orders.stop_mention,
+            windows=Windows(read_profiles(orders.windows)),
             pages=pages.table(),
         )
         changed = asyncio.Event()
@@ -331,7 +335,10 @@ async def _smsc(
 
 def serve(config: Config) -> int:
     """`chappe serve`: runs until a signal; gives the exit status."""
+    from chappe.core.window_profiles import read_profiles
+
     observe.configure(config.log_format, config.log_level)
+    read_profiles(config.windows)  # a mistake is told before anything starts
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(config))
 
@@ -478,6 +485,7 @@ def _orders(config: Config, address: Address) -> Orders:
         webhook_allow_private=private if isinstance(private, bool) else tuple(str(network) for network in private),
         webhook_ports=config.webhook_ports,
         metrics=config.metrics,
+        windows=config.windows,
     )
 
 

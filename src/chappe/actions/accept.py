@@ -9,18 +9,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from chappe.core import window
 from chappe.core.errors import Refusal
 from chappe.core.lifecycle import State
 from chappe.core.model import Accepted, Moment, Range, Send, message_id
 from chappe.core.publicid import public_id
 from chappe.core.routing import Router
+from chappe.core.window_profiles import PROFILES, Profile
 from chappe.store import messages
 from chappe.store.database import Database
 from chappe.store.messages import BULK_RECIPIENTS, Flag, LaneClass, Placed, key_of, lane
 
+NEVER_CLOSED = PROFILES["none"]
 
-def place(send: Send, now: datetime, router: Router) -> Placed:
-    """Decides for each message its state, its lane and when it is due; pure."""
+
+def place(send: Send, now: datetime, router: Router, profile: Profile = NEVER_CLOSED) -> Placed:
+    """Decides for each message its state, its lane and when it is due; pure.
+
+    profile: the sending window of the account; transactional messages need none. Raises Refusal window_hour or
+    window_day where the profile, or a strict schedule, holds nothing.
+    """
     flags = _flags(send)
     count = len(send.recipients)
     if send.sandbox:
@@ -30,6 +38,8 @@ def place(send: Send, now: datetime, router: Router) -> Placed:
         state, lane_class, key = State.SCHEDULED, LaneClass.WAITING, key_of(send.scheduled_at)
     else:
         state, lane_class, key = State.QUEUED, _ready_class(flags, count), 0
+    if not send.transactional and profile is not NEVER_CLOSED:
+        return _within(send, flags, now, router, profile, state, lane_class)
     lanes = []
     keys = []
     for recipient in send.recipients:
@@ -41,6 +51,38 @@ def place(send: Send, now: datetime, router: Router) -> Placed:
             lanes.append(lane(0, LaneClass.WAITING))
             keys.append(key or key_of(now))
     return Placed(send, flags, send.cost_micros, (int(state),) * count, tuple(lanes), tuple(keys))
+
+
+def _within(
+    send: Send, flags: int, now: datetime, router: Router, profile: Profile, state: State, ready: LaneClass
+) -> Placed:
+    """As place(), for commercial messages: what may not leave when it wants to is held until it may."""
+    wanted = send.scheduled_at if send.scheduled_at is not None and send.scheduled_at > now else now
+    strict = profile.outside == "refuse" or (send.schedule_strict and wanted is not now)
+    if strict and (code := window.check_schedule(profile, [r.number for r in send.recipients], wanted)):
+        raise Refusal(code)
+    states = []
+    lanes = []
+    keys = []
+    reasons: list[str | None] = []
+    for recipient in send.recipients:
+        verdict = window.check(profile, recipient.number, wanted)
+        carriers = router.carriers(recipient.number, send.range)
+        carrier_id = int(carriers[0]) if carriers else 0
+        if verdict.allowed and wanted is now:
+            states.append(int(state))
+            lanes.append(lane(carrier_id, ready if carrier_id else LaneClass.WAITING))
+            keys.append(0 if carrier_id else key_of(now))
+            reasons.append(None)
+            continue
+        due_at = wanted if verdict.allowed else verdict.next_at
+        if due_at is None:  # it would never open
+            raise Refusal(verdict.refusal or "window_hour")
+        states.append(int(state) if verdict.allowed else int(State.HELD))
+        lanes.append(lane(carrier_id, LaneClass.WAITING))
+        keys.append(key_of(due_at))
+        reasons.append(None if verdict.allowed else verdict.reason)
+    return Placed(send, flags, send.cost_micros, tuple(states), tuple(lanes), tuple(keys), tuple(reasons))
 
 
 def _flags(send: Send) -> int:

@@ -131,6 +131,7 @@ class Send(msgspec.Struct, frozen=True):
     flash: bool = False
     sandbox: bool = False
     scheduled_at: datetime | None = None
+    schedule_strict: bool = False  # a schedule outside the sending window is refused, not held
     tag: str = ""
     campaign: str = ""
     client_reference: str = ""

@@ -117,6 +117,7 @@ def read(verb: str, values: Values, account: Account, moment: Moment) -> Send:
         unicode=unicode,
         sandbox="sandbox" in values and flag(values["sandbox"]),
         scheduled_at=schedule.at,
+        schedule_strict=True,
         tag=extras.tag,
         report_url=extras.report_url or settings.reports_url,
         reply_url=extras.reply_url or settings.replies_url,

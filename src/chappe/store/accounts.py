@@ -117,3 +117,9 @@ async def installation_secret(database: Database) -> bytes:
     """The key of public ids; the same for every node of one database."""
     secret: bytes = await database.value("select secret from installation")
     return secret
+
+
+async def windows(database: Database) -> list[tuple[int, str]]:
+    """The accounts that name a sending window: (id, its name)."""
+    rows = await database.fetch("select id, settings ->> 'window' as name from account where settings ? 'window'")
+    return [(row["id"], row["name"]) for row in rows]

@@ -76,6 +76,7 @@ class Placed(msgspec.Struct, frozen=True):
     states: tuple[int, ...]
     lanes: tuple[int, ...]
     keys: tuple[int, ...]
+    reasons: tuple[str | None, ...] | None = None  # why a message waits, where it does
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -159,7 +160,7 @@ async def accept(database: Database, batch: Sequence[Placed], now: datetime) -> 
             m_lane.append(lane_)
             m_key.append(key)
             m_text.append(recipient.text)
-            m_reason.append(None)
+            m_reason.append(placed.reasons[place] if placed.reasons else None)
             place += 1
             turn += 1
         counts[a] = turn

@@ -17,6 +17,7 @@ import structlog
 
 from chappe.actions import accept as accept_action
 from chappe.actions.answer import answer
+from chappe.actions.windows import Windows
 from chappe.core.errors import Refusal
 from chappe.core.model import Accepted, Account, Command, Moment, Ready, Send
 from chappe.core.routing import Route, Router
@@ -48,6 +49,7 @@ class Api:
         *,
         sender_default: str,
         stop_mention: str,
+        windows: Windows | None = None,
         pages: dict[str, Page] | None = None,
     ) -> None:
         self._database = database
@@ -56,6 +58,7 @@ class Api:
         self._now = now
         self._sender_default = sender_default
         self._pages = pages or {}
+        self._windows = windows or Windows({})
         self._book = AccountBook(database, now, stop_mention)
         self._router = Router([])
         self._commit: GroupCommit[Placed, Accepted | Refusal] = GroupCommit(
@@ -127,11 +130,14 @@ class Api:
                 return
             if self._commit.full:
                 raise Refusal("too_many_requests")
+            placed = accept_action.place(
+                self._with_sender(command), moment.now, self._router, self._windows.of(found.settings)
+            )
         except Refusal as refusal:
             reply.send(dialect.refuse(refusal, request, call, found))
             return
         self._commit.add(
-            accept_action.place(self._with_sender(command), moment.now, self._router),
+            placed,
             lambda outcome: self._done(dialect, request, call, found, outcome, reply),
         )
 
