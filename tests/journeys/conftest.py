@@ -28,6 +28,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     status = started.stop()
     shutil.rmtree(folder / "var", ignore_errors=True)
     assert status == 0, started.errors[-3000:]
+    assert started.tracebacks == []
 
 
 @pytest.fixture

@@ -175,6 +175,19 @@ class Program:
     def errors(self) -> str:
         return self.errors_path.read_text(errors="replace") if self.errors_path.exists() else ""
 
+    @property
+    def tracebacks(self) -> list[str]:
+        """The last line of each traceback in the log: a program that lives through trouble has none."""
+        found = []
+        inside = False
+        for line in self.errors.splitlines():
+            if line.startswith("Traceback (most recent call last)"):
+                inside = True
+            elif inside and not line.startswith(" "):
+                found.append(line)
+                inside = False
+        return found
+
     def spawn(self) -> None:
         """Starts it and waits for nothing."""
         command = [str(CHAPPE), "serve", "--host", self.host, "--port", str(self.port), *self.where]
@@ -283,6 +296,14 @@ class Program:
         """Makes a transactional account (it sends at any hour) and gives its API key."""
         made = self.json("account", "create", login, "--balance", balance, "--transactional", *options)
         return str(made["api_key"])
+
+    def add_carrier(self, smsc: Smsc, name: str = "operator") -> None:
+        """What an operator types to reach a carrier."""
+        self.command(
+            "carrier", "add", name, "--host", "127.0.0.1", "--port", str(smsc.port),
+            "--system-id", "us", "--password", "secret", "--window", "20",
+        )  # fmt: skip
+        self.command("route", "add", "--carrier", name, "--prefix", "33")
 
     # -- its database
 

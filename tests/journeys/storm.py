@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import http.client
 import json
 import random
@@ -19,11 +20,12 @@ import sys
 import tempfile
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from program import Program, ask, until
+from program import Answer, Program, ask, until
 
 PARTS = ("api", "work", "handset", "postgres", "serve")
 CLIENTS = 8
@@ -39,11 +41,13 @@ AWAY = "500 500"  # the honest answer while there is no database: nothing was ac
 class Storm:
     """One run. words of the report: see report()."""
 
-    def __init__(self, folder: Path, messages: int, rate: float, kills: int, seed: int) -> None:
+    def __init__(
+        self, folder: Path, messages: int, rate: float, kills: int, seed: int, parts: Sequence[str] = PARTS
+    ) -> None:
         self.program = Program(folder / "var")
         self.messages = messages
         self.rate = rate
-        self.order = self._order(kills, random.Random(seed))
+        self.order = self._order(kills, random.Random(seed), parts)
         self.accepted: dict[int, int] = {}  # number of the message -> id of its submission
         self.refused: list[str] = []
         self.unanswered: set[int] = set()
@@ -57,11 +61,11 @@ class Storm:
         self._failed = threading.Event()
 
     @staticmethod
-    def _order(kills: int, chance: random.Random) -> list[str]:
+    def _order(kills: int, chance: random.Random, parts: Sequence[str]) -> list[str]:
         """Who dies in turn: each part once before any dies again."""
         order: list[str] = []
         while len(order) < kills:
-            order += chance.sample(PARTS, len(PARTS))
+            order += chance.sample(parts, len(parts))
         return order[:kills]
 
     def run(self) -> dict[str, Any]:
@@ -149,8 +153,9 @@ class Storm:
         """How often the phones show each text; asked sender by sender, since an answer has an end."""
         shown: Counter[str] = Counter()
         for first in range(0, self.messages, BY_SENDER):
-            answer = ask(f"{self.program.url}/handset/messages?limit={2 * BY_SENDER}&from={sender(first)}")
-            assert answer.status == 200, answer
+            url = f"{self.program.url}/handset/messages?limit={2 * BY_SENDER}&from={sender(first)}"
+            # A handset that has just died is away for a moment.
+            answer = until(functools.partial(_answered, url), "the phones to answer", RECOVER_S)
             shown.update(message["text"] for message in answer.json())
         return shown
 
@@ -196,6 +201,7 @@ class Storm:
             *(["too many in doubt"] if len(doubted) > WINDOW * max(1, len(self.order)) else []),
             *(["refused"] if set(self.refused) - {AWAY} else []),
             *(["unsettled"] if self._unsettled() else []),
+            *(["tracebacks"] if self.program.tracebacks else []),
         ]
         return {
             "wrong": wrong,
@@ -215,6 +221,7 @@ class Storm:
             "money": money,
             "killed": dict(self.killed),
             "order": self.order,
+            "tracebacks": self.program.tracebacks[:5],
             "load_s": round(took_s, 1),
             "settled_s": round(settled_s, 1),
         }
@@ -240,6 +247,11 @@ class Storm:
         return row
 
 
+def _answered(url: str) -> Answer | None:
+    answer = ask(url)
+    return answer if answer.status == 200 else None
+
+
 def text(number: int) -> str:
     return f"storm message {number:06d}"
 
@@ -262,12 +274,16 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=250.0, help="messages a second")
     parser.add_argument("--kills", type=int, default=15)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--parts", default=",".join(PARTS), help="who may die")
     parser.add_argument("--keep", type=Path, help="a folder for data and logs, kept")
     chosen = parser.parse_args()
     folder = chosen.keep or Path(tempfile.mkdtemp(prefix="chappe-storm-"))
     folder.mkdir(parents=True, exist_ok=True)
+    parts = chosen.parts.split(",")
+    if not set(parts) <= set(PARTS):
+        parser.error(f"--parts: expected some of {','.join(PARTS)}")
     try:
-        report = Storm(folder, chosen.messages, chosen.rate, chosen.kills, chosen.seed).run()
+        report = Storm(folder, chosen.messages, chosen.rate, chosen.kills, chosen.seed, parts).run()
     finally:
         if chosen.keep is None:
             shutil.rmtree(folder, ignore_errors=True)

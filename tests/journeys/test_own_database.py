@@ -15,15 +15,6 @@ PHONE = "+33612345678"
 NO_HANDSET = "--no-handset"
 
 
-def add_carrier(node: Program, smsc: Smsc, name: str = "operator") -> None:
-    """What an operator types to reach a carrier."""
-    node.command(
-        "carrier", "add", name, "--host", "127.0.0.1", "--port", str(smsc.port),
-        "--system-id", "us", "--password", "secret", "--window", "20",
-    )  # fmt: skip
-    node.command("route", "add", "--carrier", name, "--prefix", "33")
-
-
 @pytest.mark.every_postgres
 def test_a_carrier_and_a_route_take_effect_without_a_restart(
     empty_database: ConnectionParameters, tmp_path: Path
@@ -35,7 +26,7 @@ def test_a_carrier_and_a_route_take_effect_without_a_restart(
         assert early["success"] is True
         assert node.json("message", str(early["message_id"]))["states"] == {"queued": 1}
 
-        add_carrier(node, smsc)
+        node.add_carrier(smsc)
         node.send(key, PHONE, "after")
         until(
             lambda: (
@@ -62,7 +53,7 @@ def test_two_nodes_share_the_work_of_one_database(empty_database: ConnectionPara
     with Smsc(tmp_path) as smsc, api:
         assert set(api.parts()) == {"api"}
         key = api.account("shop")
-        add_carrier(api, smsc)
+        api.add_carrier(smsc)
         assert api.send(key, PHONE, "nobody works yet").json()["success"] is True
 
         work.spawn()
@@ -87,7 +78,7 @@ def test_two_nodes_answer_the_same_customers(empty_database: ConnectionParameter
     first = Program(tmp_path / "first", arguments=[NO_HANDSET], database_url=url)
     second = Program(tmp_path / "second", arguments=[NO_HANDSET, "--roles", "api"], database_url=url)
     with Smsc(tmp_path) as smsc, first, second:
-        add_carrier(first, smsc)
+        first.add_carrier(smsc)
         key = first.account("shop", balance="0.076")
         assert second.send(key, PHONE, "through the second").json()["success"] is True
         assert first.send(key, PHONE, "through the first").json()["success"] is True

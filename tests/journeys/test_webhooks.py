@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from program import Program, free_port, until
+from program import Program, Smsc, free_port, until
 
 if TYPE_CHECKING:
     from receivers import Receiver
@@ -58,12 +59,13 @@ def test_a_webhook_to_a_private_address_is_refused_when_strangers_can_reach_us(
 ) -> None:
     """Listening beyond loopback, a customer's URL must not become our hand in the operator's network."""
     receiver = receive()
-    with Program(tmp_path / "var", host="0.0.0.0") as program:
+    with Program(tmp_path / "var", host="0.0.0.0") as program, Smsc(tmp_path) as smsc:
+        program.add_carrier(smsc)
         key = program.account("stranger")
         for host in ("127.0.0.1", "localhost", "0.0.0.0", "[::ffff:127.0.0.1]", "2130706433"):
             url = receiver.url.replace("127.0.0.1", host) + "/dlr"
             answer = program.send(key, "+33612340500", "private", urlDlr=url).json()
             if answer["success"]:  # some are refused at once
-                details = until(lambda number=answer["message_id"]: told(program, number), f"an attempt to call {host}")
+                details = until(partial(told, program, answer["message_id"]), f"an attempt to call {host}")
                 assert all("given up" in detail for detail in details), details
     assert receiver.hooks == []
