@@ -38,7 +38,8 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
 
     reason: None when allowed, else `hold.night`, `hold.sunday`, `hold.holiday`, `hold.day` (a weekday without hours),
     `hold.voice_hours`, or `refuse.hours` and `refuse.day` where nothing is to wait for: the profile refuses, never
-    opens, or the year is absurd (before 1900, from 9990). refusal: then and when held, the code of core.errors for a wish for this very instant.
+    opens, or the year is absurd (before 1900, after 9989). refusal: the code of core.errors for a wish for this very
+    instant, None when allowed.
     holiday: French name of the day's holiday, also when it closes nothing. next_at: first instant from this one on
     at which it may leave, aware UTC, None if never. closes_at: end of the window around the instant, excluded, aware
     UTC; None when closed, or when it does not close within SEARCH_DAYS_MAX days.

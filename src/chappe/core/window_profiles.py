@@ -39,7 +39,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     outside: `hold` until the next opening, `refuse`, or `warn` and send.
     zone: whose clock and calendar count, `both` means that both must be open. strict: what a number cannot tell is
     taken at its strictest (Alsace-Moselle, islands of +590, zones of +689). custom_days_close: holidays by use count.
-    added_days: further holidays everywhere. alphanumeric_close: earlier closing for senders with letters.
+    added_days: further holidays everywhere. alphanumeric_close: earlier closing for senders with letters, or empty.
     Raises ValueError when the values make no sense.
     """
 
@@ -183,7 +183,7 @@ def find_profile(name: str, own: Mapping[str, Profile] | None = None) -> Profile
 def read_profiles(table: Mapping[str, object]) -> dict[str, Profile]:
     """An operator's own profiles: name to fields of Profile, as TOML gives them or as text.
 
-    `base` names the profile that the others fields change, one of PROFILES or one further up; default fr-seed. Days are
+    `base` names the profile that the other fields change, one of PROFILES or one further up; default fr-seed. Days are
     `["mon", "sat"]` or `mon-fri,sat`; added_days is a table from date to name. Raises ProfileError.
     """
     if len(table) > PROFILES_MAX:
@@ -242,6 +242,10 @@ def _clock(value: object) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
+def _clock_or_none(value: object) -> str:
+    return "" if value in ("", "none") else _clock(value)
+
+
 def _pause(value: object) -> tuple[str, str] | None:
     if value in ("", "none", False):
         return None
@@ -281,13 +285,16 @@ def _choice(field: str) -> Callable[[object], str]:
     return read
 
 
+_SWITCH: Final = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
 def _switch(value: object) -> bool:
     if isinstance(value, bool):
         return value
-    found = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}.get(_text(value).lower())
-    if found is None:
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if word not in _SWITCH:
         raise ValueError(f"expected true or false, not {value!r:.40}")
-    return found
+    return _SWITCH[word]
 
 
 def _day(value: object) -> date:
@@ -324,5 +331,5 @@ _READERS: Final[Mapping[str, Callable[[object], object]]] = {
     "custom_days_close": _switch,
     "added_days": _added_days,
     "channel": _choice("channel"),
-    "alphanumeric_close": _clock,
+    "alphanumeric_close": _clock_or_none,
 }
