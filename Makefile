@@ -12,7 +12,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 STAMP_DEV := .venv/installed-dev
 
-.PHONY: help setup run test check bench lock
+.PHONY: help setup run test check crash bench lock
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test: $(STAMP_DEV) ## install what the tests need and run them all; ARGS="-k win
 
 check: $(STAMP_DEV) ## format, lint, types, import rules, dependencies, dead code: under a minute
 	@scripts/check
+
+crash: $(STAMP_DEV) ## kill -9 of every process under load, then count; ARGS="--seed 7 --messages 20000" passes flags
+	@$(BIN)/python tests/journeys/storm.py $(ARGS)
 
 bench: $(STAMP) ## measure; ARGS passes flags to bench/run.py
 	@$(BIN)/python bench/run.py $(ARGS)
