@@ -63,9 +63,10 @@ BREAKER_PAUSE_S = 60.0
 class _Part:
     """One submit_sm on its way."""
 
-    __slots__ = ("message_id", "part", "parts", "pdu")
+    __slots__ = ("message_id", "order", "part", "parts", "pdu")
 
-    def __init__(self, message_id: int, part: int, parts: int, pdu: SubmitSm) -> None:
+    def __init__(self, message_id: int, part: int, parts: int, pdu: SubmitSm, order: int) -> None:
+        self.order = order  # among all that the link was ever given
         self.message_id = message_id
         self.part = part
         self.parts = parts
@@ -96,6 +97,7 @@ class SmppLink:
         self._profile = profile
         self._wake = wake
         self._queue: deque[_Part] = deque()
+        self._given = 0
         self._results: list[PartResult] = []
         self._receipts: list[ReceiptIn] = []
         self._messages: list[MessageIn] = []
@@ -145,7 +147,8 @@ class SmppLink:
             order.reverse()
         for seqnum, pdu in order:
             if not message.parts_done >> seqnum & 1:
-                self._queue.append(_Part(message.message_id, seqnum if total > 1 else 0, total, pdu))
+                self._given += 1
+                self._queue.append(_Part(message.message_id, seqnum if total > 1 else 0, total, pdu, self._given))
         self._pump()
 
     def drop(self, message_id: int) -> None:
@@ -408,7 +411,7 @@ class SmppLink:
         if kind is ErrorClass.THROTTLE:
             # Slow the carrier, not the message: it stays ours, first in the queue, and costs no attempt.
             self._counts["throttled"] += 1
-            self._queue.appendleft(part)
+            self._put_first(part)
             self._slow_down()
             return
         if kind is not ErrorClass.CONFIG:
@@ -434,6 +437,7 @@ class SmppLink:
         )
         if fate in (Fate.REFUSED, Fate.FAILED):
             self._counts["refused"] += 1
+            self.drop(part.message_id)  # its other parts would be of no use to anybody
         if kind in (ErrorClass.LINK, ErrorClass.AUTH) and self._transmit is not None:
             log.error("carrier_session_unusable", carrier=self.name, status=hex(status))
             self._transmit.session.unbind(self._now())
@@ -523,6 +527,15 @@ class SmppLink:
             else:
                 self._counts["submitted"] += 1
         wire.flush()
+
+    def _put_first(self, part: _Part) -> None:
+        """Back into the queue, before all that was given after it."""
+        place = 0
+        for other in self._queue:
+            if other.order > part.order:
+                break
+            place += 1
+        self._queue.insert(place, part)
 
     def _slow_down(self) -> None:
         now = self._now()

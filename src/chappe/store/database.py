@@ -25,6 +25,7 @@ DatabaseError = asyncpg.PostgresError
 CONNECTION_ERRORS = (
     OSError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # asyncpg, when a connection ends in the very moment in which it is used
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,

@@ -27,6 +27,7 @@ ACTIVE_S = 0.1  # how long after its last work a pump looks often, since more wo
 OFTEN_S = 0.004
 SELDOM_S = 1.0  # without a call: calls come through Pump.wake
 RETRY_S = 0.5
+STOP_S = 10.0  # how long answers are waited for at the end
 PACE_S = 0.004  # between turns that carry little
 PACE_BELOW = 32
 
@@ -75,11 +76,28 @@ class Pump:
         try:
             while not self._stopping:
                 await self._wait()
-                await self._turn(claim=True)
+                await self._turn(claim=not self._stopping)
         finally:
-            await self.link.stop(0 if not self._stopping else 10.0)
             if self._stopping:
+                await self._end()
+            else:
+                await self.link.stop(0)
+
+    async def _end(self) -> None:
+        """In good order: what the link hears while it ends is stored and answered, and nothing new is claimed."""
+        ending = asyncio.get_running_loop().create_task(self.link.stop(STOP_S))
+        ending.add_done_callback(lambda _: self._event.set())
+        try:
+            while not ending.done():
+                await self._event.wait()
+                self._event.clear()
                 await self._turn(claim=False)
+        finally:
+            if not ending.done():  # the lease is lost or nobody waits any longer
+                ending.cancel()
+                await asyncio.wait([ending])
+                await self.link.stop(0)
+        await self._turn(claim=False)
 
     async def stop(self) -> None:
         """Asks run() to end in good order: what is written is waited for, the rest goes back to the queue."""
