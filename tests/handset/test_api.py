@@ -192,7 +192,18 @@ async def test_delete_deletes_and_the_feed_says_so(running: Any) -> None:
             "revision": changed["revision"] + 1,
             "whole": True,
             "messages": [],
+            "replies": [],
         }
+
+
+@pytest.mark.asyncio
+async def test_the_feed_has_replies_once(running: Any) -> None:
+    async with running() as bench:
+        await bench.http("POST", "/handset/replies", {"from": "+33612345678", "to": "36111", "text": "Hi"})
+        feed = await bench.get("/handset/feed")
+        [reply] = feed["replies"]
+        assert (reply["from"], reply["to"], reply["text"]) == ("+33612345678", "36111", "Hi")
+        assert (await bench.get(f"/handset/feed?after={feed['revision']}"))["replies"] == []
 
 
 @pytest.mark.asyncio

@@ -132,12 +132,24 @@ class Api:
         at = self._exchange.wall()
         # A revision from before a restart is from another life: begin again.
         whole = after > phones.revision or after < phones.cleared
-        changes = islice(phones.changed_since(0 if whole else after), limit)
+        since = 0 if whole else after
+        changes = islice(phones.changed_since(since), limit)
+        written = [each for each in self._exchange.written if each.revision > since]
         return _json(
             {
                 "revision": phones.revision,
                 "whole": whole or after == 0,
                 "messages": [_summary(message, at) for message in changes],
+                "replies": [
+                    {
+                        "id": str(each.number),
+                        "from": each.reply.source,
+                        "to": each.reply.destination,
+                        "text": each.reply.text,
+                        "at": _iso(each.at),
+                    }
+                    for each in written
+                ],
             }
         )
 

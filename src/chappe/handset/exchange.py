@@ -5,7 +5,9 @@ It has no socket and no timer of its own: `tick` does what is due and tells when
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from random import Random
@@ -33,6 +35,7 @@ _ESM_RECEIPT, _ESM_INTERMEDIATE, _UDHI = 0x04, 0x20, 0x40
 _ASKED, _ASKED_INTERMEDIATE = 0x03, 0x10
 _ADDRESS_MAX = 20  # octets of an address in submit_sm; data_sm allows more, which no deliver_sm can give back
 _NETWORK_GSM = 3
+_WRITTEN_MAX = 1_000
 _REPLY_DELAY_S = 1.0  # how long a phone with a magic number takes to write
 _SHAPES = {
     ReceiptShape.BOTH: receipts.BOTH,
@@ -43,6 +46,16 @@ _SHAPES = {
 _FAILED = frozenset(
     {ReceiptState.UNDELIVERED, ReceiptState.EXPIRED, ReceiptState.REJECTED, ReceiptState.DELETED, ReceiptState.UNKNOWN}
 )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Written:
+    """A reply as the page shows it: `at` is seconds since 1970."""
+
+    revision: int
+    number: int
+    at: float
+    reply: Reply
 
 
 class Counters:
@@ -72,6 +85,7 @@ class Exchange:
         self.agenda = Agenda()
         self.counters = Counters()
         self.pending = 0  # receipts and replies that are not acknowledged
+        self.written: deque[Written] = deque(maxlen=_WRITTEN_MAX)  # the last replies, for the page
         self.dispatch = Dispatch(settings, self.later, self._ended)
         self._memory = Memory(settings.journal, self.phones)
 
@@ -281,6 +295,8 @@ class Exchange:
         chaos = self.judge.chaos
         number = self.next_number()
         self.counters.replies += 1
+        self.phones.revision += 1
+        self.written.append(Written(self.phones.revision, number, self._clock.wall(), reply))
         for pdu in deliver_sms(reply, number, chaos.reply_parts, chaos.reply_reference, self.random):
             delivery = Delivery(system_id, pdu, key=self.next_number())
             self.pending += 1
@@ -332,6 +348,7 @@ class Exchange:
     def clear(self) -> None:
         """Deletes every message that was shown."""
         self.phones.clear()
+        self.written.clear()
         self._memory.cleared()
         self._memory.commit()
 

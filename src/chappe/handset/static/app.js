@@ -6,7 +6,7 @@ const POLL_MS = 1000;
 const MESSAGES_MAX = 5000;
 const byId = (id) => document.getElementById(id);
 const messages = new Map(); // id -> message
-const sent = new Map(); // number -> replies written on this page
+const sent = new Map(); // number -> replies of that phone, the oldest first
 let revision = 0;
 let open = "";
 let timer = 0;
@@ -39,11 +39,18 @@ async function poll() {
   try {
     const feed = await call("GET", "/handset/feed?after=" + revision);
     const cleared = feed.whole && messages.size > 0;
-    if (feed.whole) messages.clear();
+    if (feed.whole) {
+      messages.clear();
+      sent.clear();
+    }
+    for (const reply of feed.replies) {
+      if (!sent.has(reply.from)) sent.set(reply.from, []);
+      sent.get(reply.from).push(reply);
+    }
     for (const message of feed.messages) messages.set(message.id, message);
     revision = feed.revision;
     prune();
-    if (cleared || feed.messages.length || !byId("status").dataset.up) show();
+    if (cleared || feed.messages.length || feed.replies.length || !byId("status").dataset.up) show();
     byId("status").dataset.up = "yes";
     const count = messages.size;
     byId("status").textContent = count === 1 ? "1 message" : count + " messages";
@@ -189,11 +196,9 @@ async function reply(text) {
   const to = byId("reply-to").value.trim();
   const from = open;
   try {
-    const done = await call("POST", "/handset/replies", { from, to, text });
-    if (!sent.has(from)) sent.set(from, []);
-    sent.get(from).push({ id: done.id, text, to, at: new Date().toISOString() });
+    await call("POST", "/handset/replies", { from, to, text });
     answer.textContent = "";
-    show();
+    await poll();
     byId("bubbles").scrollTop = byId("bubbles").scrollHeight;
     return true;
   } catch (error) {
