@@ -30,6 +30,25 @@ SECTIONS = {
 }
 
 TEXT_CHARACTERS_MAX = 20_000
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"chappe {version('chappe')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _whole(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Nothing before a command but what concerns the program as a whole."""
+
+
 _OTHER_SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
@@ -97,7 +116,10 @@ def _flags(words: list[str]) -> dict[str, object]:
 
 @app.command()
 def migrate(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
-    """Brings the schema up, safely from many nodes at once; makes the embedded database when there is none."""
+    """Brings the schema up.
+
+    Safe from many nodes at once; makes the embedded database when there is none.
+    """
     config = configuration(data, database_url)
 
     async def work() -> list[str]:
@@ -128,7 +150,10 @@ def send(
     database_url: DatabaseUrl = None,
     as_json: Json = False,
 ) -> None:
-    """Sends messages for an account, as if it had asked by its API, and prints their ids."""
+    """Sends messages for an account.
+
+    As if it had asked by its API; prints their ids.
+    """
     from chappe import cli_message
 
     config = configuration(data, database_url)
@@ -149,7 +174,10 @@ def message(
     database_url: DatabaseUrl = None,
     as_json: Json = False,
 ) -> None:
-    """Shows the timeline of a message: accepted, queued, submitted, receipts, money, webhooks."""
+    """Shows the timeline of a message.
+
+    Accepted, queued, submitted, receipts, money, webhooks; numbers and texts are shown whole.
+    """
     from chappe import cli_message
 
     if limit < 1:
@@ -169,7 +197,10 @@ def smsc(
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate: speak TLS.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Key of the certificate.")] = None,
 ) -> None:
-    """Runs the handset SMSC alone: an SMPP server with virtual phones, for other gateways' tests too."""
+    """Runs the handset SMSC alone.
+
+    An SMPP server with virtual phones, for other gateways' tests too.
+    """
     if (tls_cert is None) is not (tls_key is None):
         raise Misuse("--tls-cert and --tls-key belong together")
     for name, number in (("--port", port), ("--http-port", http_port)):
@@ -190,6 +221,7 @@ def main(arguments: list[str] | None = None) -> int:
     whole = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
     whole.info = app.info
     whole.registered_commands = app.registered_commands
+    whole.registered_callback = app.registered_callback
     for name, (module, help_) in SECTIONS.items():
         section = import_module(module).app if name in words else typer.Typer(help=help_, rich_markup_mode=None)
         whole.add_typer(section, name=name)

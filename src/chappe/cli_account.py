@@ -34,7 +34,10 @@ def create(
     database_url: DatabaseUrl = None,
     as_json: Json = False,
 ) -> None:
-    """Makes an account and prints it as JSON, with its key: the only time that the key is shown."""
+    """Makes an account.
+
+    Prints it as JSON, with its key: the only time that the key is shown.
+    """
     import secrets
 
     config = configuration(data, database_url)
@@ -61,7 +64,7 @@ def create(
 
 @app.command("list")
 def list_(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
-    """Lists the accounts with state and balance."""
+    """Lists accounts, states and balances."""
 
     async def work(database: Database) -> list[Account]:
         from chappe.store import accounts
@@ -76,7 +79,10 @@ def list_(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = F
 
 @app.command()
 def show(login: Login, data: Data = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
-    """Shows one account: balance, what waits to leave, credits, settings."""
+    """Shows one account.
+
+    Its balance, what waits to leave, credits, settings.
+    """
 
     async def work(database: Database) -> tuple[Account, int, list[Any]]:
         from chappe.actions import accounts
@@ -114,7 +120,10 @@ def credit(
     database_url: DatabaseUrl = None,
     as_json: Json = False,
 ) -> None:
-    """Adds to a balance, or takes from it; the ledger keeps the entry."""
+    """Adds to a balance, or takes from it.
+
+    The ledger keeps the entry.
+    """
     amount_micros = _micros(amount)
 
     async def work(database: Database) -> Account:
@@ -136,9 +145,9 @@ def set_(
     database_url: DatabaseUrl = None,
     as_json: Json = False,
 ) -> None:
-    """Changes what one account has of its own, all or nothing; an empty value is the default.
+    """Changes what one account has of its own.
 
-    Besides the settings: state=active|disabled|blocked, api=on|off, price.49=0.07 (EUR a part to +49), price.49=none
+    All or nothing; an empty value is the default. Besides the settings: state=active|disabled|blocked, api=on|off, price.49=0.07 (EUR a part to +49), price.49=none
     (refused), price.49= (forgotten).
     """
 
@@ -153,7 +162,10 @@ def set_(
 
 @app.command()
 def settings(as_json: Json = False) -> None:
-    """Lists what can be set on an account: keys, what they expect, defaults."""
+    """Lists what can be set on an account.
+
+    Keys, what they expect, defaults.
+    """
     from chappe.actions.account_settings import BESIDE, TABLE
 
     rows = [(row.name, row.kind.expects, row.kind.show(row.default), row.help) for row in TABLE]
@@ -171,7 +183,10 @@ def key(
     database_url: DatabaseUrl = None,
     as_json: Json = False,
 ) -> None:
-    """Gives an account a new key, printed once; the old one is refused from now on."""
+    """Gives an account a new key.
+
+    It is printed once; the old one is refused from now on.
+    """
     import secrets
 
     new = api_key if api_key is not None else secrets.token_hex(32)

@@ -45,7 +45,10 @@ def add(
     database_url: DatabaseUrl = None,
     as_json: Json = False,
 ) -> None:
-    """Adds an SMPP carrier; it is bound without a restart. `chappe route add` then says what goes there."""
+    """Adds an SMPP carrier.
+
+    It is bound without a restart. `chappe route add` then says what goes there.
+    """
     config = configuration(data, database_url)
     secret = _password(password, password_file)
 
@@ -90,9 +93,9 @@ def set_(
     database_url: DatabaseUrl = None,
     as_json: Json = False,
 ) -> None:
-    """Changes a carrier, all or nothing; its binds are made anew without a restart.
+    """Changes a carrier.
 
-    Keys: host, port, system_id, password, window, rate, binds, profile, and the knobs that `chappe carrier profiles`
+    All or nothing; its binds are made anew without a restart. Keys: host, port, system_id, password, window, rate, binds, profile, and the knobs that `chappe carrier profiles`
     lists; an empty value of a knob forgets it.
     """
     config = configuration(data, database_url)
@@ -109,7 +112,10 @@ def set_(
 
 @app.command()
 def remove(name: Name, data: Data = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
-    """Forgets a carrier and its routes; what waits for it goes where the other routes lead."""
+    """Forgets a carrier and its routes.
+
+    What waits for it goes where the other routes lead.
+    """
 
     async def work(database: Database) -> None:
         from chappe.actions import carriers
@@ -122,7 +128,10 @@ def remove(name: Name, data: Data = None, database_url: DatabaseUrl = None, as_j
 
 @app.command("list")
 def list_(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
-    """Lists the carriers: state of each bind, window, rates, queue by class, and what calls for attention."""
+    """Lists carriers and their binds.
+
+    State of each bind, window, rates, queue by class, and what calls for attention.
+    """
 
     async def work(database: Database) -> Any:
         from chappe.actions import carrier_views
@@ -143,7 +152,7 @@ def list_(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = F
             f"  queue: {queue}; in doubt: {view.in_doubt}; receipts without a match: {view.receipts_unmatched}"
         )
         for bind in view.binds:
-            figures = ", ".join(f"{name} {value:g}" for name, value in bind.figures.items())
+            figures = ", ".join(f"{name} {value:g}" for name, value in sorted(bind.figures.items()) if value)
             detail = f" ({one_line(bind.detail)})" if bind.detail else ""
             use = f"{bind.in_flight} of {view.window} in flight"
             lines.append(f"  bind {bind.slot}: {bind.state}{detail} since {bind.since:%Y-%m-%d %H:%M:%S} UTC, {use}")
@@ -158,7 +167,10 @@ def list_(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = F
 
 @app.command()
 def profiles(as_json: Json = False) -> None:
-    """Lists the presets for --profile and the knobs for --set, with units, defaults and what is allowed."""
+    """Lists presets and knobs of profiles.
+
+    Presets are for --profile, knobs for --set, with units, defaults and what is allowed.
+    """
     from chappe.smpp.profile import KNOBS, PRESETS
 
     knobs = [
@@ -188,9 +200,9 @@ def doctor(
     database_url: DatabaseUrl = None,
     as_json: Json = False,
 ) -> None:
-    """Looks at a carrier by a session of its own: connects, binds, measures; with --to also sends probes.
+    """Looks at a carrier and advises.
 
-    It changes nothing and charges nobody; what it advises, `chappe carrier set` does. Exit status 1 when something
+    By a session of its own: connects, binds, measures; with --to also sends probes. It changes nothing and charges nobody; what it advises, `chappe carrier set` does. Exit status 1 when something
     fails.
     """
     if not 0 <= wait <= DOCTOR_WAIT_S_MAX:

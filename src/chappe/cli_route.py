@@ -29,7 +29,10 @@ def add(
     database_url: DatabaseUrl = None,
     as_json: Json = False,
 ) -> None:
-    """Adds a route; the longest prefix rules, then the lowest priority. One that exists gets the new priority."""
+    """Adds a route.
+
+    The longest prefix rules, then the lowest priority. One that exists gets the new priority.
+    """
 
     async def work(database: Database) -> CarrierRoute:
         from chappe.actions import carriers
@@ -42,7 +45,7 @@ def add(
 
 @app.command("list")
 def list_(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
-    """Lists the routes in the order in which they are asked."""
+    """Lists routes in the order of asking."""
 
     async def work(database: Database) -> list[CarrierRoute]:
         from chappe.store import carriers

@@ -195,7 +195,7 @@ def _message(message: MessageRow, found: Everything, secret: bytes) -> MessageTi
         public_id=public_id(secret, message.id),
         recipient=message.recipient,
         state=present_state(message).word,
-        reason=message.reason or "",
+        reason=_reason(message),
         parts=message.parts,
         parts_submitted=len({row.part for row in references}),
         price=json_number(message.price_micros),
@@ -205,6 +205,12 @@ def _message(message: MessageRow, found: Everything, secret: bytes) -> MessageTi
         queue=_queue(message, found),
         entries=_entries(message, found),
     )
+
+
+def _reason(message: MessageRow) -> str:
+    """Why a message is where it is; the error code 000 of a receipt means that there was none."""
+    reason = message.reason or ""
+    return "" if message.state == State.DELIVERED and not reason.strip("0") else reason
 
 
 def _queue(message: MessageRow, found: Everything) -> Queue | None:
@@ -244,7 +250,8 @@ def _entries(message: MessageRow, found: Everything) -> list[Entry]:
             entries.append(Entry(r.received_at, "receipt", detail, r.part or 0))
     ended_at = message.updated_at or (row.created_at if message.state in FINAL else None)  # skipped, or a sandbox one
     if ended_at is not None:
-        reason = f": {message.reason}" if message.reason else ""
+        why = _reason(message)
+        reason = f": {why}" if why else ""
         entries.append(Entry(ended_at, "state", f"{State(message.state).word}{reason}"))
     entries += [
         Entry(r.at, "refunded", f"{json_number(r.amount_micros)} EUR")
