@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chappe.core import window
 from chappe.core.errors import REFUSALS
 from chappe.core.territories import UnknownPlace
 from chappe.core.window import SEARCH_DAYS_MAX, Verdict, check, check_schedule
@@ -317,6 +318,7 @@ def test_more_days_than_are_kept_change_no_answer() -> None:
     for day in range(3 * SEARCH_DAYS_MAX):
         verdict = check(SEED, METROPOLE, now + timedelta(day))
         assert verdict.next_at is not None
+        assert len(window._openings(SEED, "Europe/Paris", "", "")._spans) <= window._DAYS_KEPT
     assert check(SEED, METROPOLE, now) == before
 
 
@@ -338,6 +340,8 @@ def test_more_days_than_are_kept_change_no_answer() -> None:
         ([METROPOLE, REUNION], "2026-11-23 19:00", None),  # one may: the other is held
         ([REUNION, METROPOLE], "2026-11-29 10:00", "window_day"),
         ([REUNION, METROPOLE], "2026-11-28 23:30", "window_day"),
+        ([METROPOLE, MARTINIQUE], "2026-11-30 00:00", "window_hour"),  # still Sunday for the second
+        ([MARTINIQUE, METROPOLE], "2026-11-30 00:00", "window_day"),
         ([BELGIUM], "2026-11-23 22:00", "window_hour"),
         ([], "2026-11-29 10:00", None),
     ],
