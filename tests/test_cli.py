@@ -364,6 +364,20 @@ def test_tracebacks_come_only_for_those_who_look_for_a_fault(tmp_path: Path) -> 
     assert "Traceback" in program(*words, CHAPPE_LOG_LEVEL="debug").err
 
 
+@pytest.mark.parametrize(
+    ("words", "fragment"),
+    [
+        (("--host", "192.0.2.1"), "cannot serve on 192.0.2.1:"),
+        (("--port", "0", "--database-url", "postgresql://127.0.0.1:1/none"), "the database cannot be reached"),
+    ],
+)
+def test_what_keeps_serve_from_starting_is_one_line(words: tuple[str, ...], fragment: str, tmp_path: Path) -> None:
+    told = program("serve", "--handset-port", "0", "--data", str(tmp_path), *words)
+    assert told.status == 1
+    assert fragment in told.err
+    assert told.err.count("\n") == 1
+
+
 def test_serve_lists_every_setting() -> None:
     flags = [row["flag"] for row in program("serve", "--settings").document]
     assert {"--host", "--retention-days", "--log-level"} <= set(flags)

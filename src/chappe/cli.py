@@ -6,12 +6,15 @@ import sys
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chappe.cli_installation import Data, DatabaseUrl, Json, configuration, reached, run
+from chappe.cli_installation import Data, DatabaseUrl, Json, configuration, first_line, reached, run
 from chappe.cli_output import Failure, Misuse, emit, say
+
+if TYPE_CHECKING:
+    from chappe.config import Config
 
 app = typer.Typer(
     name="chappe",
@@ -81,6 +84,7 @@ def serve(
     except ConfigError as error:
         raise Misuse(str(error)) from error
     from chappe import wiring
+    from chappe.store.database import CONNECTION_ERRORS, DatabaseError
     from chappe.store.embedded_errors import EmbeddedError
     from chappe.store.migrate import MigrationError
 
@@ -88,9 +92,21 @@ def serve(
         status = wiring.serve(config)
     except (EmbeddedError, MigrationError) as error:
         raise Failure(str(error)) from error
-    except OSError as error:
-        raise Failure(f"cannot serve on {config.host}:{config.port}: {error.strerror or error}") from error
+    except (*CONNECTION_ERRORS, DatabaseError) as error:
+        raise Failure(_why_not_served(error, config)) from error
     raise typer.Exit(status)
+
+
+def _why_not_served(error: BaseException, config: Config) -> str:
+    """What kept `serve` from starting: its address, or the database."""
+    import errno
+    import socket
+
+    ours = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES, errno.EPERM)
+    by_name = isinstance(error, socket.gaierror) and config.database_url is None
+    if by_name or (isinstance(error, OSError) and error.errno in ours):
+        return f"cannot serve on {config.host}:{config.port}: {getattr(error, 'strerror', None) or error}"
+    return f"the database cannot be reached: {first_line(error)}"
 
 
 def _flags(words: list[str]) -> dict[str, object]:

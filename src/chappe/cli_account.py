@@ -147,8 +147,8 @@ def set_(
 ) -> None:
     """Changes what one account has of its own.
 
-    All or nothing; an empty value is the default. Besides the settings: state=active|disabled|blocked, api=on|off, price.49=0.07 (EUR a part to +49), price.49=none
-    (refused), price.49= (forgotten).
+    All or nothing; an empty value is the default. Besides the settings: state=active|disabled|blocked, api=on|off,
+    price.49=0.07 (EUR a part to +49), price.49=none (refused), price.49= (forgotten).
     """
 
     async def work(database: Database) -> Account:

@@ -95,8 +95,8 @@ def set_(
 ) -> None:
     """Changes a carrier.
 
-    All or nothing; its binds are made anew without a restart. Keys: host, port, system_id, password, window, rate, binds, profile, and the knobs that `chappe carrier profiles`
-    lists; an empty value of a knob forgets it.
+    All or nothing; its binds are made anew without a restart. Keys: host, port, system_id, password, window, rate,
+    binds, profile, and the knobs that `chappe carrier profiles` lists; an empty value of a knob forgets it.
     """
     config = configuration(data, database_url)
     words = [f"password={_password('-', None)}" if word == "password=-" else word for word in assignments]
@@ -202,8 +202,8 @@ def doctor(
 ) -> None:
     """Looks at a carrier and advises.
 
-    By a session of its own: connects, binds, measures; with --to also sends probes. It changes nothing and charges nobody; what it advises, `chappe carrier set` does. Exit status 1 when something
-    fails.
+    By a session of its own: connects, binds, measures; with --to also sends probes. It changes nothing and charges
+    nobody; what it advises, `chappe carrier set` does. Exit status 1 when something fails.
     """
     if not 0 <= wait <= DOCTOR_WAIT_S_MAX:
         raise Misuse(f"--wait: expected 0 to {DOCTOR_WAIT_S_MAX} seconds")

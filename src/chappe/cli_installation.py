@@ -111,12 +111,12 @@ def run(config: Config, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     except (AccountError, CarrierError, EmbeddedError, MigrationError) as error:
         raise Failure(str(error)) from error
     except CONNECTION_ERRORS as error:
-        raise Failure(f"the database cannot be reached: {_why(error)}") from error
+        raise Failure(f"the database cannot be reached: {first_line(error)}") from error
     except DatabaseError as error:
-        raise Failure(f"the database refuses: {_why(error)}") from error
+        raise Failure(f"the database refuses: {first_line(error)}") from error
 
 
-def _why(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of an error's words: PostgreSQL's other lines repeat rows."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
