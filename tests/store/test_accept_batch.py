@@ -105,9 +105,9 @@ async def test_sandbox_and_skipped_cost_nothing_and_leave_nothing_to_send(databa
         )
         assert sandbox.submission_id is not None
         assert real.submission_id is not None
-        assert await shop.states([message_id(sandbox.submission_id, place) for place in range(3)]) == [
-            State.DELIVERED
-        ] * 3
+        assert (
+            await shop.states([message_id(sandbox.submission_id, place) for place in range(3)]) == [State.DELIVERED] * 3
+        )
         assert await shop.states([message_id(real.submission_id, place) for place in range(3)]) == [
             State.SCHEDULED,
             State.SUPPRESSED,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from chappe.store import binds, carriers
 from chappe.store.binds import BindKey, LeaseLost
 from chappe.store.database import Address, Database
 from chappe.store.embedded import ConnectionParameters
+from chappe.store.messages import key_of
 from chappe.workers import pump as module
 from chappe.workers.flight import Rules
 from chappe.workers.pump import Pump
@@ -45,9 +46,7 @@ class Stage:
 
     async def carrier(self, name: str = "red", *, window: int = 10, rate: float = 0, **knobs: str) -> int:
         quick = {"reconnect_delay_s_min": "0.01", "reconnect_delay_s_max": "0.05", "throttle_pause_s": "0.05"}
-        return await self.shop.carrier(
-            name, port=self.smsc.port, window=window, rate=rate, settings=quick | knobs
-        )
+        return await self.shop.carrier(name, port=self.smsc.port, window=window, rate=rate, settings=quick | knobs)
 
     async def start(self, carrier_id: int, *, owner: str = "me", database: Database | None = None) -> Pump:
         carrier = next(c for c in await carriers.all_carriers(self.shop.database) if c.id == carrier_id)
@@ -283,7 +282,45 @@ async def test_the_breaker_stops_a_carrier_where_everything_fails(database: Conn
         assert pump.link.free() == 0
         await eventually(lambda: stage.shop.database.value("select count(*) = 30 from outbox"))
         assert len(stage.smsc.submits) <= 10, "no more than was on its way"
+        parked = [row for row in await stage.shop.outbox() if row["lane"] % 8 == 7]
+        assert len(parked) == len(stage.smsc.submits)
+        assert all(row["attempts"] == 0 and row["key"] > key_of(datetime.now(UTC)) for row in parked)
         assert await stage.shop.states(sent) == [State.QUEUED] * 30
+        assert await stage.shop.in_flight() == []
+
+
+async def test_one_message_that_breaks_a_setting_does_not_stop_the_others(database: ConnectionParameters) -> None:
+    async with staged(database) as stage:
+        smsc = stage.smsc
+
+        def answer(wire: Wire, pdu: SubmitSm) -> None:
+            if b"bad" in pdu.short_message:
+                smsc.answer(wire, pdu, int(Status.RINVESMCLASS))
+            else:
+                smsc.take(wire, pdu)
+
+        smsc.on_submit = answer
+        await stage.start(await stage.carrier(window=1))
+        (bad,) = await stage.send(1, text="bad")
+        good = await stage.send(5)
+        await stage.submitted(good)
+        assert len(smsc.submits) == 6
+        assert await stage.shop.queued() == [bad]
+
+
+async def test_what_is_too_old_is_given_up_and_paid_back(database: ConnectionParameters) -> None:
+    async with staged(database) as stage:
+        account = await stage.account()
+        red = await stage.carrier()
+        old = await stage.shop.messages(account, 2, now=datetime.now(UTC) - timedelta(hours=49))
+        (recent,) = await stage.shop.messages(account, 1, now=datetime.now(UTC) - timedelta(hours=47))
+        await stage.start(red)
+        for number in old:
+            await stage.in_state(number, State.FAILED)
+        await stage.submitted([recent])
+        assert len(stage.smsc.submits) == 1
+        assert await stage.shop.balance(account) == account.balance_micros - PRICE
+        await stage.close()
         assert await stage.shop.in_flight() == []
 
 
@@ -609,8 +646,5 @@ async def test_a_deadlock_or_a_lock_held_too_long_costs_nothing(
 
 async def _rolled_back(shop: Shop) -> bool:
     return bool(
-        await shop.database.value(
-            "select xact_rollback > 0 from pg_stat_database where datname = current_database()"
-        )
+        await shop.database.value("select xact_rollback > 0 from pg_stat_database where datname = current_database()")
     )
-

@@ -36,6 +36,7 @@ class Fate(enum.Enum):
     TAKEN = "taken"  # the carrier has it: carrier_ref
     REFUSED = "refused"  # for good, for this message: reason
     RETRY = "retry"  # it may work later: costs an attempt
+    PARKED = "parked"  # this carrier takes nothing like it now: tried in a while, costs no attempt
     UNSENT = "unsent"  # certainly not at the carrier, through no fault of its own: costs no attempt
     DOUBT = "doubt"  # written, no answer
     FAILED = "failed"  # we could not even make it: a bug, or a text that this carrier cannot carry

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-import ssl
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import structlog
 
-from chappe.carriers import Fate, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn
+from chappe.carriers import Fate, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn, connecting, receiving
 from chappe.carriers.submission import CannotCarry, pdus, validity
 from chappe.carriers.wire import Wire
-from chappe.core import numbers, pace
-from chappe.core.lifecycle import State
-from chappe.smpp import receipts
+from chappe.core import pace
 from chappe.smpp.commands import CommandId, Status
 from chappe.smpp.events import (
     Answered,
@@ -36,24 +33,14 @@ from chappe.smpp.events import (
     TimedOut,
     Unbound,
 )
-from chappe.smpp.message_ids import canonical, without_prefix
 from chappe.smpp.pdu import DataSm, DeliverSm, EncodeError, Request, SubmitSm
-from chappe.smpp.profile import Mode, Profile, verdict
-from chappe.smpp.session import Session, SessionError
-from chappe.smpp.settings import Settings, Timers
+from chappe.smpp.profile import Profile, verdict
+from chappe.smpp.session import SessionError
 from chappe.smpp.states import Mode as BindMode
-from chappe.smpp.states import Role
-from chappe.smpp.taxonomy import ErrorClass, ReceiptState
+from chappe.smpp.taxonomy import ErrorClass
 
 log = structlog.get_logger("chappe.carrier")
 
-STATES = {
-    ReceiptState.DELIVERED: State.DELIVERED,
-    ReceiptState.UNDELIVERED: State.UNDELIVERED,
-    ReceiptState.EXPIRED: State.EXPIRED,
-    ReceiptState.REJECTED: State.REJECTED,
-    ReceiptState.DELETED: State.UNDELIVERED,  # nobody here asks a carrier to delete
-}
 UNSTORED_MAX = 1000
 """Received and not yet stored: beyond this we stop reading, and the carrier waits."""
 
@@ -210,6 +197,7 @@ class SmppLink:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+        self._give_back(self._queue)  # what was throttled meanwhile
         if self._resume is not None:
             self._resume.cancel()
 
@@ -217,47 +205,43 @@ class SmppLink:
 
     async def _run(self) -> None:
         """Connects, serves until the connection is gone, waits, again."""
-        delay = self._profile.reconnect_delay_s_min
-        auth_delay = self._profile.auth_retry_delay_s_min
+        delays = connecting.Delays(self._profile)
         while not self._stopping:
             self._refused = None
             bound = await self._session()
             if self._stopping:
                 return
             if bound:
-                delay = self._profile.reconnect_delay_s_min
-                auth_delay = self._profile.auth_retry_delay_s_min
-            if self._refused in (Status.RINVPASWD, Status.RINVSYSID, Status.RINVSYSTYP):
+                delays.bound()
+            delay_s = delays.after(self._refused)
+            if connecting.is_about_credentials(self._refused):
                 self._show(LinkState.REFUSED, "the carrier refuses our credentials")
-                log.error("carrier_refuses_credentials", carrier=self.name, retry_in_s=round(auth_delay))
-                wait, auth_delay = auth_delay, min(auth_delay * 2, self._profile.auth_retry_delay_s_max)
+                log.error("carrier_refuses_credentials", carrier=self.name, retry_in_s=round(delay_s))
             elif self._refused == Status.RALYBND:
                 self._show(LinkState.DOWN, "the carrier still holds an older session")
-                wait = self._profile.already_bound_delay_s
-            else:
-                wait, delay = delay, min(delay * 2, self._profile.reconnect_delay_s_max)
-            await asyncio.sleep(wait * (0.75 + random.random() / 2))  # the delay of the reconnection, with its jitter
+            # the delay of the reconnection, with its jitter
+            await asyncio.sleep(delay_s * (0.75 + random.random() / 2))
 
     async def _session(self) -> bool:
         """One connection, or a pair of them, from its start to its end; whether it was bound."""
         self._show(LinkState.CONNECTING, "")
-        modes = {
-            Mode.TRX: [BindMode.TRX],
-            Mode.TX: [BindMode.TX],
-            Mode.TX_RX: [BindMode.TX, BindMode.RX],
-        }[self._profile.mode]
         self._wires = []
         connects = self._counts["connects"]
         try:
-            for mode in modes:
-                wire = await asyncio.wait_for(self._connect(mode), self._profile.connect_timeout_s)
+            for mode in connecting.modes(self._profile):
+                async with asyncio.timeout(self._profile.connect_timeout_s):
+                    wire = await connecting.connect(self._host, self._port, self._profile, self._window, self._happened)
                 self._wires.append(wire)
+                connecting.bind(wire, mode, self._system_id, self._password, self._profile)
             # One of a pair is of no use without the other.
             await asyncio.wait(
                 [asyncio.ensure_future(wire.gone.wait()) for wire in self._wires], return_when=asyncio.FIRST_COMPLETED
             )
-        except (OSError, TimeoutError, ssl.SSLError) as error:
+        except (OSError, TimeoutError, UnicodeError) as error:
             self._show(LinkState.DOWN, f"cannot connect: {type(error).__name__}")
+        except EncodeError as error:
+            self._refused = int(Status.RINVSYSID)
+            log.error("carrier_credentials_unwritable", carrier=self.name, error=str(error))
         finally:
             for wire in self._wires:
                 if not wire.gone.is_set():
@@ -268,58 +252,6 @@ class SmppLink:
         self._give_back(self._queue)
         self._wake()
         return self._counts["connects"] > connects
-
-    async def _connect(self, mode: BindMode) -> Wire:
-        profile = self._profile
-        context: ssl.SSLContext | None = None
-        if profile.tls:
-            context = ssl.create_default_context(cafile=profile.tls_ca_file or None)
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            if not profile.tls_verify:
-                context.check_hostname = False
-                context.verify_mode = ssl.CERT_NONE
-
-        def bind(wire: Wire) -> None:
-            wire.session.bind(
-                mode,
-                self._system_id.encode(),
-                self._password.encode(),
-                wire.now(),
-                system_type=profile.system_type.encode(),
-                address_range=profile.address_range.encode(),
-                addr_ton=profile.bind_ton,
-                addr_npi=profile.bind_npi,
-            )
-
-        _, wire = await asyncio.get_running_loop().create_connection(
-            lambda: Wire(self._new_session, self._happened, write_timeout_s=profile.write_timeout_s, connected=bind),
-            self._host,
-            self._port,
-            ssl=context,
-            server_hostname=(profile.tls_server_name or self._host) if context else None,
-        )
-        return wire
-
-    def _new_session(self, now: float) -> Session:
-        profile = self._profile
-        timers = Timers(
-            bind_s=profile.bind_timeout_s,
-            response_s=profile.response_timeout_s,
-            enquire_link_s=profile.enquire_link_interval_s,
-            inactivity_s=profile.inactivity_timeout_s,
-            partial_pdu_s=profile.partial_pdu_timeout_s,
-            unbind_s=profile.unbind_timeout_s,
-        )
-        settings = Settings(
-            role=Role.ESME,
-            window=self._window,
-            timers=timers,
-            interface_version=profile.interface_version,
-            pdu_length_max=profile.command_length_max,
-            accept_deliver_on_tx=profile.receipts_on_tx,
-            unanswered_max=UNSTORED_MAX * 4,
-        )
-        return Session(settings, now)
 
     # -- what the session tells
 
@@ -387,13 +319,9 @@ class SmppLink:
         if status == 0:
             self._counts["taken"] += 1
             self._config_failures = 0
-            text = message_id.decode("latin-1")
-            if text:
-                text = canonical(
-                    without_prefix(text, self._profile.response_id_prefix), self._profile.response_id_format
-                )
+            reference = receiving.response_id(message_id, self._profile)
             self._results.append(
-                PartResult(context.message_id, context.part, context.parts, Fate.TAKEN, text, late=late)
+                PartResult(context.message_id, context.part, context.parts, Fate.TAKEN, reference, late=late)
             )
             return
         if late:
@@ -421,7 +349,7 @@ class SmppLink:
             ErrorClass.REQUEST: Fate.RETRY,
             ErrorClass.LINK: Fate.UNSENT,
             ErrorClass.AUTH: Fate.UNSENT,
-            ErrorClass.CONFIG: Fate.UNSENT,
+            ErrorClass.CONFIG: Fate.PARKED,
             ErrorClass.BUG: Fate.FAILED,
         }.get(kind, Fate.REFUSED)
         self._results.append(
@@ -459,37 +387,13 @@ class SmppLink:
             return
         self._token += 1
         self._unstored[self._token] = (wire, pdu.sequence)
-        text = pdu.short_message if isinstance(pdu, DeliverSm) else b""
-        profile = self._profile
-        kind = receipts.kind_of(pdu.esm_class, pdu.tlvs, text, profile)
-        if kind in (receipts.Kind.MESSAGE, receipts.Kind.SME_ACK):
+        found = receiving.read(self._token, pdu, event.frame, self._profile)
+        if isinstance(found, MessageIn):
             self._counts["messages"] += 1
-            self._messages.append(
-                MessageIn(
-                    self._token,
-                    _latin(pdu.source_addr),
-                    _latin(pdu.destination_addr),
-                    pdu.esm_class,
-                    pdu.data_coding,
-                    event.frame,
-                )
-            )
-            return
-        self._counts["receipts"] += 1
-        read = receipts.read(text, pdu.tlvs, profile)
-        state = STATES.get(read.state) if kind is not receipts.Kind.INTERMEDIATE else None
-        reference = canonical(without_prefix(read.id, profile.receipt_id_prefix), profile.receipt_id_format)
-        self._receipts.append(
-            ReceiptIn(
-                self._token,
-                reference.replace("\x00", ""),
-                numbers.digits(_latin(pdu.source_addr)) if pdu.source_addr else "",
-                int(state) if state is not None else None,
-                read.state_word.replace("\x00", ""),
-                read.error_code.replace("\x00", ""),
-                event.frame,
-            )
-        )
+            self._messages.append(found)
+        else:
+            self._counts["receipts"] += 1
+            self._receipts.append(found)
 
     def _answer_other(self, wire: Wire, pdu: Request) -> None:
         """A request that no ESME serves."""
@@ -589,7 +493,3 @@ class SmppLink:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
-
-
-def _latin(octets: bytes) -> str:
-    return octets.decode("latin-1").replace("\x00", "")

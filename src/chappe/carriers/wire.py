@@ -41,6 +41,7 @@ class Wire(asyncio.Protocol):
         self._timer_at = 0.0
         self._flushing = False
         self._write_deadline: asyncio.TimerHandle | None = None
+        self._last: asyncio.TimerHandle | None = None
         self._held = False
         self._encrypted = False
         self.session: Session
@@ -90,7 +91,7 @@ class Wire(asyncio.Protocol):
         self._events(self, [])
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._timer, self._write_deadline):
+        for timer in (self._timer, self._write_deadline, self._last):
             if timer is not None:
                 timer.cancel()
         # Behind TLS the buffer holds octets that are not the session's, and a closed transport has no buffer to ask.

@@ -111,9 +111,7 @@ class Deliver:
         pump = running.pump
         token = pump.token
         link = pump.link
-        is_ours = await binds.renew(
-            self._database, bind, token, LEASE_S, link.state.value, link.detail, link.figures()
-        )
+        is_ours = await binds.renew(self._database, bind, token, LEASE_S, link.state.value, link.detail, link.figures())
         if not is_ours and token == pump.token:  # else the pump has just taken a new token itself
             log.error("lease_lost", carrier=running.carrier.name, slot=bind.slot)
             running.task.cancel()

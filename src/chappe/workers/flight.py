@@ -42,7 +42,7 @@ class Decisions:
 
 
 # Of several parts' troubles the first of these decides about the message.
-_WORST = (Fate.FAILED, Fate.REFUSED, Fate.DOUBT, Fate.RETRY, Fate.UNSENT)
+_WORST = (Fate.FAILED, Fate.REFUSED, Fate.DOUBT, Fate.RETRY, Fate.PARKED, Fate.UNSENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +95,19 @@ def decide(flight: Flight, now: datetime, chance: float, rules: Rules, news: Tur
                 claimed.message_id, claimed.flags, claimed.doubts, done, trouble.detail, now, claimed.due_at, rules
             )
         )
-    elif trouble.fate is Fate.RETRY:
+    elif trouble.fate in (Fate.RETRY, Fate.PARKED):
         _retry(claimed, trouble, done, kept, now, chance, rules, decisions)
     else:
         decisions.requeue.append(
             Requeue(claimed.message_id, claimed.lane, claimed.key, claimed.attempts, done, State.QUEUED)
         )
+
+
+def overdue(claimed: Claimed, now: datetime) -> Finish | None:
+    """The end of a message that nobody would want any more, after an outage; None while it is worth sending."""
+    if now < claimed.due_at + VALIDITY or claimed.parts_done:
+        return None
+    return Finish(claimed.message_id, State.FAILED, 0, "deadline", "gave_up", "its validity was over before it left")
 
 
 def doubtful(
@@ -126,7 +133,10 @@ def _retry(
 ) -> None:
     fault = retry.Fault.UNKNOWN if trouble.attempts_max is not None else retry.Fault.TEMPORARY
     policy = retry.DEFAULT
-    if trouble.attempts_max is not None:
+    if trouble.fate is Fate.PARKED:
+        # A wrong setting is nobody's message's fault, but one message that alone meets it must not stop the others.
+        fault = retry.Fault.CONFIG
+    elif trouble.attempts_max is not None:
         policy = retry.Policy(attempts_max={retry.Fault.UNKNOWN: trouble.attempts_max})
     decision = retry.decide(fault, claimed.attempts, now, claimed.due_at + VALIDITY, chance, policy)
     if isinstance(decision, retry.RetryAt):

@@ -16,10 +16,10 @@ import structlog
 from chappe.carriers import Fate, Link, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn
 from chappe.core.lifecycle import State
 from chappe.store import binds
-from chappe.store.binds import BindKey, Claimed, LeaseLost, Requeue, Taken, Turn
+from chappe.store.binds import BindKey, Claimed, Finish, LeaseLost, Requeue, Taken, Turn
 from chappe.store.database import CONNECTION_ERRORS, RETRY_ERRORS, Connection, Database
 from chappe.store.messages import Flag, LaneClass, lane
-from chappe.workers.flight import Decisions, Flight, Rules, absorb, decide, doubtful
+from chappe.workers.flight import Decisions, Flight, Rules, absorb, decide, doubtful, overdue
 
 log = structlog.get_logger("chappe.deliver")
 
@@ -58,6 +58,7 @@ class Pump:
         self.link = make_link(self.wake)
         self._flights: dict[int, Flight] = {}
         self._held: list[int] = []  # what our row of the bind says to be in flight
+        self._overdue: list[Finish] = []  # claimed, and not worth sending any more
         self._receipts: list[ReceiptIn] = []
         self._messages: list[MessageIn] = []
         self._turns = 0
@@ -129,7 +130,8 @@ class Pump:
     async def _turn(self, *, claim: bool) -> None:
         now = datetime.now(UTC)
         news = Turn()
-        decisions = Decisions()
+        decisions = Decisions(finish=self._overdue)
+        self._overdue = []
         done: list[int] = []
         self._absorb(self.link.take_results(), news, decisions, done, now)
         self._receipts += self.link.take_receipts()
@@ -154,6 +156,11 @@ class Pump:
         if tokens:
             self.link.acknowledge(tokens)
         for row in claimed:
+            end = overdue(row, now)
+            if end is not None:
+                self._overdue.append(end)
+                self._event.set()
+                continue
             self._flights[row.message_id] = Flight(row)
             self.link.send(_outgoing(row))
         self._turns += 1

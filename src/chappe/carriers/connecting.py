@@ -1,0 +1,121 @@
+"""How one bind of an SMPP carrier is reached: its connections, its sessions, and the delays between attempts."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+
+from chappe.carriers.wire import Wire
+from chappe.smpp.commands import Status
+from chappe.smpp.events import Event
+from chappe.smpp.profile import Mode, Profile
+from chappe.smpp.session import Session
+from chappe.smpp.settings import Settings, Timers
+from chappe.smpp.states import Mode as BindMode
+from chappe.smpp.states import Role
+
+UNANSWERED_MAX = 4000
+"""Requests of the carrier that a session holds unanswered; reading stops well before."""
+
+_MODES = {
+    Mode.TRX: (BindMode.TRX,),
+    Mode.TX: (BindMode.TX,),
+    Mode.TX_RX: (BindMode.TX, BindMode.RX),
+}
+_CREDENTIALS = (Status.RINVPASWD, Status.RINVSYSID, Status.RINVSYSTYP)
+
+
+def modes(profile: Profile) -> tuple[BindMode, ...]:
+    """The sessions that make one bind, in the order in which they are opened."""
+    return _MODES[profile.mode]
+
+
+def is_about_credentials(status: int | None) -> bool:
+    """Whether a refused bind will be refused again until somebody changes something."""
+    return status in _CREDENTIALS
+
+
+class Delays:
+    """How long to wait before the next attempt: longer each time, and much longer where trying at once does harm."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self.bound()
+
+    def bound(self) -> None:
+        """It worked: delays begin anew."""
+        self._ordinary_s = self._profile.reconnect_delay_s_min
+        self._credentials_s = self._profile.auth_retry_delay_s_min
+
+    def after(self, refused: int | None) -> float:
+        """Seconds to wait, jitter not included. refused: the status with which the bind was refused, if it was."""
+        if is_about_credentials(refused):
+            delay_s = self._credentials_s
+            self._credentials_s = min(delay_s * 2, self._profile.auth_retry_delay_s_max)
+        elif refused == Status.RALYBND:
+            delay_s = self._profile.already_bound_delay_s
+        else:
+            delay_s = self._ordinary_s
+            self._ordinary_s = min(delay_s * 2, self._profile.reconnect_delay_s_max)
+        return delay_s
+
+
+async def connect(
+    host: str, port: int, profile: Profile, window: int, happened: Callable[[Wire, list[Event]], None]
+) -> Wire:
+    """Opens one connection with an ESME's session on it. Raises OSError; UnicodeError for a host that is no name."""
+    context = _tls(profile) if profile.tls else None
+    _, wire = await asyncio.get_running_loop().create_connection(
+        lambda: Wire(lambda now: _session(profile, window, now), happened, write_timeout_s=profile.write_timeout_s),
+        host,
+        port,
+        ssl=context,
+        server_hostname=(profile.tls_server_name or host) if context else None,
+    )
+    return wire
+
+
+def bind(wire: Wire, mode: BindMode, system_id: str, password: str, profile: Profile) -> None:
+    """Asks to bind. Raises EncodeError for credentials that cannot be written."""
+    wire.session.bind(
+        mode,
+        system_id.encode(),
+        password.encode(),
+        wire.now(),
+        system_type=profile.system_type.encode(),
+        address_range=profile.address_range.encode(),
+        addr_ton=profile.bind_ton,
+        addr_npi=profile.bind_npi,
+    )
+    wire.flush()
+
+
+def _tls(profile: Profile) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=profile.tls_ca_file or None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if not profile.tls_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _session(profile: Profile, window: int, now: float) -> Session:
+    timers = Timers(
+        bind_s=profile.bind_timeout_s,
+        response_s=profile.response_timeout_s,
+        enquire_link_s=profile.enquire_link_interval_s,
+        inactivity_s=profile.inactivity_timeout_s,
+        partial_pdu_s=profile.partial_pdu_timeout_s,
+        unbind_s=profile.unbind_timeout_s,
+    )
+    settings = Settings(
+        role=Role.ESME,
+        window=window,
+        timers=timers,
+        interface_version=profile.interface_version,
+        pdu_length_max=profile.command_length_max,
+        accept_deliver_on_tx=True,  # a receipt is never refused for the bind it comes on
+        unanswered_max=UNANSWERED_MAX,
+    )
+    return Session(settings, now)
