@@ -57,6 +57,7 @@ def _within(
     send: Send, flags: int, now: datetime, router: Router, profile: Profile, state: State, ready: LaneClass
 ) -> Placed:
     """As place(), for commercial messages: what may not leave when it wants to is held until it may."""
+    profile = profile.for_sender(send.sender)
     wanted = send.scheduled_at if send.scheduled_at is not None and send.scheduled_at > now else now
     strict = profile.outside == "refuse" or (send.schedule_strict and wanted is not now)
     if strict and (code := window.check_schedule(profile, [r.number for r in send.recipients], wanted)):
