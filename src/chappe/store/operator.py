@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from chappe.core.model import Account, AccountSettings, AccountState, CarrierSettings
 from chappe.store.accounts import fingerprint
 from chappe.store.database import Connection, Database
-from chappe.store.messages import CLASSES, LaneClass
+from chappe.store.messages import CLASSES
 
 
 class LaneLength(msgspec.Struct, frozen=True):
@@ -120,13 +120,10 @@ async def movements(database: Database, account_id: int, limit: int) -> list[Mov
 
 def at_of(key: int) -> datetime:
     """The instant of a queue's key."""
-    from datetime import UTC, timedelta
-
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=key)
 
 
 __all__ = [
-    "LaneClass",
     "LaneLength",
     "Movement",
     "account_for_update",
