@@ -76,8 +76,11 @@ class Client:
         """(status, message id) of one submit_sm."""
         values = {"source_addr_ton": 5, "source_addr": b"Chappe", "dest_addr_ton": 1, "dest_addr_npi": 1, **fields}
         self.send(SubmitSm(destination_addr=to, short_message=text, **values))
-        event = await self.next(Answered, Nacked)
-        return event.status, event.message_id if isinstance(event, Answered) else b""
+        event: Event = await self.next(Answered, Nacked)
+        if isinstance(event, Answered):
+            return event.status, event.message_id
+        assert isinstance(event, Nacked)
+        return event.status, b""
 
     async def deliver(self, status: int = 0) -> DeliverSm:
         """The next deliver_sm, answered with a status."""

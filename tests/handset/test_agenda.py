@@ -23,7 +23,12 @@ def test_calls_are_made_in_the_order_of_their_instants_and_then_of_entry(dues: l
 def test_a_call_that_adds_one_for_now_is_followed_by_it() -> None:
     agenda = Agenda()
     made: list[str] = []
-    agenda.add(1.0, lambda: (made.append("first"), agenda.add(1.0, made.append, "second")))
+
+    def first() -> None:
+        made.append("first")
+        agenda.add(1.0, made.append, "second")
+
+    agenda.add(1.0, first)
     agenda.run(1.0)
     assert made == ["first", "second"]
     assert len(agenda) == 0

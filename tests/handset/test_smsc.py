@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 import ssl
 import struct
 import subprocess
@@ -446,8 +447,46 @@ async def test_tls_carries_the_same_session(running: Any, tmp_path: Path) -> Non
         pytest.skip("no openssl to make a certificate with")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    making = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-keyout", key, "-out", certificate]
+    making: list[str | Path] = [
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "1",
+        "-keyout",
+        key,
+        "-out",
+        certificate,
+    ]
     subprocess.run([openssl, *making, *subject], check=True, capture_output=True)
     async with running(tls=tls_context(certificate, key)) as bench:
         client = await bench.bound(ssl=ssl.create_default_context(cafile=str(certificate)))
         assert (await client.submit())[0] == 0
+
+
+@pytest.mark.asyncio
+async def test_who_does_not_read_is_not_read_and_hinders_nobody(running: Any) -> None:
+    async with running() as bench:
+        slow = await bench.bound(system_id=b"slow")
+        [link] = bench.smsc.links.values()
+        transport, other_end = slow.wire._transport, link.wire._transport
+        assert transport is not None
+        assert other_end is not None
+        transport.pause_reading()
+        # Small buffers of the kernel, so that little has to be sent to fill them.
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        other_end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+        count = 100_000
+        body = SubmitSm(destination_addr=b"33612345678").encode()[16:]
+        head = struct.Struct(">IIII")
+        transport.write(b"".join(head.pack(16 + len(body), 4, 0, 10 + number) + body for number in range(count)))
+        await bench.until(lambda: not link.wire.writable)
+        quick = await bench.bound(system_id=b"quick")
+        before = bench.smsc.exchange.counters.submitted
+        assert before < count
+        assert (await quick.submit())[0] == 0
+        assert bench.smsc.exchange.counters.submitted == before + 1
+        transport.resume_reading()
+        await bench.until(lambda: bench.smsc.exchange.counters.submitted > before + 1)

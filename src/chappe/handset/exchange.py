@@ -34,6 +34,7 @@ from chappe.smpp.taxonomy import ReceiptState
 _ESM_RECEIPT, _ESM_INTERMEDIATE, _UDHI = 0x04, 0x20, 0x40
 _ASKED, _ASKED_INTERMEDIATE = 0x03, 0x10
 _ADDRESS_MAX = 20  # octets of an address in submit_sm; data_sm allows more, which no deliver_sm can give back
+_ONE_OCTET_CODINGS = (0x00, 0x01, 0x03)
 _NETWORK_GSM = 3
 _WRITTEN_MAX = 1_000
 _REPLY_DELAY_S = 1.0  # how long a phone with a magic number takes to write
@@ -262,7 +263,7 @@ class Exchange:
             submitted_at=datetime.fromtimestamp(part.at, UTC),
             done_at=self._now(),
             error_code=f"{report.error_code:03}",
-            text=pdu.short_message[:20] if not pdu.esm_class & _UDHI else b"",
+            text=_excerpt(pdu),
             shape=_SHAPES[chaos.receipt_shape],
             tlv_state=contradicting,
             network_error=(_NETWORK_GSM, report.error_code) if report.error_code else None,
@@ -379,6 +380,11 @@ class Exchange:
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock.wall(), UTC)
+
+
+def _excerpt(pdu: SubmitSm) -> bytes:
+    """What a receipt repeats of a text; nothing of UCS-2, binary or a UDH, which would not be text there."""
+    return pdu.short_message[:20] if pdu.data_coding in _ONE_OCTET_CODINGS and not pdu.esm_class & _UDHI else b""
 
 
 def _is_asked(registered_delivery: int, report: Report) -> bool:
