@@ -11,12 +11,16 @@ from chappe.cli_output import Failure, Misuse, emit, one_line, table
 if TYPE_CHECKING:
     from chappe.actions.reports import Entry, MessageTimeline, SubmissionTimeline
     from chappe.config import Config
+    from chappe.core.compose import Composed
     from chappe.core.errors import Refusal
-    from chappe.core.model import Accepted, Account, Range, Send
+    from chappe.core.model import Accepted, Account, AccountSettings, Range, Recipient, Send, Skipped
     from chappe.store.database import Database
 
 DEMO = "demo"
 RECIPIENTS_LISTED_MAX = 100
+PARTS_MAX = 10
+NUMBER_DIGITS_MAX = 15
+TERMINAL = "terminal"
 
 
 def send(
@@ -95,12 +99,31 @@ def _send(
     account: Account, to: list[str], text: str, sender: str, range_: Range, flash: bool, sender_default: str
 ) -> Send:
     """The command for these recipients; raises Misuse and Failure."""
-    from chappe.actions.account_settings import SENDER
-    from chappe.core import compose, numbers
-    from chappe.core.model import RECIPIENTS_MAX, Range, Recipient, Send, Skipped
-    from chappe.core.pricelist import price_list
+    from chappe.core.model import Send
 
     settings = account.settings
+    composed = _composed(text)
+    _check_sender(sender)
+    recipients, skipped = _recipients(settings, to, composed.parts, range_)
+    return Send(
+        account=account,
+        dialect=TERMINAL,
+        text=composed.text,
+        recipients=recipients,
+        skipped=skipped,
+        sender=sender or settings.sender or sender_default,
+        range=range_,
+        transactional=settings.transactional,
+        flash=flash,
+        public_ids=True,
+        report_url="",
+    )
+
+
+def _composed(text: str) -> Composed:
+    """The text as it is sent; raises Misuse."""
+    from chappe.core import compose
+
     try:
         composed = compose.compose(text)
         composed.text.encode()
@@ -112,11 +135,29 @@ def _send(
         raise Misuse("--text: the text is empty")
     if composed.parts > PARTS_MAX:
         raise Misuse(f"--text: this needs {composed.parts} parts, and a message has at most {PARTS_MAX}")
-    if sender and not sender.removeprefix("+").isdecimal():
-        try:
-            SENDER.parse(sender)
-        except ValueError:
-            raise Misuse(f"--sender: expected {SENDER.expects}") from None
+    return composed
+
+
+def _check_sender(sender: str) -> None:
+    from chappe.actions.account_settings import SENDER
+
+    digits = sender.removeprefix("+")
+    if not sender or (digits.isascii() and digits.isdecimal() and len(digits) <= NUMBER_DIGITS_MAX):
+        return
+    try:
+        SENDER.parse(sender)
+    except ValueError:
+        raise Misuse(f"--sender: expected {SENDER.expects}, or a number") from None
+
+
+def _recipients(
+    settings: AccountSettings, to: list[str], parts: int, range_: Range
+) -> tuple[tuple[Recipient, ...], tuple[Skipped, ...]]:
+    """Each number once, with its price, and those that get nothing; raises Failure when nobody is left."""
+    from chappe.core import numbers
+    from chappe.core.model import RECIPIENTS_MAX, Range, Recipient, Skipped
+    from chappe.core.pricelist import price_list
+
     prices = (
         price_list(settings.price_lowcost_micros)
         if range_ is Range.LOWCOST
@@ -131,31 +172,13 @@ def _send(
         elif (price_micros := prices.price(number.e164)) is None:
             skipped.append(Skipped(written[:40], "price_missing", number.e164))
         else:
-            recipients[number.e164] = Recipient(
-                number=number.e164, parts=composed.parts, price_micros=price_micros * composed.parts, written=written
-            )
+            recipients[number.e164] = Recipient(number.e164, parts, price_micros * parts, written)
     if not recipients:
         why = ", ".join(f"{one.written} ({one.reason})" for one in skipped[:3])
         raise Failure(f"no recipient is left that can be sent to: {why}" if why else "--to names no recipient")
     if len(recipients) + len(skipped) > RECIPIENTS_MAX:
         raise Misuse(f"--to: at most {RECIPIENTS_MAX} recipients")
-    return Send(
-        account=account,
-        dialect=TERMINAL,
-        text=composed.text,
-        recipients=tuple(recipients.values()),
-        skipped=tuple(skipped),
-        sender=sender or settings.sender or sender_default,
-        range=range_,
-        transactional=settings.transactional,
-        flash=flash,
-        public_ids=True,
-        report_url="",
-    )
-
-
-PARTS_MAX = 10
-TERMINAL = "terminal"
+    return tuple(recipients.values()), tuple(skipped)
 
 
 async def _accept(database: Database, made: Send) -> Accepted | Refusal:
