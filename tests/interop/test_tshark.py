@@ -234,13 +234,16 @@ PROFILES: list[tuple[str, dict[str, str]]] = [(name, {}) for name in PRESETS] + 
 
 
 def written(name: str, settings: dict[str, str]) -> list[pdu.Pdu]:
-    """What a carrier of this profile gets: every text, sender and class."""
+    """What a carrier of this profile gets: every text, and the short ones from every kind of sender, flash and not."""
     made = profile(name, settings)
     now = datetime(2026, 2, 1, 8, 30, tzinfo=UTC)
     values: list[pdu.Pdu] = [pdu.BindTransceiver(b"chappe", b"secret", interface_version=made.interface_version)]
-    for number, ((text, unicode), sender, flash) in enumerate(
-        itertools.product(MESSAGES, ("CHAPPE", "+33639980000", "38000"), (False, True))
-    ):
+    short = [message for message in MESSAGES if len(message[0]) < 70]
+    cases = [
+        *itertools.product(MESSAGES, ("CHAPPE",), (False,)),
+        *itertools.product(short, ("+33639980000", "38000"), (False, True)),
+    ]
+    for number, ((text, unicode), sender, flash) in enumerate(cases):
         message = Outgoing(number << 8, "+33639980001", sender, text, unicode, flash)
         values += submissions(message, made, validity(now, made.validity_s, made))
     return values
@@ -249,7 +252,7 @@ def written(name: str, settings: dict[str, str]) -> list[pdu.Pdu]:
 def test_what_each_profile_writes_is_read_field_by_field(tmp_path: Path) -> None:
     # Profiles that differ in timers alone write the same: each PDU is judged once.
     values = {value.encode(): (name, value) for name, settings in PROFILES for value in written(name, settings)}
-    assert len(values) > 1000
+    assert len(values) > 300
     for (name, value), (fields, complaints) in zip(
         values.values(), judged([value for _, value in values.values()], tmp_path), strict=True
     ):

@@ -40,7 +40,7 @@ class Carrier:
         self._news = asyncio.Event()
         self._number = 0
         self.link = SmppLink(
-            "peer", host, port, system_id, password, window, self.profile.rate_per_s, self.profile, self._wake
+            "peer", host, port, system_id, password, window, self.profile.rate_per_s, self.profile, self.take
         )
 
     async def __aenter__(self) -> Self:
@@ -99,7 +99,8 @@ class Carrier:
             ]
         )
 
-    def _wake(self) -> None:
+    def take(self) -> None:
+        """What a worker does when the link wakes it."""
         self.results += self.link.take_results()
         receipts = self.link.take_receipts()
         messages = self.link.take_messages()

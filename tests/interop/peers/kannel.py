@@ -183,7 +183,7 @@ class Kannel:
 
     def finals(self) -> list[Fields]:
         """The reports of phones (1 delivered, 2 undelivered), without those of the SMSC (4, 8, 16)."""
-        return [report for report in self.reports if report["status"] in ("1", "2")]
+        return [report for report in self.reports if int(report["status"]) & 3]
 
     def log(self) -> str:
         return (self._folder / "bearerbox.log").read_text(errors="replace")
