@@ -12,6 +12,7 @@ LOGIN = "demo"
 CARRIER = "handset"
 BALANCE_MICROS = 100_000_000
 WINDOW = 50
+PRICE_MICROS = 38_000
 
 
 def new_key() -> str:
@@ -25,7 +26,13 @@ async def create(database: Database, smsc_port: int) -> str | None:
         return None
     key = new_key()
     async with database.transaction() as tx:
-        settings = AccountSettings(transactional=True, firstname="Demo", lastname="Account", email="demo@localhost")
+        settings = AccountSettings(
+            transactional=True,
+            firstname="Demo",
+            lastname="Account",
+            email="demo@localhost",
+            prices={"": PRICE_MICROS},  # everywhere: nothing leaves the machine
+        )
         try:
             await accounts.create(tx, LOGIN, key, settings, BALANCE_MICROS)
         except accounts.LoginTaken:

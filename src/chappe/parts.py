@@ -1,0 +1,287 @@
+"""The parts that run as processes of their own: an API process, a worker, the handset.
+
+`python -m chappe.parts PART PARENT` is such a process; what it needs comes as one document on its standard input, so
+that no secret stands in its arguments or its environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+import structlog
+import uvloop
+
+from chappe import observe
+from chappe.store.database import Address, Bell, Database, Listener, ready
+
+if TYPE_CHECKING:
+    from chappe.dialects import Request, Response
+    from chappe.net import Door
+    from chappe.web.listener import Listener as HttpListener
+    from chappe.web.listener import Reply
+
+log = structlog.get_logger("chappe")
+
+SHUTDOWN_S = 10.0
+
+
+class Loop(Protocol):
+    """A loop of workers/: run() until stop()."""
+
+    async def run(self) -> None: ...
+    async def stop(self) -> None: ...
+
+
+class Orders(msgspec.Struct, frozen=True):
+    """What a child process is told."""
+
+    address: Address
+    log_format: str
+    log_level: str
+    host: str = ""
+    port: int = 0
+    descriptor: int = -1
+    body_bytes_max: int = 0
+    sender_default: str = ""
+    stop_mention: str = ""
+    handset_descriptor: int = -1
+    handset_http_descriptor: int = -1
+    handset_http_port: int = 0
+    webhook_timeout_s: float = 10.0
+    webhook_allow_private: bool | tuple[str, ...] = False
+    webhook_ports: tuple[int, ...] = ()
+    journal: str = ""
+    metrics: bool = True
+    windows: dict[str, Any] = {}
+
+
+@contextlib.asynccontextmanager
+async def open_database(address: Address, name: str) -> AsyncIterator[Database]:
+    database = Database(address, name)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def signalled() -> asyncio.Event:
+    """Set by SIGINT or SIGTERM."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def run_api(orders: Orders) -> None:
+    """One process of the customers' APIs."""
+    from chappe.actions.windows import Windows
+    from chappe.core.window_profiles import read_profiles
+    from chappe.store import accounts
+    from chappe.store.channels import CONFIGURATION_CHANNEL, OUTBOX_CHANNEL
+    from chappe.web.listener import Limits
+    from chappe.web.listener import Listener as HttpListener
+    from chappe.web.pages import Pages
+    from chappe.web.server import Api
+
+    stop = signalled()
+    loop = asyncio.get_running_loop()
+    async with open_database(orders.address, "chappe api") as database:
+        await until_ready(database, stop)
+        if stop.is_set():
+            return
+        bell = Bell(orders.address, OUTBOX_CHANNEL)
+        pages = Pages(database, orders.handset_http_port, metrics=orders.metrics)
+        api = Api(
+            database,
+            bell,
+            await accounts.installation_secret(database),
+            loop.time,
+            sender_default=orders.sender_default,
+            stop_mention=orders.stop_mention,
+            windows=Windows(read_profiles(orders.windows)),
+            pages=pages.table(),
+        )
+        changed = asyncio.Event()
+        listener = Listener(orders.address, [CONFIGURATION_CHANNEL], lambda _channel: changed.set())
+        listener.start()
+        refreshing = loop.create_task(refresh(api.refresh, changed))
+        http = HttpListener(api.ask, Limits(body_bytes_max=orders.body_bytes_max), api.ask_limit)
+        await http.start(sockets=(socket.socket(fileno=orders.descriptor),))
+        await stop.wait()
+        await http.stop(SHUTDOWN_S)
+        await api.idle()
+        refreshing.cancel()
+        await listener.close()
+        await bell.close()
+
+
+async def refresh(read: Callable[[], Awaitable[None]], changed: asyncio.Event) -> None:
+    """Reads the configuration whenever it changed; again after a moment when the database was away."""
+    from chappe.store.database import CONNECTION_ERRORS
+
+    while True:
+        changed.clear()
+        try:
+            await read()
+        except CONNECTION_ERRORS as error:
+            log.warning("configuration_not_read", error=type(error).__name__)
+            changed.set()
+            await asyncio.sleep(1.0)  # the pace of asking for a database that is away
+        await changed.wait()
+
+
+async def run_work(orders: Orders) -> None:
+    """One worker process: delivers, notifies, keeps up."""
+    from chappe.store import accounts
+    from chappe.store.channels import CONFIGURATION_CHANNEL, OUTBOX_CHANNEL, WEBHOOK_CHANNEL
+    from chappe.workers.deliver import Deliver
+    from chappe.workers.notify import Notify
+    from chappe.workers.owner import own_name
+    from chappe.workers.upkeep import Upkeep
+
+    stop = signalled()
+    async with open_database(orders.address, "chappe work") as database:
+        await until_ready(database, stop)
+        if stop.is_set():
+            return
+        door = _door(orders)
+        owner = own_name()
+        secret = await accounts.installation_secret(database)
+        notify = Notify(database, door, secret, owner, orders.webhook_timeout_s)
+        bell = Bell(orders.address, WEBHOOK_CHANNEL)
+        deliver = Deliver(database, owner, lambda: notify.ring() if notify.ours else bell.ring())
+        moved = asyncio.Event()
+        upkeep = Upkeep(database, owner, moved)
+
+        def heard(channel: str) -> None:
+            if channel == CONFIGURATION_CHANNEL:
+                deliver.changed()
+            elif channel == WEBHOOK_CHANNEL:
+                notify.ring()
+            else:
+                deliver.ring()
+
+        listener = Listener(orders.address, [OUTBOX_CHANNEL, WEBHOOK_CHANNEL, CONFIGURATION_CHANNEL], heard)
+        listener.start()
+        passing = asyncio.get_running_loop().create_task(_pass_on(moved, deliver.ring))
+        try:
+            await _run_all((deliver, notify, upkeep), stop)
+        finally:
+            passing.cancel()
+            await listener.close()
+            await bell.close()
+            await door.close()
+
+
+def _door(orders: Orders) -> Door:
+    from ipaddress import ip_network
+
+    from chappe.net import Door
+    from chappe.workers.notify import CALLS_MAX, CALLS_PER_HOST
+
+    private = orders.webhook_allow_private
+    return Door(
+        private if isinstance(private, bool) else tuple(ip_network(network) for network in private),
+        orders.webhook_ports,
+        connections_max=CALLS_MAX,
+        connections_per_host_max=CALLS_PER_HOST,
+    )
+
+
+async def _pass_on(moved: asyncio.Event, ring: Callable[[], None]) -> None:
+    """Rings whenever something was moved."""
+    while True:
+        await moved.wait()
+        moved.clear()
+        ring()
+
+
+async def _run_all(loops: Sequence[Loop], stop: asyncio.Event) -> None:
+    """Runs all until `stop`, or until one fails; then ends all in good order and raises what failed, so that the
+    supervisor starts another process."""
+    running = asyncio.get_running_loop()
+    tasks = {running.create_task(one.run(), name=type(one).__name__) for one in loops}
+    stopping = running.create_task(stop.wait())
+    done, _ = await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    for one in loops:
+        await one.stop()
+    await asyncio.wait(tasks)
+    for task in done - {stopping}:
+        task.result()
+
+
+async def until_ready(database: Database, stop: asyncio.Event) -> None:
+    """Waits until the database answers, or until we are to stop."""
+    while not stop.is_set() and not await ready(database):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await stop.wait()
+
+
+async def run_handset(orders: Orders) -> None:
+    """The built-in SMSC with its phones, and its pages."""
+    from chappe.handset.settings import Settings
+    from chappe.handset.smsc import Smsc
+
+    stop = signalled()
+    smsc = Smsc(Settings(journal=Path(orders.journal) if orders.journal else None))
+    await smsc.start(sock=socket.socket(fileno=orders.handset_descriptor))
+    http = page_listener(smsc.page)
+    await http.start(sockets=(socket.socket(fileno=orders.handset_http_descriptor),))
+    await stop.wait()
+    await http.stop(SHUTDOWN_S)
+    await smsc.stop()
+
+
+def page_listener(page: Callable[[Request], Coroutine[Any, Any, Response]]) -> HttpListener:
+    """A listener whose only application is one page."""
+    from chappe.web.listener import Listener as HttpListener
+
+    tasks: set[asyncio.Task[None]] = set()
+
+    def ask(request: Request, reply: Reply) -> None:
+        async def show() -> None:
+            try:
+                reply.send(await page(request))
+            except Exception as error:  # noqa: BLE001 - logged and answered
+                reply.fail(error)
+
+        task = asyncio.get_running_loop().create_task(show())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    return HttpListener(ask)
+
+
+PARTS: dict[str, Callable[[Orders], Coroutine[Any, Any, None]]] = {
+    "api": run_api,
+    "work": run_work,
+    "handset": run_handset,
+}
+
+
+def main() -> int:
+    """A child process: `python -m chappe.parts PART PARENT`, orders on standard input."""
+    from chappe.workers.supervisor import die_with_parent
+
+    part, parent = sys.argv[1], int(sys.argv[2])
+    die_with_parent(parent)
+    orders = msgspec.json.decode(sys.stdin.buffer.read(), type=Orders)
+    observe.configure(orders.log_format, orders.log_level)  # type: ignore[arg-type]
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(PARTS[part.partition("-")[0]](orders))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
