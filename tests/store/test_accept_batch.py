@@ -7,13 +7,12 @@ import random
 
 import asyncpg
 import pytest
-from shop import NOW, PRICE, later, opened
+from shop import NOW, PRICE, eventually, later, opened
 
 from chappe.core.lifecycle import State
 from chappe.core.model import Account, Recipient, Send, message_id
 from chappe.core.pricing import REFUNDS
 from chappe.store import messages
-from chappe.store.database import Connection
 from chappe.store.embedded import ConnectionParameters
 from chappe.store.messages import REFUND_STATES, LaneClass, host_of, key_of, lane, numbers, texts
 
@@ -178,25 +177,15 @@ async def test_a_lost_connection_before_the_commit_leaves_nothing(database: Conn
         async with shop.database.transaction() as holding:  # keeps the batch waiting for the balance's row
             await holding.execute("select from balance for update")
             accepting = asyncio.create_task(shop.accept(shop.send(account, 3)))
-            async with shop.database.connection() as watching:
-                await _blocked(watching)
-                await watching.execute(
-                    """select pg_terminate_backend(pid) from pg_stat_activity
-                       where wait_event_type = 'Lock' and datname = current_database()"""
-                )
+            blocked = """pid from pg_stat_activity
+                         where wait_event_type = 'Lock' and datname = current_database()"""
+            await eventually(lambda: shop.database.value(f"select {blocked}"))
+            await shop.database.execute(f"select pg_terminate_backend(pid) from (select {blocked}) found")
             with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError)):
                 await accepting
         assert await shop.database.value("select count(*) from message") == 0
         assert await shop.balance(account) == account.balance_micros
         await shop.books_balance()
-
-
-async def _blocked(watching: Connection) -> None:
-    async with asyncio.timeout(5):
-        while not await watching.fetchval(
-            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
-        ):
-            await asyncio.sleep(0.005)
 
 
 @pytest.mark.parametrize(

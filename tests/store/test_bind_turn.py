@@ -1,4 +1,4 @@
-"""The turn of a bind: nothing is claimed twice, nothing is recorded under a stale lease, nothing ended is sent again."""
+"""The turn of a bind: nothing claimed twice, nothing recorded under a stale lease, nothing ended is sent again."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ async def eventually(ask: Callable[[], Awaitable[Any]], timeout_s: float = 10.0)
     answer: Any = None
     try:
         async with asyncio.timeout(timeout_s):
-            while not (answer := await ask()):
+            while not (answer := await ask()):  # noqa: ASYNC110 - the database has no event for it
                 await asyncio.sleep(0.005)
     except TimeoutError:
         raise AssertionError(f"still {answer!r} after {timeout_s} s") from None
@@ -144,7 +144,7 @@ class Shop:
         return (await accounts.balance(self.database, account.id))[0]
 
     async def books_balance(self) -> None:
-        """Invariants of design 5: the ledger's sums are the balances, nothing is below zero, nobody is in two places."""
+        """What always holds: the ledger's sums are the balances, nothing is below zero, nobody is in two places."""
         wrong = await self.database.fetch(
             """select b.account_id, b.balance_micros, coalesce(sum(l.amount_micros), 0) as ledger
                from balance b left join ledger_entry l using (account_id) group by 1, 2
@@ -152,8 +152,9 @@ class Shop:
         )
         assert wrong == []
         twice = await self.database.fetch(
-            """select id, count(*) from (select unnest(in_flight) as id from bind
-                                         union all select message_id from outbox) places group by id having count(*) > 1"""
+            """select id, count(*)
+               from (select unnest(in_flight) as id from bind union all select message_id from outbox) places
+               group by id having count(*) > 1"""
         )
         assert twice == []
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from chappe.smpp.commands import Status
 from chappe.smpp.pdu import DeliverSm, SubmitSm
 from chappe.store import binds, carriers
 from chappe.store.binds import BindKey, LeaseLost
-from chappe.store.database import Address, Database
+from chappe.store.database import CONNECTION_ERRORS, Address, Database
 from chappe.store.embedded import ConnectionParameters
 from chappe.store.messages import key_of
 from chappe.workers import pump as module
@@ -79,7 +80,8 @@ class Stage:
         """Waits until each has a reference."""
         await eventually(
             lambda: self.shop.database.value(
-                "select count(distinct message_id) = cardinality($1::bigint[]) from reference where message_id = any ($1)",
+                """select count(distinct message_id) = cardinality($1::bigint[])
+                   from reference where message_id = any ($1)""",
                 list(numbers),
             )
         )
@@ -552,6 +554,61 @@ class Proxy:
             if there.transport is not None:
                 there.transport.abort()
         await asyncio.wait(self._tasks)
+
+
+@asynccontextmanager
+async def way_to(database: ConnectionParameters, folder: Path) -> AsyncIterator[tuple[Database, Callable[[], None]]]:
+    """The database by a way of its own, and what closes that way for good."""
+    open_ends: list[asyncio.StreamWriter] = []
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        open_ends.append(writer)
+        while octets := await reader.read(65_536):
+            writer.write(octets)
+        writer.close()
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        name = f"{database.host}/.s.PGSQL.{database.port}"
+        there_reader, there_writer = await asyncio.open_unix_connection(name)
+        await asyncio.gather(pump(reader, there_writer), pump(there_reader, writer), return_exceptions=True)
+
+    server = await asyncio.start_unix_server(pass_on, folder / f".s.PGSQL.{database.port}")
+
+    def shut() -> None:
+        server.close()
+        for writer in open_ends:
+            writer.transport.abort()
+
+    own = Database(Address(**database.arguments() | {"host": str(folder)}), "chappe pump", hot=2)
+    await own.open()
+    try:
+        yield own, shut
+    finally:
+        shut()
+        await own.close()
+
+
+async def test_a_pump_told_to_end_while_the_database_is_away_gives_up(
+    database: ConnectionParameters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its supervisor may be dead, and the database with it: nobody else would end it."""
+    monkeypatch.setattr(module, "STOP_S", 0.2)
+    async with staged(database) as stage, way_to(database, tmp_path) as (own, shut):
+        held: list[tuple[Wire, SubmitSm]] = []
+        stage.smsc.on_submit = lambda wire, pdu: held.append((wire, pdu))
+        pump = await stage.start(await stage.carrier(), database=own)
+        sent = await stage.send(1)
+        await stage.smsc.until(lambda: held)
+        shut()
+        stage.smsc.answer(*held[0], message_id=b"x")
+        await pump.stop()
+        await asyncio.wait(stage.tasks, timeout=5)
+        (ended,) = stage.tasks
+        assert ended.done()
+        assert isinstance(ended.exception(), CONNECTION_ERRORS)
+        assert await stage.shop.in_flight() == sent, "in doubt for the next owner"
+        stage.tasks.clear()
+        stage.pumps.clear()
 
 
 async def test_a_killed_backend_in_the_middle_of_turns_loses_and_doubles_nothing(

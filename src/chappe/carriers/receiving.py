@@ -43,7 +43,7 @@ def read(token: int, pdu: DeliverSm | DataSm, frame: bytes, profile: Profile) ->
 
 
 def response_id(message_id: bytes, profile: Profile) -> str:
-    """The carrier's id of a part from its answer, in the form in which receipts are compared; empty when it gave none."""
+    """The carrier's id of a part from its answer, in the form in which receipts are compared; empty without one."""
     text = message_id.decode("latin-1")
     return canonical(without_prefix(text, profile.response_id_prefix), profile.response_id_format) if text else ""
 

@@ -136,6 +136,8 @@ class Wire(asyncio.Protocol):
         if self.session.closing:
             if not transport.is_closing():  # a second close() tears a TLS transport apart
                 transport.close()
+                # A peer that reads no more would keep us closing for ever.
+                self._last = self._loop.call_later(self._write_timeout_s, self.cut)
             return
         deadline = self.session.deadline
         if deadline is not None and (self._timer is None or deadline < self._timer_at):
