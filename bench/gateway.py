@@ -18,6 +18,8 @@ class Gateway(ABC):
     """One product under test, from an empty folder. `start` before everything else, `stop` in the end."""
 
     name: str
+    # What a call that says "under way", and not how it ended, has in it.
+    interim: str
 
     def __init__(self, folder: Path, smsc: Smsc, sink: Sink) -> None:
         self.folder = folder
@@ -36,7 +38,11 @@ class Gateway(ABC):
 
     @abstractmethod
     def ask(self, kind: str) -> Ask | None:
-        """The request of a kind: plain, receipts, bulk, personal, scheduled, accounts. None when it has no such API."""
+        """The request of a kind; None when it has no such API.
+
+        plain; receipts: called back with how it ended; reports: also when the carrier has it; bulk: 500 numbers;
+        personal: many texts in one request; scheduled: for another day; accounts: in turn from many accounts.
+        """
 
     @abstractmethod
     def settings(self) -> dict[str, str]:

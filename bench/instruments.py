@@ -102,12 +102,17 @@ class Smsc(Instrument):
 class Sink(Instrument):
     """The customer's URL."""
 
-    def __init__(self, tools: Path, folder: Path) -> None:
-        super().__init__("sink", tools, folder)
+    def __init__(self, tools: Path, folder: Path, interim: str = "") -> None:
+        super().__init__("sink", tools, folder, {"interim": interim} if interim else None)
 
     @property
     def calls(self) -> int:
         return self.stats()["calls"]
+
+    @property
+    def final_calls(self) -> int:
+        stats = self.stats()
+        return stats["calls"] - stats["interim"]
 
 
 @dataclass(frozen=True)

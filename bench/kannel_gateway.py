@@ -16,8 +16,8 @@ from processes import HOST, Program, accepts_connections, free_ports, until
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
 BULK_RECIPIENTS = 500
 STARTED_TIMEOUT_S = 30.0
-# Delivered, undeliverable: one report for each message.
-REPORT_MASK = 3
+# Delivered and undeliverable: one report for each message; with the SMSC's yes: two.
+REPORT_MASKS = {"receipts": 1 | 2, "reports": 1 | 2 | 8}
 
 CONFIGURATION = """\
 group = core
@@ -59,7 +59,9 @@ default-sender = 36111
 class Kannel(Gateway):
     """The common part; a subclass says which store."""
 
-    store = ""  # no store, as Debian ships it: what is queued is lost with the process
+    interim = "/8 HTTP"
+    store = ""
+    kept = "none, as Debian ships it: what is queued is lost with the process"
 
     @staticmethod
     def missing() -> str:
@@ -102,13 +104,13 @@ class Kannel(Gateway):
         return f"/cgi-bin/sendsms?username=bench&password=bench&to={to}&text={text}"
 
     def ask(self, kind: str) -> Ask | None:
-        if kind not in ("plain", "receipts", "bulk"):
+        if kind not in ("plain", "bulk", *REPORT_MASKS):
             return None
         bulk = kind == "bulk"
         path = self._path("@each@@to@@end@" if bulk else "@to@", f"@id@+{WORDS.replace(' ', '+')}")
-        if kind == "receipts":
+        if kind in REPORT_MASKS:
             report = quote(f"http://{HOST}:{self.sink.port}/r/@id@/%d", safe="@")
-            path += f"&dlr-mask={REPORT_MASK}&dlr-url={report}"
+            path += f"&dlr-mask={REPORT_MASKS[kind]}&dlr-url={report}"
         return Ask(
             self.port, f"GET {path} HTTP/1.1\nHost: {HOST}\n\n", status=202,
             recipients=BULK_RECIPIENTS if bulk else 1, between="+",
@@ -121,7 +123,7 @@ class Kannel(Gateway):
         return {
             "version": ran.stdout if ran is not None and ran.returncode == 0 else "unknown",
             "window": str(WINDOW),
-            "store": " ".join(self.store.split("\n")[0].split()) or "none: a crash loses what is queued",
+            "store": self.kept,
             "fsync": "never called by any of its stores",
         }
 
@@ -130,6 +132,7 @@ class KannelFile(Kannel):
     """Everything queued in one file."""
 
     name = "kannel:file"
+    kept = "file"
     store = 'store-type = file\nstore-location = "{folder}/store"\n'
 
 
@@ -137,6 +140,7 @@ class KannelSpool(Kannel):
     """One file for each message."""
 
     name = "kannel:spool"
+    kept = "spool"
     store = 'store-type = spool\nstore-location = "{folder}/spool"\n'
 
 

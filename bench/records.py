@@ -10,7 +10,7 @@ from instruments import NUMBERS_PER_RUN
 
 ASKED_COLUMNS = 6  # number, due, sent, answered, status, accepted
 SUBMIT_COLUMNS = 6  # number of its request, recipient, submitted, answered, receipt, receipt answered
-CALL_COLUMNS = 2  # number, time
+CALL_COLUMNS = 3  # number, time, interim
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Joined:
 
     in_none: delivered although not accepted (a broken connection may leave that). lost: accepted, never delivered.
     twice: messages that the SMSC got more than once. receipts_lost: receipts that the SMSC sent, of messages it got,
-    without any call to the customer; calls_extra: calls beyond the first of a message.
+    whose end no call told the customer; calls_extra: calls that say of a message what another has said; called_interim:
+    messages of which a call said that they are under way.
     """
 
     asked: int
@@ -34,6 +35,7 @@ class Joined:
     end_to_end_ms: dict[str, float]
     receipts: int = 0
     called: int = 0
+    called_interim: int = 0
     receipts_lost: int = 0
     calls_extra: int = 0
     called_steady_rate: float = 0.0
@@ -119,20 +121,23 @@ def _message(first: int, request: int, to: int) -> int:
 
 def _with_calls(joined: Joined, due_of: dict[int, int], with_receipt: set[int], calls: bytes, began_ns: int) -> Joined:
     called: dict[int, int] = {}
+    called_interim: dict[int, int] = {}
     extra = 0
-    for message, at_ns in zip(*columns(calls, CALL_COLUMNS), strict=True):
+    for message, at_ns, interim in zip(*columns(calls, CALL_COLUMNS), strict=True):
         if message not in due_of:
             continue
-        if message in called:
+        told = called_interim if interim else called
+        if message in told:
             extra += 1
         else:
-            called[message] = at_ns
+            told[message] = at_ns
     steady, whole = rates(called.values(), began_ns)
     return Joined(
         **{
             **vars(joined),
             "receipts": len(with_receipt),
             "called": len(called),
+            "called_interim": len(called_interim),
             "receipts_lost": len(with_receipt - called.keys()),
             "calls_extra": extra,
             "called_steady_rate": steady,

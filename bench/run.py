@@ -118,7 +118,7 @@ def _measure(
     print(table(results, scenarios))
     for failure in results.failures:
         print(f"! {failure}")
-    print(f"\nAll runs: {out}")
+    print(f"\nAll runs: {os.path.relpath(out)}")
     return 1 if results.failures else 0
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from chappe_gateway import ACCOUNTS, Chappe
+from chappe_gateway import Chappe
 from instruments import Load
 from session import Run, Session
 
@@ -24,9 +24,10 @@ class Size:
     fixed_rate_s: float = 10.0
     rest_s: float = 10.0
     soak_s: float = 3_600.0
+    accounts: int = 10_000
 
 
-QUICK: Final = Size(seconds=1.0, messages=2_000, fixed_rate_s=1.0, rest_s=2.0, soak_s=5.0)
+QUICK: Final = Size(seconds=1.0, messages=2_000, fixed_rate_s=1.0, rest_s=2.0, soak_s=5.0, accounts=300)
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,10 @@ def _receipts(connections: int) -> Callable[[Session, Size], Run | None]:
         return session.measured("receipts", Load(connections, size.messages, size.seconds), receipts=True)
 
     return measure
+
+
+def _reports(session: Session, size: Size) -> Run | None:
+    return session.measured("reports", Load(10, size.messages, size.seconds), receipts=True)
 
 
 def _slow(session: Session, size: Size) -> Run | None:
@@ -125,7 +130,7 @@ def _accounts(session: Session, size: Size) -> Run | None:
     if not isinstance(gateway, Chappe):
         return None
     few_s = gateway.listing_s()
-    gateway.make_accounts(ACCOUNTS)
+    gateway.make_accounts(size.accounts)
     many_s = gateway.listing_s()
     run = session.measured("accounts", Load(50, size.messages, size.seconds))
     assert run is not None
@@ -165,6 +170,9 @@ SCENARIOS: Final = (
     Scenario("rate-1500", "1,500 messages/s, 50 connections", _fixed(1500), "end_to_end_p99_ms", LATENCIES),
     Scenario("receipts-10", "receipts after 1 s called back, 10 connections", _receipts(10), "called_per_s", CALLS),
     Scenario("receipts-50", "receipts after 1 s called back, 50 connections", _receipts(50), "called_per_s", CALLS),
+    Scenario(
+        "reports", "the same with two calls a message, the first when the SMSC has it", _reports, "called_per_s", CALLS
+    ),
     Scenario("slow", "SMSC answers after 20 ms, 10 connections", _slow, "delivered_per_s", RATES),
     Scenario("personal", "AllMySMS flows of 50 personal texts, 10 connections", _personal, "delivered_per_s", RATES),
     Scenario(

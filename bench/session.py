@@ -37,7 +37,7 @@ class Session:
         self.folder = folder
         self.quiet_patience_s = quiet_patience_s
         self.smsc = Smsc(tools, folder)
-        self.sink = Sink(tools, folder)
+        self.sink = Sink(tools, folder, kind.interim)
         self.gateway = kind(folder, self.smsc, self.sink)
         self.started = Run()
         self._runs = 0
@@ -77,6 +77,9 @@ class Session:
 
         holds_within(over, DELIVERED_TIMEOUT_S, 0.05)
         return seen >= wanted
+
+    def _arrived(self) -> int:
+        return self.smsc.submitted + self.sink.calls
 
     def tool_programs(self) -> list[Program]:
         return [self.smsc.program, self.sink.program]
@@ -127,16 +130,23 @@ class Session:
         return Run({"accepted_per_s": said["steady_rate"]}, remark=said["first_refusal"])
 
     def _once(self, ask: Ask, amount: Load, receipts: bool) -> Run:
-        first, base, calls = self._first(), self.smsc.submitted, self.sink.calls
+        first, base, calls, final = self._first(), self.smsc.submitted, self.sink.calls, self.sink.final_calls
         with machine.Watch(self.gateway.roots, [program.pid for program in self.tool_programs()]) as watch:
             said, asked = load(self.tools, self.folder, ask, amount, first)
-            self._drain(lambda: self.smsc.submitted, base + said["accepted"])
+            moving = self._drain(lambda: self.smsc.submitted, base + said["accepted"])
             if receipts:
-                self._drain(lambda: self.sink.calls, calls + said["accepted"])
+                moving = self._drain(lambda: self.sink.final_calls, final + said["accepted"])
         self.gateway.check_alive()
-        joined = join(
-            first, ask.recipients, asked, self.smsc.records(base), self.sink.records(calls) if receipts else None
-        )
+
+        def joined_now() -> Joined:
+            called = self.sink.records(calls) if receipts else None
+            return join(first, ask.recipients, asked, self.smsc.records(base), called)
+
+        # Counts that are reached may hide that some came twice and others not yet.
+        joined = joined_now()
+        while moving and (joined.lost or (receipts and joined.called < joined.accepted)):
+            moving = self._drain(self._arrived, self._arrived() + 1)
+            joined = joined_now()
         run = Run(_figures(said, joined) | _foreign(watch.usage), _counts(said, joined))
         if joined.delivered:
             run.figures["processor_us_per_message"] = round(1e6 * watch.usage.processor_s / joined.delivered, 1)
@@ -185,6 +195,7 @@ def _counts(said: dict[str, int], joined: Joined) -> dict[str, int]:
         counts |= {
             "receipts": joined.receipts,
             "called": joined.called,
+            "called_interim": joined.called_interim,
             "receipts_lost": joined.receipts_lost,
             "calls_extra": joined.calls_extra,
         }

@@ -1,10 +1,11 @@
 /* sink: an HTTP server that answers 200 to everything and records what came: the customer whose URL is called back.
  *
- *   sink [--port 0]
+ *   sink [--port 0] [--interim TEXT]
  *
- * Prints its port. The digits after /r/ in a target are the id of what is reported. Orders on standard input:
+ * Prints its port. The digits after /r/ in a target are the id of what is reported; a request with --interim in it says
+ * that something is under way and not yet how it ended. Orders on standard input:
  *   stats             one line of JSON
- *   dump FILE FROM    writes the records from the number FROM on: id, time in ns; 64 bits each
+ *   dump FILE FROM    writes the records from the number FROM on: id, time in ns, interim; 64 bits each
  * One thread. A body needs a Content-Length. */
 #include "bench.h"
 
@@ -12,7 +13,7 @@
 
 struct call {
     uint64_t id;
-    int64_t at_ns;
+    int64_t at_ns, interim;
 };
 
 struct client {
@@ -23,7 +24,8 @@ struct client {
 
 static const char ANSWER[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nOK";
 static struct table calls = {.width = sizeof(struct call)};
-static int64_t port, clients, refused;
+static int64_t port, clients, refused, interims;
+static const char *interim = "";
 static int epoll;
 
 static void part(struct client *c) {
@@ -34,12 +36,14 @@ static void part(struct client *c) {
     clients--;
 }
 
-static void record(const char *head, size_t count) {
+static void record(const char *head, size_t count, size_t whole) {
     const char *line_end = memchr(head, '\r', count);
     const char *mark = memmem(head, (size_t)(line_end - head), "/r/", 3);
     struct call *call = new_record(&calls);
     call->id = mark ? strtoull(mark + 3, NULL, 10) : 0;
     call->at_ns = now_ns();
+    call->interim = *interim && memmem(head, whole, interim, strlen(interim));
+    interims += call->interim;
 }
 
 /* Answers every whole request that has come; false when the connection must end. */
@@ -57,7 +61,7 @@ static bool answer(struct client *c) {
         size_t whole = length + (body_length ? strtoull(body_length, NULL, 10) : 0);
         if (waiting(&c->in) < whole)
             return true;
-        record(head, length);
+        record(head, length, whole);
         bool last = says_close(head, length);
         append(&c->out, ANSWER, sizeof ANSWER - 1);
         c->in.start += whole;
@@ -99,7 +103,8 @@ static void obey(char *line) {
     char path[1024];
     size_t from;
     if (!strcmp(line, "stats"))
-        printf("{\"calls\": %zu, \"clients\": %" PRId64 ", \"refused\": %" PRId64 "}\n", calls.count, clients, refused);
+        printf("{\"calls\": %zu, \"interim\": %" PRId64 ", \"clients\": %" PRId64 ", \"refused\": %" PRId64 "}\n",
+               calls.count, interims, clients, refused);
     else if (sscanf(line, "dump %1023s %zu", path, &from) == 2) {
         write_table(&calls, from, path);
         puts("{}");
@@ -108,7 +113,7 @@ static void obey(char *line) {
 }
 
 int main(int count, char **words) {
-    read_options((struct option[]){{"port", WHOLE, &port}, {0}}, count, words);
+    read_options((struct option[]){{"port", WHOLE, &port}, {"interim", TEXT, &interim}, {0}}, count, words);
     signal(SIGPIPE, SIG_IGN);
     int wanted = (int)port, listening = listen_on(&wanted);
     struct bytes orders = {0};
