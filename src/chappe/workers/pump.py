@@ -63,6 +63,7 @@ class Pump:
         self._messages: list[MessageIn] = []
         self._turns = 0
         self._stopping = False
+        self._give_up_at = 0.0
         self._worked_at = 0.0
         self._seen_work = False
         self._turned_at = 0.0
@@ -101,8 +102,12 @@ class Pump:
         await self._turn(claim=False)
 
     async def stop(self) -> None:
-        """Asks run() to end in good order: what is written is waited for, the rest goes back to the queue."""
+        """Asks run() to end in good order: what is written is waited for, the rest goes back to the queue.
+
+        A database that is away is waited for STOP_S: it may be gone for good, together with who would end us.
+        """
         self._stopping = True
+        self._give_up_at = asyncio.get_running_loop().time() + STOP_S
         self._event.set()
 
     # -- when
@@ -245,7 +250,8 @@ class Pump:
             await binds.store_inbound(tx, now, self.bind.carrier_id, messages)
 
     async def _was_written(self, still: list[int]) -> bool:
-        """After a connection was lost in the middle of a turn: whether that turn was committed. Waits for the database.
+        """After a connection was lost in the middle of a turn: whether that turn was committed. Waits for the database;
+        raises one of CONNECTION_ERRORS when it stays away while we are to end.
 
         The turn may still be on its way, so a new token shuts it out first. Then the bind's row tells: what the turn
         released is gone from it. What it claimed, we were never told; those messages go back to the queue, they never
@@ -269,7 +275,8 @@ class Pump:
                         await binds.turn(tx, self.bind, self.token, datetime.now(UTC), 0, Turn(), still, [], 0)
                 return bool(unknown) or bool(released and not released & held)
             except CONNECTION_ERRORS:
-                continue
+                if self._stopping and asyncio.get_running_loop().time() > self._give_up_at:
+                    raise  # what is in flight stays so in the bind's row: in doubt for the next owner
 
     async def _recover(self) -> None:
         """What the bind's last owner left in flight is in doubt: policy decides, before anything new is sent."""
