@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import functools
 import http.client
 import json
@@ -35,6 +36,7 @@ WINDOW = 50  # of the demo's carrier: the most that can be in doubt for each dea
 SETTLE_S = 120.0
 RECOVER_S = 60.0
 BY_SENDER = 500
+LATENCY = {"latency_ms": 100, "latency_jitter_ms": 100}
 AWAY = "500 500"  # the honest answer while there is no database: nothing was accepted
 
 
@@ -57,7 +59,6 @@ class Storm:
         self._began_at = 0.0
         self._lock = threading.Lock()
         self._progress = threading.Condition(self._lock)
-        self._up = threading.Event()
         self._failed = threading.Event()
 
     @staticmethod
@@ -73,7 +74,7 @@ class Storm:
         self.program.start()
         try:
             self.key = self.program.account("storm", balance=f"{OPENING_MICROS / 1_000_000:.3f}")
-            self._up.set()
+            self._slow_down()
             self._began_at = monotonic()
             clients = [threading.Thread(target=self._client) for _ in range(CLIENTS)]
             for client in clients:
@@ -146,6 +147,19 @@ class Storm:
             self.program.wait_ready()
         else:
             until(lambda: self.program.parts().get(part), f"another {part} to be there", RECOVER_S)
+        if part in ("handset", "serve"):
+            self._slow_down()
+
+    def _slow_down(self) -> None:
+        """The network takes its time, so that every death finds messages under way: else none is ever in doubt."""
+        until(self._slowed, "the handset to take its switches", RECOVER_S)
+
+    def _slowed(self) -> bool:
+        body = json.dumps(LATENCY).encode()
+        with contextlib.suppress(OSError, http.client.HTTPException):  # the program is not back yet: asked again
+            url = f"{self.program.url}/handset/chaos"
+            return ask(url, "POST", body, {"Content-Type": "application/json"}).status == 200
+        return False
 
     # -- the reckoning
 
