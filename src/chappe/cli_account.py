@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chappe.cli_installation import Data, DatabaseUrl, Json, configuration, perform
-from chappe.cli_output import Misuse, emit, print_json, table
+from chappe.cli_output import Misuse, emit, print_json, say, table
 
 if TYPE_CHECKING:
     from chappe.core.model import Account
@@ -40,8 +40,12 @@ def create(
     """
     import secrets
 
+    from chappe.actions.accounts import KEY_CHARACTERS_SAFE
+
     config = configuration(data, database_url)
     key = api_key if api_key is not None else secrets.token_hex(32)
+    if len(key) < KEY_CHARACTERS_SAFE:
+        say(f"a key of fewer than {KEY_CHARACTERS_SAFE} characters can be guessed")
     balance_micros = _micros(balance)
     words = [f"email={email}", f"firstname={firstname}", f"lastname={lastname}"]
 
@@ -156,8 +160,22 @@ def set_(
 
         return await accounts.change(database, login, assignments)
 
-    account = perform(configuration(data, database_url), work)
+    config = configuration(data, database_url)
+    for assignment in assignments:
+        if assignment.startswith("window="):
+            _check_window(assignment.removeprefix("window="), config.windows)
+    account = perform(config, work)
     emit(_document(account), f"{account.login}: {_state(account)}\n{_settings_table(account)}", as_json=as_json)
+
+
+def _check_window(name: str, own: dict[str, Any]) -> None:
+    """Raises Misuse for a sending window that does not exist; an empty name is the default."""
+    from chappe.core.window_profiles import ProfileError, find_profile, read_profiles
+
+    try:
+        find_profile(name or "fr-seed", read_profiles(own))
+    except ProfileError as error:
+        raise Misuse(str(error)) from error
 
 
 @app.command()

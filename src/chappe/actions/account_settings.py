@@ -16,6 +16,7 @@ import msgspec
 
 from chappe.core.model import RECIPIENTS_MAX, Account, AccountSettings, AccountState
 from chappe.core.pricing import PREFIX_DIGITS_MAX, json_number, micros
+from chappe.core.window_profiles import PROFILES
 
 TEXT_CHARACTERS_MAX: Final = 200
 URL_CHARACTERS_MAX: Final = 2_000
@@ -125,7 +126,7 @@ PRICE = Kind("a price in EUR such as 0.038", _price, json_number)
 SENDER = Kind("3 to 11 letters, digits and spaces", _matching(_SENDER))
 SENDERS = Kind("senders of 3 to 11 letters, digits and spaces, separated by commas", _list(SENDER.parse), ",".join)
 NETWORKS = Kind("addresses or networks such as 192.0.2.0/24, separated by commas", _list(_network), ",".join)
-WINDOW = Kind("the name of a window profile, such as fr-seed", _matching(_NAME))
+WINDOW = Kind(f"the name of a window profile: {', '.join(PROFILES)}, or one of your own", _matching(_NAME))
 LOGIN = Kind("a login", _matching(_LOGIN))
 
 # fmt: off

@@ -17,10 +17,11 @@ from chappe.store.database import Database
 
 AMOUNT_MICROS_MAX: Final = 10**15  # a thousand million euros
 LOGIN_FORM: Final = "1 to 64 letters, digits and . _ @ + -, beginning with a letter or digit"
-KEY_FORM: Final = "16 to 128 letters, digits and . _ ~ -"
+KEY_FORM: Final = "1 to 128 printable ASCII characters, no space at either end"
+KEY_CHARACTERS_SAFE: Final = 16  # a shorter key can be guessed; the operator is told
 
 _LOGIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", re.ASCII).fullmatch
-_KEY: Final = re.compile(r"[A-Za-z0-9._~-]{16,128}", re.ASCII).fullmatch
+_KEY: Final = re.compile(r"[!-~](?:[ -~]{0,126}[!-~])?", re.ASCII).fullmatch
 
 
 class AccountError(Exception):
