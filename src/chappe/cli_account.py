@@ -44,8 +44,6 @@ def create(
 
     config = configuration(data, database_url)
     key = api_key if api_key is not None else secrets.token_hex(32)
-    if len(key) < KEY_CHARACTERS_SAFE:
-        say(f"a key of fewer than {KEY_CHARACTERS_SAFE} characters can be guessed")
     balance_micros = _micros(balance)
     words = [f"email={email}", f"firstname={firstname}", f"lastname={lastname}"]
 
@@ -64,6 +62,8 @@ def create(
 
     made = perform(config, work)
     print_json(_document(made) | {"api_key": key})
+    if len(key) < KEY_CHARACTERS_SAFE:
+        say(f"a key of fewer than {KEY_CHARACTERS_SAFE} characters can be guessed")
 
 
 @app.command("list")

@@ -71,7 +71,7 @@ def read(call: Call, account: Account, moment: Moment) -> Command:
     return (_read_simple if call.verb == SIMPLE else _read_flow)(values, account, moment)
 
 
-def write(outcome: Outcome, call: Call) -> Response:
+def write(outcome: Outcome, call: Call, account: Account | None = None) -> Response:
     """The reply to an accepted send: status 100, 101 or 113 with everything clients read."""
     assert isinstance(outcome, Accepted)  # read() makes no other command
     return allmysms_answers.accepted(outcome, call.format)

@@ -11,6 +11,7 @@ from chappe.core.errors import Refusal
 from chappe.core.model import Accepted, Account, AccountSettings, Balance, Command, Moment, Outcome, ReadBalance, Report
 from chappe.dialects import Call, Credentials, Request, Response, WebhookCall
 from chappe.dialects import smspartner_answers as answers
+from chappe.dialects import smspartner_render as render
 from chappe.dialects import smspartner_send as send
 from chappe.dialects import smspartner_values as request_values
 
@@ -49,7 +50,7 @@ def read(call: Call, account: Account, moment: Moment) -> Command:
     return send.read(call.verb, call.values, account, moment)
 
 
-def write(outcome: Outcome, call: Call) -> Response:
+def write(outcome: Outcome, call: Call, account: Account | None = None) -> Response:
     """The answer to an outcome, in the form that the call wants."""
     xml = call.format == "xml"
     if isinstance(outcome, Balance):
@@ -75,7 +76,7 @@ def refuse(refusal: Refusal, request: Request, call: Call | None = None, account
 
 def tell(report: Report) -> WebhookCall:
     """A delivery report: POST of JSON to the target, whose query is kept as it is."""
-    return WebhookCall("POST", report.target, answers.JSON_TYPE, answers.report(report))
+    return WebhookCall("POST", report.target, render.JSON_TYPE, answers.report(report))
 
 
 def _verb(path: str) -> str:

@@ -123,7 +123,7 @@ class Api:
         try:
             command = dialect.read(call, found, moment)
             if isinstance(command, Ready):
-                reply.send(dialect.write(command, call))
+                reply.send(dialect.write(command, call, found))
                 return
             if not isinstance(command, Send):
                 self._spawn(self._answer(dialect, command, moment, call, request, found, reply), reply)
@@ -157,7 +157,7 @@ class Api:
     ) -> None:
         try:
             if isinstance(outcome, Accepted):
-                reply.send(dialect.write(outcome, call))
+                reply.send(dialect.write(outcome, call, account))
             elif isinstance(outcome, Refusal):
                 reply.send(dialect.refuse(outcome, request, call, account))
             else:
@@ -183,7 +183,7 @@ class Api:
     ) -> None:
         """A command that has the database to itself."""
         try:
-            reply.send(dialect.write(await answer(self._database, command, moment), call))
+            reply.send(dialect.write(await answer(self._database, command, moment), call, account))
         except Refusal as refusal:
             reply.send(dialect.refuse(refusal, request, call, account))
         except (*CONNECTION_ERRORS, DatabaseError) as error:
