@@ -125,6 +125,8 @@ def preface(results: Results) -> str:
         f"stores on {machine['file_system']}, where a durable write of 8 KiB takes {machine['fsync_ms']} ms",
         "load, SMSC, receiver and gateway share these cores; one gateway runs at a time",
     ]
+    if results.options["quick"]:
+        lines.append("! quick: one round of short runs, which show that it works; the figures mean nothing")
     if not machine["durable"]:
         lines.append("! this file system is memory: durable stores are flattered; --work says where to put them")
     for gateway, settings in results.settings.items():

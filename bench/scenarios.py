@@ -93,7 +93,7 @@ def _rest(session: Session, size: Size) -> Run | None:
 def _with_before(session: Session, size: Size, fill_kind: str, requests: int) -> Run | None:
     """The ordinary load before and after the store was filled."""
     before = session.measured("plain", Load(50, size.messages, size.seconds))
-    filled = session.measured(fill_kind, Load(4, requests))
+    filled = session.measured(fill_kind, Load(4, requests), again_max=0)
     after = session.measured("plain", Load(50, size.messages, size.seconds))
     if before is None or filled is None or after is None:
         return None
@@ -141,7 +141,8 @@ def _accounts(session: Session, size: Size) -> Run | None:
 def _soak(session: Session, size: Size) -> Run | None:
     """Hours of an ordinary day in a row: does memory grow?"""
     before = session.rest(size.rest_s)
-    run = session.measured("receipts", Load(20, int(SOAK_RATE * size.soak_s), rate=SOAK_RATE), receipts=True)
+    amount = Load(20, int(SOAK_RATE * size.soak_s), rate=SOAK_RATE)
+    run = session.measured("receipts", amount, receipts=True, again_max=0)
     after = session.rest(size.rest_s)
     if run is not None:
         run.figures["before_pss_mib"] = before.figures["pss_mib"]

@@ -99,15 +99,20 @@ class Session:
         }
         return Run(figures | _foreign(watch.usage), remark="" if quiet else "machine not quiet")
 
-    def measured(self, kind: str, amount: Load, *, receipts: bool = False, answer_ms: int = 0) -> Run | None:
-        """A load, to the end of what came of it; again when others took the processor meanwhile. None: no such API."""
+    def measured(
+        self, kind: str, amount: Load, *, receipts: bool = False, answer_ms: int = 0, again_max: int = AGAIN_MAX
+    ) -> Run | None:
+        """A load, to the end of what came of it; None without such an API.
+
+        When others took the processor meanwhile it is run again, at most again_max times, and the quietest run counts.
+        """
         ask = self.gateway.ask(kind)
         if ask is None:
             return None
         self.smsc.set("latency-ms", answer_ms)
         self.smsc.set("receipts", int(receipts))
         runs: list[Run] = []
-        while len(runs) <= AGAIN_MAX:
+        while len(runs) <= again_max:
             quiet = machine.wait_until_quiet(self.quiet_patience_s)
             runs.append(self._once(ask, amount, receipts))
             if not quiet:
