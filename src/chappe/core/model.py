@@ -46,6 +46,7 @@ class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     email: str = ""
     firstname: str = ""
     lastname: str = ""
+    company: str = ""
     transactional: bool = False
     window: str = "fr-seed"
     reports_url: str = ""
@@ -104,12 +105,15 @@ class Recipient(msgspec.Struct, frozen=True):
 class Skipped(msgspec.Struct, frozen=True):
     """A recipient that gets nothing and costs nothing.
 
-    reason: number_invalid, number_not_mobile, price_missing, opted_out. number: E.164 where it has that form.
+    reason: number_invalid, number_not_mobile, price_missing, opted_out; where the items of one request stand or fail
+    alone also number_malformed, text_missing, text_too_long, lowcost_too_long, repeated. number: E.164 where it has that
+    form. place: which item of the request it was, from 0, where the answer lists items.
     """
 
     written: str
     reason: str
     number: str = ""
+    place: int = 0
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -140,6 +144,9 @@ class Send(msgspec.Struct, frozen=True):
     virtual_number: bool = False  # the sender is a long number of the account
     public_ids: bool = False
     warnings: tuple[str, ...] = ()
+    unique_identifier: str = (
+        ""  # the caller's own; another Send of the account with the same one within a day is refused
+    )
 
     @property
     def cost_micros(self) -> int:
@@ -148,6 +155,12 @@ class Send(msgspec.Struct, frozen=True):
     @property
     def parts(self) -> int:
         return sum(r.parts for r in self.recipients)
+
+
+class Simulate(msgspec.Struct, frozen=True):
+    """Tell what would become of a Send: nothing is stored, sent or charged, and no credit is needed."""
+
+    send: Send
 
 
 class ReadBalance(msgspec.Struct, frozen=True):
@@ -243,6 +256,7 @@ class ReadCosts(msgspec.Struct, frozen=True):
 
 Command = (
     Send
+    | Simulate
     | ReadBalance
     | Ready
     | ReadMessages
@@ -268,6 +282,13 @@ class Accepted(msgspec.Struct, frozen=True):
     command: Send
     balance_micros: int
     public_ids: tuple[str, ...] = ()
+
+
+class Simulated(msgspec.Struct, frozen=True):
+    """What Simulate found: the command less the recipients that have opted out, and the balance, untouched."""
+
+    command: Send
+    balance_micros: int
 
 
 class Balance(msgspec.Struct, frozen=True):
@@ -386,7 +407,19 @@ class Costs(msgspec.Struct, frozen=True):
     months: tuple[MonthCost, ...]
 
 
-Outcome = Accepted | Balance | Ready | MessagesFound | Cancelled | OptOuts | OptOutAdded | Removed | Replies | Costs
+Outcome = (
+    Accepted
+    | Simulated
+    | Balance
+    | Ready
+    | MessagesFound
+    | Cancelled
+    | OptOuts
+    | OptOutAdded
+    | Removed
+    | Replies
+    | Costs
+)
 
 
 class Report(msgspec.Struct, frozen=True):

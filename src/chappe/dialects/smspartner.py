@@ -8,12 +8,23 @@ from __future__ import annotations
 from typing import Final
 
 from chappe.core.errors import Refusal
-from chappe.core.model import Accepted, Account, AccountSettings, Balance, Command, Moment, Outcome, ReadBalance, Report
+from chappe.core.model import (
+    Accepted,
+    Account,
+    AccountSettings,
+    Balance,
+    Command,
+    Moment,
+    Outcome,
+    ReadBalance,
+    Reply,
+    Report,
+)
 from chappe.dialects import Call, Credentials, Request, Response, WebhookCall
 from chappe.dialects import smspartner_answers as answers
-from chappe.dialects import smspartner_render as render
 from chappe.dialects import smspartner_send as send
 from chappe.dialects import smspartner_values as request_values
+from chappe.dialects import smspartner_webhooks as webhooks
 
 NAME = "smspartner"
 PREFIX: Final = "/v1/"
@@ -76,7 +87,12 @@ def refuse(refusal: Refusal, request: Request, call: Call | None = None, account
 
 def tell(report: Report) -> WebhookCall:
     """A delivery report: POST of JSON to the target, whose query is kept as it is."""
-    return WebhookCall("POST", report.target, render.JSON_TYPE, answers.report(report))
+    return webhooks.report(report)
+
+
+def tell_reply(reply: Reply) -> tuple[WebhookCall, ...]:
+    """A reply or a STOP: POST of JSON; a long reply on a long number is one call a part."""
+    return webhooks.reply(reply)
 
 
 def _verb(path: str) -> str:

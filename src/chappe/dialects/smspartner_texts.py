@@ -182,6 +182,7 @@ FIELD_NAMES: Final[Mapping[str, str]] = {
     "reply_url": "urlResponse",
 }
 FIELD_NAMES_VIRTUAL: Final[Mapping[str, str]] = {**FIELD_NAMES, "recipients": "to", "sender": "from"}
+FIELD_NAMES_BULK: Final[Mapping[str, str]] = {**FIELD_NAMES, "recipients": "phoneNumber"}
 
 
 class SkippedText(NamedTuple):
@@ -190,6 +191,11 @@ class SkippedText(NamedTuple):
     code: str
     french: str
     english: str
+
+
+def _as_skipped(code: str) -> SkippedText:
+    answer = ANSWERS[code]
+    return SkippedText(str(answer.code), answer.french, answer.english)
 
 
 _NOT_MOBILE: Final = SkippedText(
@@ -207,4 +213,14 @@ SKIPPED_TEXTS: Final[Mapping[str, SkippedText]] = {
         "No default price was found for the following numbers ({number})",
     ),
     "opted_out": SkippedText("14", "Le numéro est dans la liste des STOP SMS", "The number is in the STOP SMS list"),
+    # What only the items of a bulk send can be skipped for.
+    "number_malformed": SkippedText(
+        "9", "Ce numéro de téléphone n'est pas valide ({number})", "This phone number is not valid ({number})"
+    ),
+    "text_missing": SkippedText("9", _NO_MESSAGE.french, _NO_MESSAGE.english),
+    "repeated": SkippedText(
+        "15", "Le numéro est déjà présent dans la liste", "The phone number is already in the list"
+    ),
+    "lowcost_too_long": _as_skipped("lowcost_too_long"),
+    "text_too_long": _as_skipped("text_too_long"),
 }

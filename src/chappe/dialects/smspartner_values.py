@@ -39,10 +39,18 @@ NAMES: Final = frozenset(
         "urlDlr",
         "urlResponse",
         "webhookUrl",
+        "SMSList",
+        "phoneNumber",
+        "messageId",
+        "SMSStatut_List",
+        "SMSStatus_List",
+        "page",
+        "interval",
+        "id",
     )
 )
 _BY_LOWER: Final[Mapping[str, str]] = {name.lower(): name for name in NAMES}
-_NUMBER_NAMES: Final = ("phoneNumbers", "to", "from")
+_NUMBER_NAMES: Final = ("phoneNumbers", "phoneNumber", "to", "from")
 # `+33...` unescaped in a query arrives as ` 33...`; a blank before a 0 is only a blank.
 _LOST_PLUS: Final = re.compile(r"(^|,)\s+(?=[1-9])")
 _FORM_START: Final = re.compile(rb"\s*[A-Za-z_%][\w%.+\[\]-]*=")
@@ -98,6 +106,30 @@ def text(value: object) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
         return str(int(value))
     return json.dumps(value)
+
+
+def items(value: object) -> list[dict[str, Any]] | None:
+    """A list of objects with the names of their fields in lower case; None for anything else.
+
+    In a query or a form the list is JSON text. Fields are as read() leaves them: null, false and "" are not given.
+    """
+    if isinstance(value, str) and value.lstrip()[:1] == "[":
+        try:
+            value = json.loads(value, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError):
+            return None
+    if not isinstance(value, list):
+        return None
+    found = []
+    for item in value:
+        if not isinstance(item, dict):
+            return None
+        fields: Values = {}
+        for name, written in item.items():
+            if not (written is None or written is False or written == ""):
+                fields.setdefault(name.lower(), written)
+        found.append(fields)
+    return found
 
 
 def flag(value: object) -> bool:
