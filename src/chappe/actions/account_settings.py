@@ -134,6 +134,7 @@ TABLE: Final = (
     Row("email", "email", TEXT, "address of the person behind the account"),
     Row("firstname", "firstname", TEXT, "first name of that person"),
     Row("lastname", "lastname", TEXT, "last name of that person"),
+    Row("company", "company", TEXT, "its company, as AllMySMS answers it"),
     Row("transactional", "transactional", SWITCH, "its messages are no advertising: no sending window, served first"),
     Row("window", "window", WINDOW, "when its commercial messages may leave"),
     Row("reports_url", "reports_url", URL, "where delivery reports go when a request names no URL"),

@@ -56,6 +56,7 @@ REFUSALS: Final[Mapping[str, str]] = {
     "recipient_absent": "a recipient block has no number",
     "link_too_long": "the link is longer than 80 characters",
     "master_unknown": "the master account does not exist",
+    "repeated": "a request with this identifier was accepted within the last day",
     "not_found": "there is nothing of that name here",
     "too_many_requests": "too many requests; slow down",
     "queue_failed": "the message could not be stored",

@@ -73,7 +73,8 @@ class Dialect(Protocol):
     """What a module of this room offers.
 
     matches: whether a path (percent-decoded) belongs to this dialect; asked in the order of DIALECTS.
-    open: raises Refusal when the request cannot be read or names no credentials; refuse() words that.
+    open: raises Refusal when the request cannot be read or names no credentials; refuse() words that. A Response is the
+    answer to what needs neither account nor data.
     read: what is asked for; raises Refusal. Account and moment are the caller's.
     write: the answer to an outcome. refuse: the answer to any code of core.errors.REFUSALS; total. `request` is given
     for what the format depends on when there is no call, `account` where its settings change the answer.
@@ -83,7 +84,7 @@ class Dialect(Protocol):
     NAME: str
 
     def matches(self, path: str) -> bool: ...
-    def open(self, request: Request) -> Call: ...
+    def open(self, request: Request) -> Call | Response: ...
     def read(self, call: Call, account: Account, moment: Moment) -> Command: ...
     def write(self, outcome: Outcome, call: Call, account: Account | None = None) -> Response: ...
     def refuse(

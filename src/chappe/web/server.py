@@ -95,6 +95,9 @@ class Api:
         except Refusal as refusal:
             reply.send(dialect.refuse(refusal, request))
             return
+        if isinstance(call, Response):
+            reply.send(call)
+            return
         self._book.find(
             call.credentials, request.remote, lambda found: self._found(dialect, request, call, found, reply)
         )
