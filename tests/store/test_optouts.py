@@ -1,0 +1,198 @@
+"""Opt-outs: nothing leaves to who does not want it, whenever that was said, and the money comes back once."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from shop import NOW, PRICE, Shop, later, opened
+
+from chappe.actions import accept as action
+from chappe.core.errors import Refusal
+from chappe.core.lifecycle import State
+from chappe.core.model import Accepted, Account, Moment, Send, message_id
+from chappe.store import binds, optouts
+from chappe.store.binds import Requeue
+from chappe.store.embedded import ConnectionParameters
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
+
+WANTS = ("+33600000001", "+33600000002")
+STOPPED = "+33600000009"
+
+
+async def opt_out(shop: Shop, account: Account, number: str = STOPPED, *, sweep: bool = False) -> int:
+    async with shop.database.transaction() as tx:
+        entry, _ = await optouts.add(tx, account.id, number, NOW, "api", "manual")
+        if sweep:
+            await optouts.sweep(tx, [account.id], number, NOW, "why")
+    return entry
+
+
+async def accept(shop: Shop, *sends: Send) -> list[Accepted | Refusal]:
+    return await action.accept(shop.database, [await shop.placed(send) for send in sends], Moment(NOW))
+
+
+async def test_who_opted_out_is_skipped_and_not_charged_and_the_dialect_sees_it(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account(balance_micros=2 * PRICE)
+        await shop.carrier()
+        await opt_out(shop, account)
+        send = shop.send(account, numbers=[WANTS[0], STOPPED, WANTS[1]], public_ids=True)
+        (outcome,) = await accept(shop, send)
+        assert isinstance(outcome, Accepted)
+        assert [recipient.number for recipient in outcome.command.recipients] == list(WANTS)
+        assert [(s.written, s.reason, s.number) for s in outcome.command.skipped] == [(STOPPED, "opted_out", STOPPED)]
+        assert (outcome.command.cost_micros, outcome.balance_micros, len(outcome.public_ids)) == (2 * PRICE, 0, 2)
+        ids = [message_id(outcome.submission_id, place) for place in range(3)]
+        assert await shop.states(ids) == [State.QUEUED, State.QUEUED, State.SUPPRESSED]
+        skipped = await shop.message(ids[2])
+        assert (skipped["recipient"], skipped["price_micros"], skipped["reason"]) == (STOPPED, 0, "opted_out")
+        assert await shop.queued() == ids[:2]
+        await shop.books_balance()
+
+
+async def test_when_none_is_left_the_request_is_refused_and_nothing_is_stored(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        other = await shop.account("other")
+        await shop.carrier()
+        await opt_out(shop, account)
+        outcomes = await accept(
+            shop,
+            shop.send(account, numbers=[WANTS[0]]),
+            shop.send(account, numbers=[STOPPED], skipped=[("+33100000000", "number_not_mobile")]),
+            shop.send(other, numbers=[STOPPED]),
+        )
+        refused = outcomes[1]
+        assert isinstance(refused, Refusal)
+        assert refused.code == "recipients_unusable"
+        assert [s.reason for s in refused.values["skipped"]] == ["number_not_mobile", "opted_out"]
+        assert isinstance(outcomes[0], Accepted)
+        assert isinstance(outcomes[2], Accepted), "the list is the account's own"
+        assert await shop.database.value("select count(*) from submission") == 2
+        assert await shop.balance(account) == 100_000_000 - PRICE
+        await shop.books_balance()
+
+
+async def test_transactional_messages_are_not_blocked(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        bind = await shop.bind(await shop.carrier())
+        await opt_out(shop, account)
+        (sent,) = await shop.messages(account, numbers=[STOPPED], transactional=True)
+        assert [row.message_id for row in await bind.turn(5)] == [sent]
+
+
+async def test_a_sandbox_request_is_answered_as_a_real_one_would_be(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        await opt_out(shop, account)
+        (outcome,) = await accept(shop, shop.send(account, numbers=[WANTS[0], STOPPED], sandbox=True))
+        assert isinstance(outcome, Accepted)
+        assert outcome.command.cost_micros == PRICE
+        assert [s.reason for s in outcome.command.skipped] == ["opted_out"]
+        assert await shop.balance(account) == 100_000_000
+
+
+async def test_the_list_is_asked_again_when_the_turn_comes(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        bind = await shop.bind(await shop.carrier())
+        sent = await shop.messages(
+            account, 3, numbers=[WANTS[0], STOPPED, WANTS[1]], report_url="https://h/", price=PRICE
+        )
+        await opt_out(shop, account)
+        claimed = await bind.turn(3)
+        assert [row.message_id for row in claimed] == [sent[0], sent[2]]
+        assert await shop.in_flight() == [sent[0], sent[2]]
+        assert await shop.queued() == []
+        assert await shop.state(sent[1]) is State.SUPPRESSED
+        assert (await shop.message(sent[1]))["reason"] == "opted_out"
+        assert await shop.events(sent[1]) == ["suppressed"]
+        assert await shop.webhooks() == [(sent[1], State.SUPPRESSED)]
+        assert await shop.balance(account) == 100_000_000 - 2 * PRICE
+        await bind.turn(3, still=[sent[0]])
+        assert len(await shop.events(sent[1])) == 1, "what one turn met is not met again by the next"
+        await shop.books_balance()
+
+
+async def test_parts_that_have_left_stay_charged_when_the_rest_is_stopped(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        bind = await shop.bind(await shop.carrier())
+        (sent,) = await shop.messages(account, numbers=[STOPPED], parts=3)
+        (row,) = await bind.turn(1)
+        async with shop.database.transaction() as tx:
+            await binds.requeue(tx, NOW, [Requeue(sent, row.lane, row.key, 1, 0b10, State.QUEUED)])
+        await bind.turn(0)
+        await opt_out(shop, account)
+        assert await bind.turn(1) == []
+        assert await shop.state(sent) is State.SUPPRESSED
+        assert await shop.balance(account) == 100_000_000 - PRICE
+        await shop.books_balance()
+
+
+@pytest.mark.parametrize("given_", [{}, {"scheduled_at": later(days=3)}], ids=["queued", "scheduled"])
+async def test_opting_out_ends_at_once_what_waits(database: ConnectionParameters, given_: dict[str, Any]) -> None:
+    async with opened(database) as shop:
+        account, other = await shop.account(), await shop.account("other")
+        await shop.carrier()
+        mine = await shop.messages(account, 2, numbers=[WANTS[0], STOPPED], report_url="https://h/", **given_)
+        urgent = await shop.messages(account, numbers=[STOPPED], transactional=True, **given_)
+        theirs = await shop.messages(other, numbers=[STOPPED], **given_)
+        await opt_out(shop, account, sweep=True)
+        assert await shop.state(mine[1]) is State.SUPPRESSED
+        assert sorted(await shop.queued()) == sorted([mine[0], *urgent, *theirs])
+        assert await shop.webhooks() == [(mine[1], State.SUPPRESSED)]
+        assert await shop.balance(account) == 100_000_000 - 2 * PRICE
+        await shop.books_balance()
+
+
+async def test_an_entry_is_known_the_second_time_and_its_account_alone_takes_it_off(
+    database: ConnectionParameters,
+) -> None:
+    async with opened(database) as shop:
+        account, other = await shop.account(), await shop.account("other")
+        entry = await opt_out(shop, account)
+        async with shop.database.transaction() as tx:
+            assert await optouts.add(tx, account.id, STOPPED, later(days=1), "api", "stop") == (entry, True)
+        (row,) = await optouts.listed(shop.database, account.id)
+        assert (row.id, row.number, row.at, row.comment) == (entry, STOPPED, NOW, "manual")
+        assert await optouts.listed(shop.database, other.id) == []
+        assert not await optouts.remove_by_id(shop.database, other.id, entry)
+        assert await optouts.remove_by_id(shop.database, account.id, entry)
+        assert not await optouts.remove_by_id(shop.database, account.id, entry)
+        (outcome,) = await accept(shop, shop.send(account, numbers=[STOPPED]))
+        assert isinstance(outcome, Accepted)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32))
+async def test_whatever_happens_no_opted_out_number_gets_anything(database: ConnectionParameters, seed: int) -> None:
+    chance = random.Random(seed)
+    numbers = [f"+3360000{n:04d}" for n in range(6)]
+    async with opened(database) as shop:
+        login = f"account {seed} {await shop.database.value('select count(*) from account')}"
+        account = await shop.account(login)
+        bind = await shop.bind(await shop.carrier(login))
+        gone: set[str] = set()
+        for _ in range(25):
+            number = chance.choice(numbers)
+            match chance.randrange(4):
+                case 0:
+                    await opt_out(shop, account, number, sweep=chance.random() < 0.5)
+                    gone.add(number)
+                case 1:
+                    async with shop.database.transaction() as tx:
+                        assert await optouts.remove(tx, account.id, number) == (number in gone)
+                    gone.discard(number)
+                case 2:
+                    await accept(shop, shop.send(account, numbers=chance.sample(numbers, 3)))
+                case 3:
+                    for row in await bind.turn(chance.randrange(1, 4)):
+                        assert row.recipient not in gone
+        await shop.books_balance()
