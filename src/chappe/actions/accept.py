@@ -6,19 +6,21 @@ waiting lane until its time comes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime
+
+import msgspec
 
 from chappe.core import window
 from chappe.core.errors import Refusal
 from chappe.core.lifecycle import State
-from chappe.core.model import Accepted, Moment, Range, Send, message_id
+from chappe.core.model import Accepted, Moment, Range, Send, Skipped, message_id
 from chappe.core.publicid import public_id
 from chappe.core.routing import Router
 from chappe.core.window_profiles import PROFILES, Profile
 from chappe.store import messages
 from chappe.store.database import Database
-from chappe.store.messages import BULK_RECIPIENTS, Flag, LaneClass, Placed, key_of, lane
+from chappe.store.messages import BULK_RECIPIENTS, Flag, LaneClass, OptedOut, Placed, Stored, key_of, lane
 
 NEVER_CLOSED = PROFILES["none"]
 
@@ -117,17 +119,59 @@ def _ready_class(flags: int, recipients: int) -> LaneClass:
 
 
 async def accept(database: Database, batch: Sequence[Placed], moment: Moment) -> list[Accepted | Refusal]:
-    """One durable transaction over the batch; what lacks credit is refused, and fails nobody else."""
-    outcomes: list[Accepted | Refusal] = []
-    for placed, stored in zip(batch, await messages.accept(database, batch, moment.now), strict=True):
-        send = placed.send
-        if stored.submission_id is None:
-            code = "credit_none" if stored.balance_micros <= 0 else "credit_short"
-            outcomes.append(Refusal(code, needed_micros=placed.charge_micros, balance_micros=stored.balance_micros))
+    """One durable transaction over the batch; what lacks credit is refused, and fails nobody else.
+
+    Recipients that have opted out become skipped ones, as the outcome's command says; a Send of which none is left is
+    refused.
+    """
+    outcomes: dict[int, Accepted | Refusal] = {}
+    waiting = dict(enumerate(batch))
+    while waiting:
+        try:
+            stored = await messages.accept(database, list(waiting.values()), moment.now)
+        except OptedOut as found:  # nothing was stored; each time there are fewer recipients
+            keys = list(waiting)
+            for at, places in found.places.items():
+                left = without(waiting[keys[at]], places)
+                if left.states:
+                    waiting[keys[at]] = left
+                else:
+                    outcomes[keys[at]] = Refusal("recipients_unusable", skipped=left.send.skipped)
+                    del waiting[keys[at]]
             continue
-        ids: tuple[str, ...] = ()
-        if send.public_ids:
-            first = message_id(stored.submission_id, 0)
-            ids = tuple(public_id(moment.secret, first + place) for place in range(len(send.recipients)))
-        outcomes.append(Accepted(stored.submission_id, send, stored.balance_micros, ids))
-    return outcomes
+        for (key, placed), one in zip(waiting.items(), stored, strict=True):
+            outcomes[key] = _outcome(placed, one, moment)
+        break
+    return [outcomes[key] for key in range(len(batch))]
+
+
+def _outcome(placed: Placed, stored: Stored, moment: Moment) -> Accepted | Refusal:
+    send = placed.send
+    if stored.submission_id is None:
+        code = "credit_none" if stored.balance_micros <= 0 else "credit_short"
+        return Refusal(code, needed_micros=placed.charge_micros, balance_micros=stored.balance_micros)
+    ids: tuple[str, ...] = ()
+    if send.public_ids:
+        first = message_id(stored.submission_id, 0)
+        ids = tuple(public_id(moment.secret, first + place) for place in range(len(send.recipients)))
+    return Accepted(stored.submission_id, send, stored.balance_micros, ids)
+
+
+def without(placed: Placed, places: Set[int]) -> Placed:
+    """The same without the recipients at these places, who have opted out; they are skipped and cost nothing. Pure."""
+    send = placed.send
+    gone = [send.recipients[place] for place in sorted(places)]
+    left = [place for place in range(len(send.recipients)) if place not in places]
+    fewer = msgspec.structs.replace(
+        send,
+        recipients=tuple(send.recipients[place] for place in left),
+        skipped=send.skipped + tuple(Skipped(r.written or r.number, "opted_out", r.number) for r in gone),
+    )
+    return msgspec.structs.replace(
+        placed,
+        send=fewer,
+        charge_micros=fewer.cost_micros if placed.charge_micros else 0,
+        states=tuple(placed.states[place] for place in left),
+        lanes=tuple(placed.lanes[place] for place in left),
+        keys=tuple(placed.keys[place] for place in left),
+    )

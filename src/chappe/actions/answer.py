@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from chappe.core.model import Balance, Moment, Outcome, ReadBalance
+from chappe.actions import optouts
+from chappe.core.model import AddOptOut, Balance, Moment, Outcome, ReadBalance, ReadOptOuts, RemoveOptOut
 from chappe.store import accounts
 from chappe.store.database import Database
 
@@ -20,6 +21,9 @@ async def read_balance(database: Database, command: ReadBalance, moment: Moment)
 
 ANSWERERS: dict[type, Answerer] = {
     ReadBalance: read_balance,
+    ReadOptOuts: optouts.read_opt_outs,
+    AddOptOut: optouts.add_opt_out,
+    RemoveOptOut: optouts.remove_opt_out,
 }
 
 

@@ -87,7 +87,16 @@ class Stored(msgspec.Struct, frozen=True):
     balance_micros: int
 
 
-ACCEPT = """select ids, befores from accept_batch($1,
+class OptedOut(Exception):
+    """Recipients of a batch have opted out: nothing of it was stored. places: of each submission's recipients, by its
+    place in the batch."""
+
+    def __init__(self, places: dict[int, set[int]]) -> None:
+        super().__init__(f"{sum(map(len, places.values()))} recipients have opted out")
+        self.places = places
+
+
+ACCEPT = """select ids, befores, opted from accept_batch($1,
     $2::text::int[], $3::text::bigint[], $4::text::int[],
     $5::text::int[], $6::text::bigint[], $7::text::bigint[], $8::text::int[], $9::text::int[], $10::text::int[],
     $11::text::int[], $12, $13::text::text[], $14::text::text[], $15::text::text[],
@@ -125,7 +134,7 @@ def _rare_texts(values: Sequence[str | None]) -> str | None:
 
 
 async def accept(database: Database, batch: Sequence[Placed], now: datetime) -> list[Stored]:
-    """Stores and charges a batch in one durable transaction, each submission whole or not at all."""
+    """Stores and charges a batch in one durable transaction, each submission whole or not at all. Raises OptedOut."""
     accounts = sorted({placed.send.account.id for placed in batch})
     index = {account_id: i for i, account_id in enumerate(accounts)}
     costs = [0] * len(accounts)
@@ -215,6 +224,11 @@ async def accept(database: Database, batch: Sequence[Placed], now: datetime) -> 
             _rare_texts(m_text),
             _rare_texts(m_reason),
         )
+    if row["opted"]:
+        places: dict[int, set[int]] = {}
+        for i in row["opted"]:
+            places.setdefault(m_submission[i - 1] - 1, set()).add(m_place[i - 1])
+        raise OptedOut(places)
     balances = dict(zip(accounts, row["befores"], strict=True))
     stored = []
     for placed, submission_id in zip(batch, row["ids"], strict=True):

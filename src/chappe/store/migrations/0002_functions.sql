@@ -16,7 +16,9 @@ create function microseconds(at timestamptz) returns bigint language sql immutab
 --   m_key 0: as soon as its turn comes; else when it is due, in a waiting lane.
 -- Arrays of numbers are read by subscript: one scan over the texts is cheaper than one a column. A rare column may be
 -- null as a whole.
--- Gives for each submission its id, null where the credit did not suffice, and for each account the balance before.
+-- Gives for each submission its id, null where the credit did not suffice, and for each account the balance before. When
+-- recipients of commercial messages have opted out, gives only their places in m_*, and nothing is stored or charged: the
+-- caller tries again without them.
 create function accept_batch(
     p_now timestamptz,
     a_id integer[], a_cost bigint[], a_count integer[],
@@ -26,16 +28,31 @@ create function accept_batch(
     m_submission integer[], m_account integer[], m_place integer[], m_turn integer[], m_recipient text[],
     m_state smallint[], m_parts smallint[], m_price bigint[], m_lane integer[], m_key bigint[], m_text text[],
     m_reason text[],
-    out ids bigint[], out befores bigint[]
+    out ids bigint[], out befores bigint[], out opted integer[]
 ) language plpgsql as $$
 declare
     starts bigint[];
+    listed boolean;
     now_key bigint := microseconds(p_now);
     b bigint;
     t bigint;
     spent bigint;
 begin
-    ids := array(select nextval('submission_number') from generate_series(1, cardinality(s_account)));
+    select array(select nextval('submission_number') from generate_series(1, cardinality(s_account))),
+           exists (select from opt_out o where o.account_id = any (a_id))
+    into ids, listed;
+    if listed then
+        -- Scalar and limited: such a look-up is never turned into a hash of the whole table.
+        opted := array(
+            select m.i from unnest(m_recipient) with ordinality as m(recipient, i)
+            where s_flags[m_submission[m.i]] & 2 = 0 and m_state[m.i] not in (11, 13)
+              and (select true from opt_out o
+                   where o.account_id = a_id[m_account[m.i]] and o.number = m.recipient limit 1) is not null);
+        if cardinality(opted) > 0 then
+            return;
+        end if;
+    end if;
+
     for i in 1 .. cardinality(a_id) loop
         update balance set balance_micros = balance_micros - a_cost[i], turn = greatest(turn, now_key) + a_count[i] * 100
         where account_id = a_id[i] and balance_micros >= a_cost[i]
@@ -154,7 +171,8 @@ begin
 end $$;
 
 -- What follows from messages having come to a state: customers are told, money goes back, doubts are over. kept: how many
--- parts of each stay charged although its state gives money back, since the carrier has them.
+-- parts of each stay charged although its state gives money back, since the carrier has them. p_refund: the states that
+-- give money back where the operator has not said it in table installation.
 create function end_messages(
     p_now timestamptz, p_refund smallint[], changed bigint[], states smallint[], kept smallint[])
 returns void language plpgsql as $$
@@ -168,6 +186,7 @@ begin
     cross join lateral (select reason from message where id = c.id limit 1) m
     where s.report_host is not null;
 
+    p_refund := coalesce((select refund_states from installation), p_refund);
     if states && p_refund then
         with back as (
             insert into ledger_entry (kind, reason, account_id, amount_micros, at)
@@ -180,6 +199,10 @@ begin
             returning account_id, amount_micros
         ), sums as (
             select account_id, sum(amount_micros) as total from back group by account_id order by account_id
+        ), statistics as (
+            insert into daily_cost as d (account_id, day, refunded_micros)
+            select account_id, (p_now at time zone 'Europe/Paris')::date, total from sums order by account_id
+            on conflict (account_id, day) do update set refunded_micros = d.refunded_micros + excluded.refunded_micros
         ), locked as (
             select b.account_id, s.total from sums s join balance b using (account_id) order by b.account_id for update of b
         )
@@ -286,6 +309,8 @@ create function bind_turn(
     report_host integer, dialect text, due_at timestamptz
 ) language plpgsql as $$
 #variable_conflict use_column
+declare
+    met bigint[];
 begin
     if cardinality(r_message) = 0 and cardinality(c_ref) = 0 and cardinality(w_message) = 0
        and (p_want <= 0 or not exists (select from outbox o where o.lane = any (p_lanes))) then
@@ -315,9 +340,12 @@ begin
     end if;
 
     -- Of the lanes in their order, what comes next; in the same statement the record of it in the bind's row. What has
-    -- ended while it waited (by a receipt for an earlier attempt or another part) only leaves the queue.
+    -- ended while it waited (by a receipt for an earlier attempt or another part) only leaves the queue. So does what is
+    -- for a number that has opted out meanwhile, but for transactional messages (class 0).
     return query
-    with gone as (
+    with lists as materialized (
+        select true as here from opt_out limit 1
+    ), gone as (
         delete from outbox o where o.ctid = any (array(
             select q.ctid from unnest(p_lanes) with ordinality as l(lane, place)
             cross join lateral (
@@ -327,11 +355,14 @@ begin
             limit p_want))
         returning o.lane, o.key, o.message_id, o.attempts, o.parts_done
     ), claimed as (
-        select g.*, m.account_id, m.parts, m.doubts, m.recipient, m.text
+        select g.*, m.account_id, m.parts, m.doubts, m.recipient, m.text,
+               (select here from lists) and g.lane & 7 <> 0
+               and (select true from opt_out o where o.account_id = m.account_id and o.number = m.recipient limit 1) as opted
         from gone g cross join lateral (select * from message where id = g.message_id limit 1) m
         where m.state not in (6, 7, 8, 9, 11, 12, 13, 14)
     ), recorded as (
-        update bind b set in_flight = p_still || array(select c.message_id from claimed c)
+        update bind b set in_flight = p_still || array(select c.message_id from claimed c where c.opted is not true),
+               stopped = array(select unnest(array[c.message_id, c.parts_done]) from claimed c where c.opted)
         where b.carrier_id = p_carrier and b.slot = p_slot and b.token = p_token
     )
     select c.message_id, c.lane, c.key, c.attempts, c.parts_done,
@@ -339,10 +370,15 @@ begin
            s.report_host, s.dialect, coalesce(s.scheduled_at, s.created_at)
     from claimed c
     cross join lateral (select * from submission where id = c.message_id >> 16 limit 1) s
+    where c.opted is not true
     order by array_position(p_lanes, c.lane), c.key, c.message_id;
     -- Checked last, where it is locked anyway; a lease that is another's undoes all of the above.
-    if not exists (select from bind b where b.carrier_id = p_carrier and b.slot = p_slot and b.token = p_token) then
+    select b.stopped into met from bind b where b.carrier_id = p_carrier and b.slot = p_slot and b.token = p_token;
+    if not found then
         raise exception 'the lease of this bind is held by another' using errcode = 'CHP01';
+    end if;
+    if cardinality(met) > 0 then
+        perform suppress(p_now, p_refund, met, 'the number had opted out when its turn came');
     end if;
 end $$;
 
@@ -392,6 +428,15 @@ begin
         perform end_messages(p_now, p_refund, changed, states, kept);
     end if;
 end $$;
+
+-- End messages because their numbers have opted out. p_met: message id and parts done (bit n: part n), in turns.
+create function suppress(p_now timestamptz, p_refund smallint[], p_met bigint[], p_detail text)
+returns void language sql as $$
+    select finish(p_now, p_refund, array_agg(m.id), array_agg(11::smallint), array_agg(m.kept), array_agg(text 'opted_out'),
+                  array_agg(text 'suppressed'), array_agg(p_detail))
+    from (select p_met[2 * i - 1] as id, bit_count(p_met[2 * i]::bit(64))::smallint as kept
+          from generate_series(1, cardinality(p_met) / 2) as i order by 1) m
+$$;
 
 -- Mark messages as in doubt. d_key 0: held, nothing more is sent; else when they are sent once more, by the waiting lane.
 create function doubt(

@@ -1,0 +1,110 @@
+"""Opt-outs: the numbers that want nothing more from an account, and what of theirs still waits to leave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from chappe.core.model import OptOut
+from chappe.store.binds import REFUND_ARRAY
+from chappe.store.database import Connection, Database
+
+SWEEP_ROWS_MAX = 20_000
+"""How much of the queue is searched when a number opts out; what lies beyond is stopped when its turn comes."""
+
+
+async def add(
+    connection: Connection,
+    account_id: int,
+    number: str,
+    now: datetime,
+    source: str,
+    comment: str,
+    detail: str = "",
+) -> tuple[int, bool]:
+    """Puts a number on an account's list: the entry's id, and whether it was there before (then it stays as it was)."""
+    added: int | None = await connection.fetchval(
+        """insert into opt_out (account_id, number, at, source, comment, detail) values ($1, $2, $3, $4, $5, $6)
+           on conflict do nothing returning id""",
+        account_id,
+        number,
+        now,
+        source,
+        comment,
+        detail,
+    )
+    if added is not None:
+        return added, False
+    known: int | None = await connection.fetchval(
+        "select id from opt_out where account_id = $1 and number = $2", account_id, number
+    )
+    # None: somebody took it off in the same instant; then it is put there once more.
+    return (known, True) if known is not None else await add(connection, account_id, number, now, source, comment)
+
+
+async def add_many(
+    connection: Connection, account_id: int, rows: Sequence[tuple[str, datetime, str]], source: str
+) -> int:
+    """Puts many numbers on a list: (number, at, comment); gives how many were not there before."""
+    added = await connection.fetch(
+        """insert into opt_out (account_id, number, at, source, comment)
+           select $1, number, at, $2, comment from unnest($3::text[], $4::timestamptz[], $5::text[])
+                  as r(number, at, comment)
+           on conflict do nothing returning 1""",
+        account_id,
+        source,
+        [number for number, _, _ in rows],
+        [at for _, at, _ in rows],
+        [comment for _, _, comment in rows],
+    )
+    return len(added)
+
+
+async def remove(connection: Connection, account_id: int, number: str) -> bool:
+    """Takes a number off a list; False when it was not there."""
+    return bool(
+        await connection.fetchval(
+            "delete from opt_out where account_id = $1 and number = $2 returning true", account_id, number
+        )
+    )
+
+
+async def remove_by_id(database: Database, account_id: int, entry_id: int) -> bool:
+    """Takes an entry off a list; False when this account has no such entry."""
+    return bool(
+        await database.value(
+            "delete from opt_out where id = $2 and account_id = $1 returning true", account_id, entry_id
+        )
+    )
+
+
+async def listed(database: Database, account_id: int) -> list[OptOut]:
+    """An account's list, oldest first."""
+    rows = await database.fetch(
+        "select id, number, at, comment from opt_out where account_id = $1 order by at, id", account_id
+    )
+    return [OptOut(**dict(row)) for row in rows]
+
+
+async def sweep(connection: Connection, account_ids: Sequence[int], number: str, now: datetime, detail: str) -> int:
+    """Ends the commercial messages of these accounts to a number that wait in the queue, with their money back; gives
+    how many. Searches a bounded part of the queue: the claim stops whatever else there is."""
+    rows = await connection.fetch(
+        """with found as (
+               select w.lane, w.key, w.message_id
+               from (select lane, key, message_id from outbox where lane & 7 <> 0 limit $3) w
+               cross join lateral (select account_id, recipient, lane from message where id = w.message_id limit 1) m
+               cross join lateral (select flags from submission where id = w.message_id >> 16 limit 1) s
+               where m.recipient = $2 and m.account_id = any ($1::int[]) and s.flags & 2 = 0
+           )
+           delete from outbox o using found f
+           where o.lane = f.lane and o.key = f.key and o.message_id = f.message_id
+           returning o.message_id, o.parts_done""",
+        list(account_ids),
+        number,
+        SWEEP_ROWS_MAX,
+    )
+    met = [value for row in rows for value in (row["message_id"], row["parts_done"])]
+    if met:
+        await connection.execute("select suppress($1, $2::text::smallint[], $3, $4)", now, REFUND_ARRAY, met, detail)
+    return len(rows)
