@@ -1,16 +1,20 @@
 """PyPI smpplib: its client against our SMSC, and its PDUs as an SMSC against our link."""
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from peers import certificates
 from peers.carrier import Carrier
 from peers.handset import QUICK, Handset, Json
 
 from chappe.carriers import Fate, LinkState
 from chappe.core.lifecycle import State
+from chappe.handset.smsc import tls_context
 from chappe.smpp.commands import Status
 
 smpplib_client = pytest.importorskip("smpplib.client", reason="smpplib is not installed: run scripts/test-packages")
@@ -32,11 +36,16 @@ SUBMIT: Json = {
 }
 
 
-async def with_esme(handset: Handset, script: Callable[[SmpplibEsme], T], mode: str = "transceiver") -> T:
+async def with_esme(
+    handset: Handset,
+    script: Callable[[SmpplibEsme], T],
+    mode: str = "transceiver",
+    tls: ssl.SSLContext | None = None,
+) -> T:
     """Runs a script with a bound client, in a thread of its own, from bind to unbind."""
 
     def run() -> T:
-        esme = SmpplibEsme(handset.port)
+        esme = SmpplibEsme(handset.port, tls=tls)
         answer = esme.bind(mode)
         assert (answer.command, int(answer.status)) == (f"bind_{mode}_resp", 0)
         try:
@@ -220,6 +229,58 @@ async def test_a_query_is_answered() -> None:
 
         id, answer = await with_esme(handset, script)
         assert (answer.message_id, int(answer.message_state)) == (id, 2)
+
+
+async def test_a_window_of_fifty_is_answered() -> None:
+    async with Handset() as handset:
+
+        def script(esme: SmpplibEsme) -> None:
+            for turn in range(1, 5):
+                for number in range(50):
+                    esme.client.send_message(**SUBMIT, short_message=b"message %d" % number)
+                wanted = 50 * turn
+                esme.until(lambda: len(esme.sent) >= wanted)  # noqa: B023 (it is called at once)
+            esme.until(lambda: len(esme.received) == 200)
+            assert {pdu.receipted_message_id for pdu in esme.received} == {pdu.message_id for pdu in esme.sent}
+
+        await with_esme(handset, script)
+        assert len(await handset.acknowledged(200)) == 200
+
+
+async def test_a_client_that_goes_without_a_word_gets_its_receipts_later() -> None:
+    async with Handset(replace(QUICK, receipt_delay_ms=100)) as handset:
+
+        def cut() -> None:
+            esme = SmpplibEsme(handset.port)
+            esme.bind()
+            for _ in range(50):
+                esme.client.send_message(**SUBMIT, short_message=b"Bonjour")
+            esme.until(lambda: len(esme.sent) == 50)
+            esme.client.state = consts.SMPP_CLIENT_STATE_OPEN  # so that it does not complain about a missing unbind
+            esme.client.disconnect()
+
+        await asyncio.to_thread(cut)
+        await handset.shown(50)
+        # Whatever the first session read it has acknowledged; all the others come to the second.
+        await handset.alone()
+        missing = 50 - len(await handset.acknowledged(0))
+        await with_esme(handset, lambda esme: esme.until(lambda: len(esme.received) >= missing))
+        assert len(await handset.acknowledged(50)) == 50
+
+
+@pytest.mark.needs("openssl")
+async def test_everything_works_over_tls(tmp_path: Path) -> None:
+    made = certificates.make(tmp_path)
+    trusting = ssl.create_default_context(cafile=made.authority)
+    trusting.check_hostname = False  # smpplib tells no name
+    async with Handset(tls=tls_context(made.certificate, made.key)) as handset:
+
+        def script(esme: SmpplibEsme) -> None:
+            esme.client.send_message(**SUBMIT, short_message=b"Bonjour")
+            esme.until(lambda: esme.sent and esme.received)
+
+        await with_esme(handset, script, tls=trusting)
+        await handset.acknowledged()
 
 
 # -- smpplib's PDUs as an SMSC

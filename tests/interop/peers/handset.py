@@ -76,6 +76,12 @@ class Handset:
                 await asyncio.sleep(pause_s)
         raise AssertionError("not reached")
 
+    async def alone(self) -> None:
+        """Waits until no session is left. Raises TimeoutError."""
+        async with asyncio.timeout(WAIT_S):
+            for link in list(self.smsc.links.values()):
+                await link.wire.gone.wait()
+
     async def reply(self, text: str, *, source: str = "+33639980001", to: str = "CHAPPE") -> None:
         """A phone writes."""
         await self.http("POST", "/handset/replies", {"from": source, "to": to, "text": text})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -21,8 +22,10 @@ WAIT_S = 10.0
 class SmpplibEsme:
     """A client that waits with a deadline; use it in a thread. `received` and `sent` are what its handlers got."""
 
-    def __init__(self, port: int, **bind: Any) -> None:
-        self.client = smpplib.client.Client("127.0.0.1", port, timeout=WAIT_S, allow_unknown_opt_params=True)
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None, **bind: Any) -> None:
+        self.client = smpplib.client.Client(
+            "127.0.0.1", port, timeout=WAIT_S, ssl_context=tls, allow_unknown_opt_params=True
+        )
         self.received: list[Any] = []
         self.sent: list[Any] = []
         self.errors: list[int] = []
