@@ -152,7 +152,8 @@ class Notify:
     async def _tell(self, host: _Host, pending: Pending) -> None:
         """One host's calls follow each other in this task while there are any: no new task a call."""
         while True:
-            self._results.append(await self._attempt(pending))
+            told = await self._attempt(pending)
+            self._results.append(told)  # not before the await: _record swaps the list meanwhile
             self._messages.discard(pending.message_id)
             following = self._next(host)
             if following is None:
