@@ -5,8 +5,21 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from chappe.actions import optouts
-from chappe.core.model import AddOptOut, Balance, Moment, Outcome, ReadBalance, ReadOptOuts, RemoveOptOut
+from chappe.actions import optouts, statuses
+from chappe.actions.cancel import cancel
+from chappe.core.model import (
+    AddOptOut,
+    Balance,
+    Cancel,
+    Moment,
+    Outcome,
+    ReadBalance,
+    ReadMessage,
+    ReadMessages,
+    ReadOptOuts,
+    ReadTagged,
+    RemoveOptOut,
+)
 from chappe.store import accounts
 from chappe.store.database import Database
 
@@ -21,6 +34,10 @@ async def read_balance(database: Database, command: ReadBalance, moment: Moment)
 
 ANSWERERS: dict[type, Answerer] = {
     ReadBalance: read_balance,
+    ReadMessages: statuses.read_messages,
+    ReadTagged: statuses.read_tagged,
+    ReadMessage: statuses.read_message,
+    Cancel: cancel,
     ReadOptOuts: optouts.read_opt_outs,
     AddOptOut: optouts.add_opt_out,
     RemoveOptOut: optouts.remove_opt_out,

@@ -200,9 +200,10 @@ BY_RANGE = "set local enable_seqscan = off; set local enable_indexscan = off; se
 BY_ANY_WAY = "set local enable_seqscan = on; set local enable_indexscan = on; set local enable_indexonlyscan = on"
 # The present states, as the comment on the table message says: what may still leave and is not in the outbox is in
 # flight (4), or has been submitted (5).
-STATES = """select case when m.state > 3 or o.message_id is not null then m.state
-                when m.id in (select unnest(in_flight) from bind) then 4 else 5 end as state, count(*) as number
-    from message m left join outbox o on o.lane = m.lane and o.key = m.key and o.message_id = m.id
+PRESENT_STATE = """case when m.state > 3 or o.message_id is not null then m.state
+                when m.id in (select unnest(in_flight) from bind) then 4 else 5 end"""
+PLACE = "left join outbox o on o.lane = m.lane and o.key = m.key and o.message_id = m.id"
+STATES = f"""select {PRESENT_STATE} as state, count(*) as number from message m {PLACE}
     where m.id between $1 and $2 group by 1 order by 1"""
 REFERENCES = """select message_id, carrier_id, carrier_ref, part, submitted_at from reference
     where message_id between $1 and $2 order by submitted_at, part"""

@@ -1,0 +1,84 @@
+"""What has become of my messages: the answers to customers who ask."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from chappe.core.errors import Refusal
+from chappe.core.lifecycle import State
+from chappe.core.model import MessagesFound, MessageStatus, Moment, ReadMessage, ReadMessages, ReadTagged, Selector
+from chappe.core.publicid import public_id
+from chappe.store import statuses
+from chappe.store.database import Database
+from chappe.store.statuses import StatusRow
+
+IDS_MAX: Final = 1 << 44  # of submissions: what is larger cannot be one, and no database would take it
+PAGE_SIZE_MAX: Final = 10_000
+
+
+async def read_messages(database: Database, command: ReadMessages, moment: Moment) -> MessagesFound:
+    """The messages of each selector; None for a submission that this account does not have."""
+    known = [(place, s) for place, s in enumerate(command.selectors) if 0 < s.submission_id < IDS_MAX]
+    usable = [Selector(s.submission_id, s.number.replace("\x00", "")) for _, s in known]
+    rows = await statuses.selected(database, command.account.id, usable) if usable else []
+    groups: list[list[StatusRow] | None] = [None] * len(command.selectors)
+    for row in rows:
+        place = known[row.group - 1][0]
+        group = groups[place] or []
+        groups[place] = group
+        if row.message_id is not None:
+            group.append(row)
+    if len(command.selectors) == 1:
+        rows = await _dated(database, groups[0] or [])
+        groups = [rows if groups[0] is not None else None]
+    return MessagesFound(
+        tuple(None if group is None else tuple(_status(row, moment) for row in group) for group in groups)
+    )
+
+
+async def read_tagged(database: Database, command: ReadTagged, moment: Moment) -> MessagesFound:
+    """One page of the messages of a tag."""
+    size = max(1, min(command.page_size, PAGE_SIZE_MAX))
+    offset = (max(1, command.page) - 1) * size
+    if not command.tag or "\x00" in command.tag or offset >= statuses.TAGGED_MESSAGES_MAX:
+        return MessagesFound(((),), 0)
+    rows, total = await statuses.tagged(database, command.account.id, command.tag, offset, size)
+    return MessagesFound((tuple(_status(row, moment) for row in rows),), total)
+
+
+async def read_message(database: Database, command: ReadMessage, moment: Moment) -> MessagesFound:
+    """One message by its id. Raises Refusal not_found."""
+    row = None
+    if 0 < command.message_id < IDS_MAX << 16:
+        row = await statuses.one(database, command.account.id, command.message_id)
+    if row is None:
+        raise Refusal("not_found")
+    return MessagesFound((tuple(_status(row, moment) for row in await _dated(database, [row])),), 1)
+
+
+async def _dated(database: Database, rows: list[StatusRow]) -> list[StatusRow]:
+    """The rows of one submission, with the instant at which the carrier took what is submitted."""
+    gone = [row.message_id for row in rows if row.state == State.SUBMITTED and row.message_id is not None]
+    at = await statuses.submitted_at(database, gone)
+    return [replace(row, at=at[row.message_id]) if row.message_id in at else row for row in rows]
+
+
+def _status(row: StatusRow, moment: Moment) -> MessageStatus:
+    assert row.message_id is not None
+    return MessageStatus(
+        submission_id=row.submission_id,
+        message_id=row.message_id,
+        recipient=row.recipient,
+        state=State(row.state).word,
+        at=row.at,
+        accepted_at=row.accepted_at,
+        cost_micros=row.price_micros - row.refunded_micros,
+        parts=row.parts,
+        reason=row.reason,
+        opted_out=row.opted_out,
+        public_id=public_id(moment.secret, row.message_id),
+        tag=row.tag,
+        client_reference=row.client_reference,
+    )

@@ -1,0 +1,114 @@
+"""The present state of messages as their customers may see it: by submission, number, tag or id. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from chappe.core.model import Selector
+from chappe.store.database import Database
+from chappe.store.messages import numbers, texts
+from chappe.store.timeline import PLACE, PRESENT_STATE
+
+TAGGED_MESSAGES_MAX = 1_000_000
+"""How many messages of one tag are counted and paged through."""
+
+
+class StatusRow(msgspec.Struct, frozen=True):
+    """One message. group: place of its selector; message_id None: the submission has none that fits."""
+
+    group: int
+    submission_id: int
+    accepted_at: datetime
+    tag: str
+    client_reference: str
+    message_id: int | None
+    recipient: str
+    state: int
+    at: datetime
+    price_micros: int
+    refunded_micros: int
+    parts: int
+    reason: str
+    opted_out: bool
+
+
+# `at` is the message's end, or what last moved it; a message that has been submitted came to that with its references.
+_ROW = f"""s.id as submission_id, s.created_at as accepted_at, s.tag, s.client_reference, m.id as message_id,
+    coalesce(m.recipient, '') as recipient, {PRESENT_STATE} as state, coalesce(m.updated_at, s.created_at) as at,
+    coalesce(m.price_micros, 0) as price_micros,
+    coalesce((select amount_micros from ledger_entry l where l.kind = 2 and l.reason = m.id), 0) as refunded_micros,
+    coalesce(m.parts, 0) as parts, coalesce(m.reason, '') as reason,
+    exists (select from opt_out p where p.account_id = s.account_id and p.number = m.recipient) as opted_out"""
+
+_SELECTED = f"""select w.place::int as "group", {_ROW}
+from unnest($2::text::bigint[], $3::text::text[]) with ordinality as w(submission_id, number, place)
+cross join lateral (select * from submission where id = w.submission_id and account_id = $1 limit 1) s
+left join lateral (select * from message m where m.id >= s.id << 16 and m.id < (s.id + 1) << 16
+                   and (w.number = '' or m.recipient = w.number)) m on true
+{PLACE}
+order by w.place, m.id"""
+
+
+async def selected(database: Database, account_id: int, selectors: Sequence[Selector]) -> list[StatusRow]:
+    """The messages of each selector in their order; nothing for submissions that the account does not have."""
+    rows = await database.fetch(
+        _SELECTED,
+        account_id,
+        numbers([selector.submission_id for selector in selectors]),
+        texts([selector.number for selector in selectors]),
+    )
+    return [StatusRow(**dict(row)) for row in rows]
+
+
+_TAGGED = """from (select * from submission where account_id = $1 and tag = $2 order by id limit $3) s
+cross join lateral (select * from message m where m.id >= s.id << 16 and m.id < (s.id + 1) << 16) m"""
+
+
+async def tagged(database: Database, account_id: int, tag: str, offset: int, limit: int) -> tuple[list[StatusRow], int]:
+    """One page of the messages whose submission has this tag, oldest first, and how many there are in all."""
+    async with (
+        database.connection() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        total: int = await connection.fetchval(
+            f"select count(*) from (select {_TAGGED} limit $3) counted", account_id, tag, TAGGED_MESSAGES_MAX
+        )
+        rows = await connection.fetch(
+            f"""select 1 as "group", {_ROW} from (
+                    select s.id as s_id, m.id as m_id {_TAGGED} order by m.id offset $4 limit $5
+                ) page
+                join submission s on s.id = page.s_id join message m on m.id = page.m_id {PLACE} order by m.id""",
+            account_id,
+            tag,
+            TAGGED_MESSAGES_MAX,
+            offset,
+            limit,
+        )
+    return [StatusRow(**dict(row)) for row in rows], total
+
+
+async def one(database: Database, account_id: int, message_id: int) -> StatusRow | None:
+    """One message by its id; None unless it is the account's."""
+    rows = await database.fetch(
+        f"""select 1 as "group", {_ROW} from message m join submission s on s.id = m.id >> 16 {PLACE}
+            where m.id = $2 and m.account_id = $1""",
+        account_id,
+        message_id,
+    )
+    return StatusRow(**dict(rows[0])) if rows else None
+
+
+async def submitted_at(database: Database, message_ids: Sequence[int]) -> dict[int, datetime]:
+    """When a carrier took the last part of each of these messages of one submission."""
+    if not message_ids:
+        return {}
+    rows = await database.fetch(
+        """select message_id, max(submitted_at) as at from reference where message_id between $1 and $2
+           group by message_id""",
+        min(message_ids),
+        max(message_ids),
+    )
+    return {row["message_id"]: row["at"] for row in rows}
