@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -25,7 +25,9 @@ BATCH = 1000
 FAILOVER_S = 30.0  # a carrier without a bind for so long loses its queue to the next one
 SILENCE = timedelta(hours=54)  # validity of 48 h and a margin: who has not been heard of by then will not be
 STRAY_PATIENCE = timedelta(seconds=5)
+STRAY_TRIED = timedelta(minutes=15)  # after that nobody looks for other readings
 STRAY_KEPT = timedelta(days=7)
+PADDED_WIDTHS = (8, 10, 16, 20)  # to which carriers fill ids with zeros
 
 
 @dataclass(slots=True)
@@ -49,9 +51,23 @@ async def look(database: Database, now: datetime, book: Book) -> bool:
     """Reads routes and carriers, and which carriers are down."""
     routes = await carriers.all_routes(database)
     book.router = Router([Route(r.prefix, r.range, str(r.carrier_id), r.priority) for r in routes])
-    book.carriers = {carrier.id: carrier for carrier in await carriers.all_carriers(database) if carrier.enabled}
+    book.carriers = {
+        carrier.id: carrier
+        for carrier in await carriers.all_carriers(database)
+        if carrier.enabled and _is_understood(carrier)
+    }
     book.down = frozenset(await queue.silent_carriers(database, FAILOVER_S))
     return False
+
+
+def _is_understood(carrier: Carrier) -> bool:
+    """Whether the settings mean anything here; one carrier of another version must not stop upkeep for the others."""
+    try:
+        profile_of(carrier)
+    except ValueError as error:
+        log.error("carrier_settings_unusable", carrier=carrier.name, error=str(error))
+        return False
+    return True
 
 
 def _destination(row: queue.Due, book: Book) -> int | None:
@@ -103,48 +119,54 @@ async def release(database: Database, now: datetime, book: Book) -> bool:
 
 
 async def fail_over(database: Database, now: datetime, book: Book) -> bool:
-    """Gives the queue of carriers that are down to the next carrier of the same destinations."""
+    """Gives the queue of carriers that are down, disabled or gone to the next carrier of the same destinations."""
     moved = False
-    for carrier_id in book.down:
+    lanes = await queue.lanes(database)
+    await look(database, now, book)  # after the lanes: a carrier that was added meanwhile is not taken for a lost one
+    for lane_ in lanes:
+        carrier_id, lane_class = divmod(lane_, CLASSES)
+        gone = carrier_id not in book.carriers
+        if carrier_id == 0 or (carrier_id not in book.down and not gone):
+            continue
+        if lane_class == LaneClass.WAITING and not gone:
+            continue  # release() asks the routes when its time has come
+        elsewhere = 0
+        after = (-1, -1)
         while True:
             async with database.transaction(hot=True) as tx:
-                rows = await queue.take_ready(tx, carrier_id, BATCH)
-                placed = []
-                elsewhere = 0
-                for row in rows:
-                    other = _destination(row, book)
-                    if other is None or other == carrier_id:
-                        placed.append(
-                            Requeue(row.message_id, row.lane, row.key, row.attempts, row.parts_done, State.QUEUED)
-                        )
-                        continue
-                    elsewhere += 1
-                    detail = f"from {book.carriers[carrier_id].name} to {book.carriers[other].name}"
-                    placed.append(
-                        Requeue(
-                            row.message_id,
-                            lane(other, _ready(row)),
-                            row.key,
-                            row.attempts,
-                            0,
-                            State.QUEUED,
-                            "rerouted",
-                            detail,
-                        )
-                    )
+                rows = await queue.take_ready(tx, lane_, after, BATCH)
+                placed = [_elsewhere(row, now, book, gone=gone) for row in rows]
                 if placed:
                     await binds.requeue(tx, now, placed)
-            if elsewhere:
-                moved = True
-                log.warning("carrier_failed_over", carrier=book.carriers[carrier_id].name, messages=elsewhere)
-            if elsewhere < BATCH:
+            elsewhere += sum(row.lane != lane_ for row in placed)
+            if len(rows) < BATCH:
                 break
+            after = (rows[-1].key, rows[-1].message_id)
+        if elsewhere:
+            moved = True
+            name = book.carriers[carrier_id].name if not gone else f"number {carrier_id}"
+            log.warning("carrier_failed_over", carrier=name, messages=elsewhere)
     return moved
+
+
+def _elsewhere(row: queue.Due, now: datetime, book: Book, *, gone: bool) -> Requeue:
+    """Where a message goes whose carrier does not send: to another one, or nowhere else for now."""
+    carrier_id, lane_class = divmod(row.lane, CLASSES)
+    other = _destination(row, book)
+    if other is not None and other != carrier_id:
+        came = book.carriers[carrier_id].name if not gone else "a carrier that is gone"
+        ready = lane(other, LaneClass.WAITING if lane_class == LaneClass.WAITING else _ready(row))
+        state = row.state if lane_class == LaneClass.WAITING else int(State.QUEUED)
+        detail = f"from {came} to {book.carriers[other].name}"
+        return Requeue(row.message_id, ready, row.key, row.attempts, 0, state, "rerouted", detail)
+    if gone and other is None:  # nobody takes it: asked again now and then, like what was accepted without a route
+        return Requeue(row.message_id, lane(0, LaneClass.WAITING), row.key, row.attempts, row.parts_done, row.state)
+    return Requeue(row.message_id, row.lane, row.key, row.attempts, row.parts_done, row.state)
 
 
 async def match(database: Database, now: datetime, book: Book) -> bool:
     """Brings stray receipts and parts together that passed each other in the same instant on two binds."""
-    for carrier_id, refs in (await queue.matchable(database, now - timedelta(minutes=15), BATCH)).items():
+    for carrier_id, refs in (await queue.matchable(database, now - STRAY_TRIED, BATCH)).items():
         carrier = book.carriers.get(carrier_id)
         async with database.transaction() as tx:
             await queue.match(tx, now, carrier_id, policy_of(carrier) if carrier else 0, refs)
@@ -157,12 +179,11 @@ async def infer(database: Database, now: datetime, book: Book) -> bool:
         policy = policy_of(carrier)
         made = profile_of(carrier)
         learn = IdFormat.LEARN in (made.response_id_format, made.receipt_id_format)
-        found = await queue.strays(database, carrier.id, now - STRAY_PATIENCE, now - timedelta(minutes=15), 200)
-        for stray in found:
+        async for stray in _strays(database, carrier.id, now):
             if not stray.source:
                 continue
             async with database.transaction() as tx:
-                forms = {form for _, form in variants(stray.carrier_ref)} if learn else set()
+                forms = _forms(stray.carrier_ref) if learn else set()
                 fitting = await queue.candidates(tx, carrier.id, sorted(forms), stray.source) if forms else []
                 if len(fitting) == 1:
                     ref, message_id, part = fitting[0]
@@ -185,9 +206,30 @@ async def infer(database: Database, now: datetime, book: Book) -> bool:
     return False
 
 
+def _forms(receipt_id: str) -> set[str]:
+    """What the carrier may have answered for an id that it writes so in receipts: another base, case or padding."""
+    bare = {form for _, form in variants(receipt_id)}
+    cased = bare | {form.upper() for form in bare}
+    return cased | {form.zfill(width) for form in cased for width in PADDED_WIDTHS}
+
+
+async def _strays(database: Database, carrier_id: int, now: datetime) -> AsyncIterator[queue.Stray]:
+    """Every stray receipt of a carrier, neither fresh nor hopeless; old ones that fit nothing block no others."""
+    after = 0
+    while True:
+        found = await queue.strays(
+            database, carrier_id, now - STRAY_PATIENCE, now - STRAY_TRIED, after=after, limit=BATCH
+        )
+        for stray in found:
+            yield stray
+        if len(found) < BATCH:
+            return
+        after = found[-1].receipt_id
+
+
 async def silence(database: Database, now: datetime, book: Book) -> bool:
     """Ends messages of which nothing was heard."""
-    while await queue.silence(database, now, SILENCE, BATCH):
+    while (await queue.silence(database, now, SILENCE, BATCH)).more:
         pass
     await queue.forget_strays(database, now - STRAY_KEPT)
     return False

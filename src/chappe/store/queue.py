@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 import msgspec
 
-from chappe.store.binds import REFUND_ARRAY
+from chappe.core.lifecycle import State
+from chappe.store.binds import REFUND_ARRAY, Finish, finish
 from chappe.store.database import Connection, Database
-from chappe.store.messages import CLASSES, LaneClass, key_of, numbers
+from chappe.store.messages import key_of, numbers
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -28,34 +30,54 @@ class Due(msgspec.Struct, frozen=True):
 
 async def take_due(connection: Connection, now: datetime, lanes: Sequence[int], limit: int) -> list[Due]:
     """Takes what is due out of waiting lanes, lane by lane, the oldest first."""
-    return await _take(connection, lanes, key_of(now), limit)
-
-
-async def take_ready(connection: Connection, carrier_id: int, limit: int) -> list[Due]:
-    """Takes what waits in a carrier's ready lanes, to give it to another carrier."""
-    lanes = [carrier_id * CLASSES + lane_class for lane_class in LaneClass if lane_class is not LaneClass.WAITING]
-    return await _take(connection, lanes, (1 << 63) - 1, limit)
-
-
-async def _take(connection: Connection, lanes: Sequence[int], key_max: int, limit: int) -> list[Due]:
-    rows = await connection.fetch(
-        """with gone as (
-               delete from outbox o where o.ctid = any (array(
-                   select q.ctid from unnest($1::text::int[]) as l(lane)
-                   cross join lateral (select ctid from outbox w where w.lane = l.lane and w.key <= $2
-                                       order by w.lane, w.key, w.message_id limit $3 for update skip locked) q
-                   limit $3))
-               returning *)
-           select g.lane, g.key, g.message_id, g.attempts, g.parts_done, m.recipient, m.state, s.flags, s.recipients
-           from gone g
-           cross join lateral (select recipient, state from message where id = g.message_id limit 1) m
-           cross join lateral (select flags, recipients from submission where id = g.message_id >> 16 limit 1) s
-           order by g.key, g.message_id""",
+    return await _taken(
+        connection,
+        """select q.ctid from unnest($1::text::int[]) as l(lane)
+           cross join lateral (select ctid from outbox w where w.lane = l.lane and w.key <= $2
+                               order by w.lane, w.key, w.message_id limit $3 for update skip locked) q
+           limit $3""",
         numbers(lanes),
-        key_max,
+        key_of(now),
         limit,
     )
+
+
+async def take_ready(connection: Connection, lane: int, after: tuple[int, int], limit: int) -> list[Due]:
+    """Takes what stands in a lane behind a place (key, message id), to give it to another carrier."""
+    return await _taken(
+        connection,
+        """select q.ctid from outbox q where q.lane = $1 and (q.key, q.message_id) > ($2, $3)
+           order by q.lane, q.key, q.message_id limit $4 for update skip locked""",
+        lane,
+        *after,
+        limit,
+    )
+
+
+async def _taken(connection: Connection, which: str, *values: object) -> list[Due]:
+    rows = await connection.fetch(
+        f"""with gone as (delete from outbox o where o.ctid = any (array({which})) returning *)
+            select g.lane, g.key, g.message_id, g.attempts, g.parts_done, m.recipient, m.state, s.flags, s.recipients
+            from gone g
+            cross join lateral (select recipient, state from message where id = g.message_id limit 1) m
+            cross join lateral (select flags, recipients from submission where id = g.message_id >> 16 limit 1) s
+            order by g.key, g.message_id""",
+        *values,
+    )
     return [Due(*row) for row in rows]
+
+
+async def lanes(database: Database) -> list[int]:
+    """The lanes that hold something, found by skipping through the primary key."""
+    rows = await database.fetch(
+        """with recursive found as (
+               (select lane from outbox order by lane limit 1)
+               union all
+               select (select o.lane from outbox o where o.lane > f.lane order by o.lane limit 1)
+               from found f where f.lane is not null)
+           select lane from found where lane is not null"""
+    )
+    return [row["lane"] for row in rows]
 
 
 async def clear_doubt(connection: Connection, message_ids: Sequence[int]) -> None:
@@ -108,15 +130,19 @@ async def match(connection: Connection, now: datetime, carrier_id: int, policy: 
     return count
 
 
-async def strays(database: Database, carrier_id: int, before: datetime, since: datetime, limit: int) -> list[Stray]:
-    """Receipts of a carrier that nothing has matched for a while."""
+async def strays(
+    database: Database, carrier_id: int, before: datetime, since: datetime, *, after: int, limit: int
+) -> list[Stray]:
+    """Receipts of a carrier that nothing has matched for a while, in the order of their ids, behind `after`."""
     rows = await database.fetch(
         """select u.carrier_id, u.carrier_ref, u.receipt_id, r.source
            from receipt_unmatched u cross join lateral (select source from receipt where id = u.receipt_id limit 1) r
-           where u.carrier_id = $1 and u.received_at < $2 and u.received_at > $3 order by u.receipt_id limit $4""",
+           where u.carrier_id = $1 and u.received_at < $2 and u.received_at > $3 and u.receipt_id > $4
+           order by u.receipt_id limit $5""",
         carrier_id,
         before,
         since,
+        after,
         limit,
     )
     return [Stray(**dict(row)) for row in rows]
@@ -170,11 +196,18 @@ async def adopt(
     await match(connection, now, stray.carrier_id, policy, [stray.carrier_ref])
 
 
-async def silence(database: Database, now: datetime, older_than: timedelta, limit: int) -> int:
-    """Ends messages that were submitted and never heard of again; gives how many. Walks the ids once, by a cursor.
+class Walk(msgspec.Struct, frozen=True):
+    """One step of silence(): how many messages ended, and whether there is more to walk through now."""
 
-    Only ids below the horizon are looked at, and each once, but for those that wait for a later date: these hold the
-    cursor back no longer than their own place.
+    ended: int
+    more: bool
+
+
+async def silence(database: Database, now: datetime, older_than: timedelta, limit: int) -> Walk:
+    """Ends messages that were submitted and never heard of again. Walks the submissions once, by a cursor.
+
+    A submission that still has something to send when the cursor comes by, since it is for a later date or is tried
+    again, is noted and looked at again and again until it has not, so that it holds nobody else up.
     """
     horizon = now - older_than
     async with database.transaction() as tx:
@@ -182,38 +215,65 @@ async def silence(database: Database, now: datetime, older_than: timedelta, limi
             """insert into upkeep (name, position) values ('silence', 0)
                on conflict (name) do update set at = now() returning position"""
         )
-        last: int | None = await tx.fetchval(
-            """select max(id) from (select id, created_at from submission where id > $1 order by id limit $2) s
-               where s.created_at < $3 and not exists (select from outbox o where o.message_id >> 16 = s.id)""",
+        rows = await tx.fetch(
+            """select id, created_at < $3 as old, coalesce(scheduled_at >= $3, false) as later
+               from (select * from submission where id > $1 order by id limit $2) s order by id""",
             position,
             limit,
             horizon,
         )
-        if last is None:
-            return 0
-        ended = await tx.fetch(
-            """select m.id from message m
-               where m.id >= ($1::bigint + 1) << 16 and m.id < ($2::bigint + 1) << 16 and m.state in (3, 4, 5, 10)
-                 and not exists (select from outbox o where o.lane = m.lane and o.key = m.key and o.message_id = m.id)
-                 and not exists (select from bind b where m.id = any (b.in_flight))""",
-            position,
-            last,
-        )
-        ids = [row["id"] for row in ended]
-        if ids:
-            await tx.execute(
-                """select finish($1, $2::text::smallint[], $3::text::bigint[], array_fill(14::smallint, array[$4::int]),
-                                 array_fill(0::smallint, array[$4::int]),
-                                 array_fill('no_receipt'::text, array[$4::int]),
-                                 array_fill('no_receipt'::text, array[$4::int]),
-                                 array_fill(''::text, array[$4::int]))""",
-                now,
-                REFUND_ARRAY,
-                numbers(ids),
-                len(ids),
+        # not beyond the first that is too young: ids are nearly, but not quite, in the order of time
+        passed = list(takewhile(lambda row: row["old"], rows))
+        walked = [row["id"] for row in passed if not row["later"]]
+        noted = [
+            row["submission_id"]
+            for row in await tx.fetch(
+                """select l.submission_id from silence_later l join submission s on s.id = l.submission_id
+                   where s.scheduled_at is null or s.scheduled_at < $1 order by 1""",
+                horizon,
             )
-        await tx.execute("update upkeep set position = $1, at = now() where name = 'silence'", last)
-    return len(ids)
+        ]
+        ids = await _silent(tx, walked + noted)
+        if ids:
+            await _end_silent(tx, now, ids)
+        if passed:
+            await tx.execute("update upkeep set position = $1, at = now() where name = 'silence'", passed[-1]["id"])
+        await tx.execute(
+            """insert into silence_later select s from unnest($1::bigint[]) s on conflict do nothing""",
+            [row["id"] for row in passed if row["later"]] + await _busy(tx, walked),
+        )
+        still = set(await _busy(tx, noted))
+        await tx.execute(
+            "delete from silence_later where submission_id = any ($1::bigint[])",
+            [one for one in noted if one not in still],
+        )
+    return Walk(len(ids), len(passed) == limit)
+
+
+# What a bind holds counts only while somebody drives it: the row of a removed one says nothing any more.
+_BUSY = """(exists (select from outbox o where o.lane = m.lane and o.key = m.key and o.message_id = m.id)
+            or exists (select from bind b where m.id = any (b.in_flight) and b.expires_at >= clock_timestamp()))"""
+_OF = """m.id = any (select o.id from unnest($1::bigint[]) as s(id) cross join lateral (
+             select id from message where id >= s.id << 16 and id < (s.id + 1) << 16) o)"""
+
+
+async def _silent(tx: Connection, submissions: Sequence[int]) -> list[int]:
+    rows = await tx.fetch(
+        f"select m.id from message m where {_OF} and m.state in (3, 4, 5, 10) and not {_BUSY}", list(submissions)
+    )
+    return [row["id"] for row in rows]
+
+
+async def _busy(tx: Connection, submissions: Sequence[int]) -> list[int]:
+    rows = await tx.fetch(
+        f"select distinct m.id >> 16 as id from message m where {_OF} and m.state in (1, 2, 3, 4, 5, 10) and {_BUSY}",
+        list(submissions),
+    )
+    return [row["id"] for row in rows]
+
+
+async def _end_silent(tx: Connection, now: datetime, ids: Sequence[int]) -> None:
+    await finish(tx, now, [Finish(one, State.NO_RECEIPT, 0, "no_receipt", "no_receipt") for one in ids])
 
 
 async def forget_strays(database: Database, before: datetime) -> None:

@@ -230,6 +230,9 @@ create table inbound (
     raw bytea not null
 );
 
+-- Submissions that the walk through silent messages has passed while they still had something to send.
+create table silence_later (submission_id bigint primary key);
+
 create table upkeep (name text primary key, position bigint not null, at timestamptz not null default now());
 
 -- Those who cache accounts, carriers and routes are told when these change; all three are changed by hand and rarely.
