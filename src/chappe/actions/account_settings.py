@@ -152,6 +152,7 @@ TABLE: Final = (
     Row("sandbox_reports", "sandbox_reports", SWITCH, "sandbox messages get reports like real ones"),
     Row("errors_as_http_200", "errors_as_http_200", SWITCH, "errors are answered with the HTTP status 200"),
     Row("schedule_zero_may_be_absent", "schedule_zero_may_be_absent", SWITCH, "an hour or minute left out is 0"),
+    Row("status_date_as_text", "status_date_as_text", SWITCH, "status calls tell dates as local time (SMS Partner)"),
     Row("numbers_per_request_max", "numbers_per_request_max", _whole(1, RECIPIENTS_MAX), "most recipients a request"),
     Row("message_characters_max", "message_characters_max", _whole(1, 16_000), "longest text of a message (AllMySMS)"),
     Row("message_language", "message_language", _choice("fr", "en"), "language of the messages in answers"),

@@ -64,6 +64,7 @@ class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sandbox_reports: bool = False
     errors_as_http_200: bool = False
     schedule_zero_may_be_absent: bool = False
+    status_date_as_text: bool = False  # SMS Partner only: `2015-02-07 22:39:46` instead of seconds since 1970
     numbers_per_request_max: int = 500
     message_characters_max: int = 640  # AllMySMS only
     message_language: str = "fr"
