@@ -28,8 +28,8 @@ OFTEN_S = 0.004
 SELDOM_S = 1.0  # without a call: calls come through Pump.wake
 RETRY_S = 0.5
 STOP_S = 10.0  # how long answers are waited for at the end
-PACE_S = 0.004  # between turns that carry little
-PACE_BELOW = 32
+PACE_S = 0.006  # between turns that carry little
+PACE_BELOW = 48
 
 
 class Pump:
@@ -116,8 +116,11 @@ class Pump:
         """Until there is something to do; soon after work there mostly is more."""
         loop = asyncio.get_running_loop()
         rest = self._turned_at + PACE_S - loop.time()
-        if rest > 0 and self.link.pending() < PACE_BELOW:
-            await asyncio.sleep(rest)  # small turns would cost more than they carry; large ones do not wait
+        pending = self.link.pending()
+        if rest > 0 and pending < PACE_BELOW and pending * 2 <= len(self._flights):
+            # Small turns would cost more than they carry. Large ones do not wait, nor does a window half of which is
+            # answered: that would slow carriers with small windows.
+            await asyncio.sleep(rest)
         if self._event.is_set():
             self._event.clear()
             return
