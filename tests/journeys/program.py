@@ -27,8 +27,9 @@ READY_S = 60.0
 STOP_S = 40.0
 ASK_S = 15.0
 POLL_S = 0.02
+TRACEBACKS_MAX = 5
 
-_PART = re.compile(r"chappe\.wiring\x00([a-z]+)")
+_PART = re.compile(r"\x00chappe\.\w+\x00([a-z]+)(?:-\d+)?\x00\d+\x00")  # python -m MODULE PART PARENT
 
 T = TypeVar("T")
 
@@ -215,9 +216,13 @@ class Program:
             assert self.process is not None
             status = self.process.poll()
             assert status is None, f"chappe serve ended with {status}: {self.errors[-3000:]}{self.output[-1000:]}"
+            assert len(self.tracebacks) < TRACEBACKS_MAX, f"its parts cannot start: {self.tracebacks}"
             return self.is_ready()
 
-        until(ready, f"chappe serve to be ready; its log ends with: {self.errors[-3000:]}", timeout_s)
+        try:
+            until(ready, "chappe serve to be ready", timeout_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; its log ends with: {self.errors[-3000:]}") from None
 
     def is_ready(self) -> bool:
         """Whether an API process accepts messages at this moment."""

@@ -111,16 +111,18 @@ class Storm:
             if connection is None:
                 connection = http.client.HTTPConnection("127.0.0.1", self.program.port, timeout=30)
             try:
-                self._send(connection, number)
+                if self._send(connection, number):
+                    continue
             except (OSError, http.client.HTTPException):
                 self.unanswered.add(number)
                 connection.close()
                 connection = None
-                until(lambda: self.program.is_ready() or self._failed.is_set(), "the program to be back", RECOVER_S)
+            until(lambda: self.program.is_ready() or self._failed.is_set(), "the program to be back", RECOVER_S)
         if connection is not None:
             connection.close()
 
-    def _send(self, connection: http.client.HTTPConnection, number: int) -> None:
+    def _send(self, connection: http.client.HTTPConnection, number: int) -> bool:
+        """Whether it was accepted."""
         body = json.dumps(
             {"apiKey": self.key, "phoneNumbers": to(number), "message": text(number), "sender": sender(number)}
         )
@@ -132,6 +134,7 @@ class Storm:
                 self.accepted[number] = answer["message_id"]
             else:
                 self.refused.append(f"{response.status} {answer.get('code')}")
+        return response.status == 200
 
     # -- the deaths
 
@@ -197,12 +200,10 @@ class Storm:
         """The counts. lost: accepted, and on no phone. twice: shown more than once though never in doubt."""
         shown = self._shown()
         wanted = {text(number): number for number in self.accepted}
-        doubted = {
-            row["text"]
-            for row in self._rows(
-                "select s.text from message m join submission s on s.id = m.id >> 16 where m.doubts > 0"
-            )
-        }
+        doubts = self._rows(
+            "select s.text, s.id from message m join submission s on s.id = m.id >> 16 where m.doubts > 0"
+        )
+        doubted = {row["text"] for row in doubts}
         repeated = {words for words, count in shown.items() if count > 1}
         lost = sorted(set(wanted) - set(shown))
         twice = sorted(repeated - doubted)
@@ -215,6 +216,7 @@ class Storm:
             *(["too many in doubt"] if len(doubted) > WINDOW * max(1, len(self.order)) else []),
             *(["refused"] if set(self.refused) - {AWAY} else []),
             *(["unsettled"] if self._unsettled() else []),
+            *(["doubt not shown"] if not all(self._shows_doubt(row["id"]) for row in doubts[:3]) else []),
             *(["tracebacks"] if self.program.tracebacks else []),
         ]
         return {
@@ -239,6 +241,11 @@ class Storm:
             "load_s": round(took_s, 1),
             "settled_s": round(settled_s, 1),
         }
+
+    def _shows_doubt(self, submission_id: int) -> bool:
+        """Whether `chappe message` tells the operator that this one was in doubt."""
+        (told,) = self.program.json("message", str(submission_id))["messages"]
+        return told["doubts"] > 0 and any("doubt" in entry["what"] for entry in told["entries"])
 
     def _money(self) -> dict[str, Any]:
         """The storm's account: balance, entries by kind, and whether they say the same."""
