@@ -257,7 +257,9 @@ def test_everything_below_v1_is_ours(path: str, ours: bool) -> None:
     assert smspartner.matches(path) is ours
 
 
-@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/sendx", "/v1/me/KEY", "/v1/Send", "/v1/vn", "/v1/bulk-send"])
+@pytest.mark.parametrize(
+    "path", ["/v1", "/v1/", "/v1/sendx", "/v1/me/KEY", "/v1/Send", "/v1/vn", "/v1/hlr/notify", "/v1/cancel"]
+)
 @pytest.mark.parametrize(
     ("query", "content_type"), [(b"apiKey=KEY", "application/json"), (b"_format=xml", "application/xml")]
 )

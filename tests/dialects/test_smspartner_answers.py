@@ -42,8 +42,11 @@ def accepted(cost_micros: int, parts: int = 1, scheduled_at: datetime | None = N
     [(38_000, b"0.038"), (76_000, b"0.076"), (1_000_000, b"1"), (0, b"0"), (38_500, b"0.0385"), (100_000, b"0.1")],
 )
 def test_cost_is_an_exact_number(cost_micros: int, number: bytes) -> None:
-    assert b',"cost":' + number + b"," in answers.sent(accepted(cost_micros), xml=False).body
-    assert b"<entry>" + number + b"</entry><entry><![CDATA[EUR]]>" in answers.sent(accepted(cost_micros), xml=True).body
+    assert b',"cost":' + number + b"," in answers.sent(accepted(cost_micros), {}, SETTINGS, xml=False).body
+    assert (
+        b"<entry>" + number + b"</entry><entry><![CDATA[EUR]]>"
+        in answers.sent(accepted(cost_micros), {}, SETTINGS, xml=True).body
+    )
 
 
 @pytest.mark.parametrize(
@@ -54,9 +57,9 @@ def test_cost_is_an_exact_number(cost_micros: int, number: bytes) -> None:
     ],
 )
 def test_a_scheduled_send_tells_its_time_in_paris_as_last_value(at: datetime, written: str) -> None:
-    body = json.loads(answers.sent(accepted(38_000, scheduled_at=at), xml=False).body)
+    body = json.loads(answers.sent(accepted(38_000, scheduled_at=at), {}, SETTINGS, xml=False).body)
     assert list(body.items())[-1] == ("scheduledDeliveryDate", written)
-    root = ElementTree.fromstring(answers.sent(accepted(38_000, scheduled_at=at), xml=True).body)
+    root = ElementTree.fromstring(answers.sent(accepted(38_000, scheduled_at=at), {}, SETTINGS, xml=True).body)
     assert [entry.text for entry in root] == ["true", "200", "307", "1", "0.038", "EUR", written]
 
 
@@ -174,7 +177,9 @@ def test_what_is_quoted_has_a_limit() -> None:
 
 def me(balance_micros: int, **own: Any) -> dict[str, Any]:
     account = Account(1, "login", balance_micros=0, settings=AccountSettings(**own))
-    found: dict[str, Any] = json.loads(answers.balance(Balance(account, balance_micros, 12), xml=False).body)
+    found: dict[str, Any] = json.loads(
+        answers.balance(Balance(account, balance_micros, 12), {}, SETTINGS, xml=False).body
+    )
     return found
 
 
@@ -202,8 +207,8 @@ def test_an_account_without_an_address_is_named_by_its_login() -> None:
 
 def test_names_are_ascii_in_json_and_escaped_in_xml() -> None:
     account = Account(1, "login", settings=AccountSettings(firstname="Zoë & <Co>"))
-    assert answers.balance(Balance(account, 0, 0), xml=False).body.isascii()
-    root = ElementTree.fromstring(answers.balance(Balance(account, 0, 0), xml=True).body)
+    assert answers.balance(Balance(account, 0, 0), {}, SETTINGS, xml=False).body.isascii()
+    root = ElementTree.fromstring(answers.balance(Balance(account, 0, 0), {}, SETTINGS, xml=True).body)
     assert root[2][1].text == "Zoë & <Co>"
     assert [field.tag for field in root[2]] == ["username", "firstname", "lastname"]
     assert len(root[3]) == 7

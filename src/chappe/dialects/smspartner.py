@@ -1,37 +1,54 @@
-"""SMS Partner v1, unchanged for its clients: /v1/send, /v1/vn/send, /v1/me, in JSON and XML, and its webhooks.
+"""SMS Partner v1, unchanged for its clients: sending, status, STOP list, statistics, look-up; in JSON and XML.
 
 Any method on every path; query and body are one set of values; errors are answered in the provider's codes.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final
 
 from chappe.core.errors import Refusal
-from chappe.core.model import (
-    Accepted,
-    Account,
-    AccountSettings,
-    Balance,
-    Command,
-    Moment,
-    Outcome,
-    ReadBalance,
-    Reply,
-    Report,
-)
+from chappe.core.model import Account, AccountSettings, Command, Moment, Outcome, ReadBalance, Reply, Report
 from chappe.dialects import Call, Credentials, Request, Response, WebhookCall
 from chappe.dialects import smspartner_answers as answers
+from chappe.dialects import smspartner_bulk as bulk
+from chappe.dialects import smspartner_lookup as lookup
 from chappe.dialects import smspartner_send as send
+from chappe.dialects import smspartner_statistics as statistics
+from chappe.dialects import smspartner_status as status
+from chappe.dialects import smspartner_stop as stop
 from chappe.dialects import smspartner_values as request_values
 from chappe.dialects import smspartner_webhooks as webhooks
+from chappe.dialects.smspartner_values import Values
 
 NAME = "smspartner"
 PREFIX: Final = "/v1/"
-ROUTES: Final = frozenset(("send", "vn/send", "me"))
 KEY_CHARACTERS_MAX: Final = 200
 
 _DEFAULTS: Final = AccountSettings()
+
+Reader = Callable[[Values, Account, Moment], Command]
+Writer = Callable[[Any, Values, AccountSettings, bool], Response]
+
+# Page -> how its request is read, how its outcome is told.
+PAGES: Final[Mapping[str, tuple[Reader, Writer]]] = {
+    "send": (partial(send.read, "send"), answers.sent),
+    "vn/send": (partial(send.read, "vn/send"), answers.sent),
+    "bulk-send": (bulk.read, bulk.sent),
+    "me": (lambda values, account, moment: ReadBalance(account), answers.balance),
+    "message-cancel": (status.read_cancel, status.cancelled),
+    "message-status": (status.read_one, status.one),
+    "multi-status": (status.read_many, status.many),
+    "bulk-status": (status.read_submission, status.submission),
+    "bulk-status-by-tag": (status.read_tagged, status.tagged),
+    "statistics/cost-resume": (statistics.read, statistics.summed),
+    "stop-sms/list": (stop.read_list, stop.listed),
+    "stop-sms/add": (stop.read_add, stop.added),
+    "stop-sms/delete": (stop.read_delete, stop.deleted),
+    "lookup": (lookup.read, lookup.found),
+}
 
 
 def matches(path: str) -> bool:
@@ -42,7 +59,7 @@ def matches(path: str) -> bool:
 def open(request: Request) -> Call:
     """The request with its key. Raises Refusal not_found, unreadable, key_missing, key_unknown."""
     verb = _verb(request.path)
-    if verb not in ROUTES:
+    if verb not in PAGES:
         raise Refusal("not_found")
     values = request_values.read(request)
     key = request_values.text(values.get("apiKey"))
@@ -50,24 +67,22 @@ def open(request: Request) -> Call:
         raise Refusal("key_missing")
     if len(key) > KEY_CHARACTERS_MAX or not key.isprintable():
         raise Refusal("key_unknown")  # no account has such a key, and no database would take it
+    if verb == "send" and "phoneNumbers" not in values and "SMSList" in values:
+        verb = "bulk-send"  # some pages of the provider print that path for it
     return Call(Credentials(key), verb, request_values.format_of(values), values)
 
 
 def read(call: Call, account: Account, moment: Moment) -> Command:
     """What is asked for. Raises Refusal."""
-    if call.verb == "me":
-        return ReadBalance(account)
     assert isinstance(call.values, dict)
-    return send.read(call.verb, call.values, account, moment)
+    return PAGES[call.verb][0](call.values, account, moment)
 
 
 def write(outcome: Outcome, call: Call, account: Account | None = None) -> Response:
-    """The answer to an outcome, in the form that the call wants."""
-    xml = call.format == "xml"
-    if isinstance(outcome, Balance):
-        return answers.balance(outcome, xml=xml)
-    assert isinstance(outcome, Accepted)
-    return answers.sent(outcome, xml=xml)
+    """The answer to an outcome, in the form that the call wants, in the language of the account."""
+    assert isinstance(call.values, dict)
+    settings = _DEFAULTS if account is None else account.settings
+    return PAGES[call.verb][1](outcome, call.values, settings, call.format == "xml")
 
 
 def refuse(refusal: Refusal, request: Request, call: Call | None = None, account: Account | None = None) -> Response:
@@ -79,7 +94,7 @@ def refuse(refusal: Refusal, request: Request, call: Call | None = None, account
     return answers.refused(
         refusal,
         xml=wanted == "xml",
-        verb=_verb(request.path),
+        verb=_verb(request.path) if call is None else call.verb,
         date_written=date_written,
         settings=_DEFAULTS if account is None else account.settings,
     )

@@ -29,14 +29,15 @@ from chappe.dialects.smspartner_texts import (
     FIELD_TEXT_OTHER,
     FIELD_TEXTS,
     SKIPPED_TEXTS,
+    WRITTEN_MAX,
     Answer,
 )
+from chappe.dialects.smspartner_values import Values
 
-WRITTEN_MAX: Final = 64  # characters of a wrong value that are quoted back
 CREDITS_MAX: Final = 2_147_483_647  # clients read credits as 32-bit integers; what is free is affordable this often
 
 
-def sent(outcome: Accepted, *, xml: bool) -> Response:
+def sent(outcome: Accepted, values: Values, settings: AccountSettings, xml: bool) -> Response:
     """The answer to an accepted send; a scheduled one tells its local time as the last value."""
     command = outcome.command
     cost = pricing.json_number(command.cost_micros)
@@ -52,7 +53,7 @@ def sent(outcome: Accepted, *, xml: bool) -> Response:
     return Response(200, JSON_TYPE, body.encode("ascii"))
 
 
-def balance(outcome: Balance, *, xml: bool) -> Response:
+def balance(outcome: Balance, values: Values, settings: AccountSettings, xml: bool) -> Response:
     """The answer to /me: JSON has every key that any edition had, XML the seven entries of the oldest."""
     account, settings = outcome.account, outcome.account.settings
     user = Named(username=settings.email or account.login, firstname=settings.firstname, lastname=settings.lastname)
@@ -98,7 +99,9 @@ def refused(refusal: Refusal, *, xml: bool, verb: str, date_written: str, settin
     else:
         text = answer.text(language)
         if "{" in text:
-            text = text.format(limit=settings.numbers_per_request_max, date=date_written[:WRITTEN_MAX])
+            text = text.format(
+                limit=refusal.values.get("limit", settings.numbers_per_request_max), date=date_written[:WRITTEN_MAX]
+            )
         body, form = _simple(answer.code, text, xml)
     # Only the 400 is a matter of taste; 404, 413, 429 and 500 also speak to proxies and to retries.
     status = 200 if answer.status == 400 and settings.errors_as_http_200 else answer.status

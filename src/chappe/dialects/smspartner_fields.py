@@ -127,7 +127,7 @@ def virtual_sender(values: Values) -> Sender:
     written = text(values.get("from"))
     if not written:
         return Sender(refusal="sender_missing")
-    number = _long_number(written)
+    number = e164(written)
     return Sender(number) if number else Sender(violations=(Violation("sender", "invalid", written),))
 
 
@@ -148,8 +148,8 @@ def read_extras(values: Values) -> Extras:
     return Extras(tag, report_url or "", reply_url or "", tuple(violations))
 
 
-def _long_number(written: str) -> str:
-    """A long number in E.164, whether a numbering plan knows it or not; empty when it is not written like one."""
+def e164(written: str) -> str:
+    """A number in E.164, whether a numbering plan knows it or not; empty when it is not written like one."""
     number = numbers.read(written)
     if isinstance(number, numbers.Number):
         return number.e164

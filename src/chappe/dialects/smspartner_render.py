@@ -44,6 +44,11 @@ def money(amount_micros: int) -> Number:
     return Number(pricing.json_number(amount_micros))
 
 
+def decimal(amount_micros: int) -> str:
+    """Money in text has three decimals (seed: `10225.119`), more only where three would not be exact."""
+    return pricing.euros(amount_micros) if amount_micros % 1000 == 0 else pricing.json_number(amount_micros)
+
+
 def respond(status: int, value: Mapping[str, object], *, xml: bool) -> Response:
     """The object as a response in the form that is wanted."""
     if xml:

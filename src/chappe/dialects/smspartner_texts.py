@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+WRITTEN_MAX: Final = 64  # characters of a wrong value that are quoted back
+
 
 class Answer(NamedTuple):
     """How one refusal is told: body code, HTTP status, sentence in French and in English."""

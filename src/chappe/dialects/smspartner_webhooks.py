@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from chappe.core import localtime, pricing
+from chappe.core import localtime
 from chappe.core.model import Reply, Report
 from chappe.dialects import WebhookCall
-from chappe.dialects.smspartner_render import JSON_TYPE, json_body
+from chappe.dialects.smspartner_render import JSON_TYPE, decimal, json_body
 
 # The word of a state; REST answers write its first letter large, except of `ko`.
 STATE_WORDS: Final = {
@@ -37,7 +37,7 @@ def report(event: Report) -> WebhookCall:
     tag = f',"tag":{json.dumps(event.tag)}' if event.tag else ""
     body = (
         f'{{"status":"{STATE_WORDS[event.state]}","msgId":"{event.submission_id}","date":{int(event.at.timestamp())},'
-        f'"phone":{json.dumps(event.recipient)},"cost":"{_decimal(event.cost_micros)}","currency":"EUR"{tag}}}'
+        f'"phone":{json.dumps(event.recipient)},"cost":"{decimal(event.cost_micros)}","currency":"EUR"{tag}}}'
     )
     return WebhookCall("POST", event.target, JSON_TYPE, body.encode("ascii"))
 
@@ -91,8 +91,3 @@ def _uuid(reply_id: int, part: int) -> str:
     """The id of one call, the same in each attempt to tell it: a UUID of version 8 (RFC 9562, 5.8) of both numbers."""
     assert 0 <= reply_id < 1 << 48 and 0 <= part < 1 << 12  # noqa: PT018 - one range, two numbers
     return f"{reply_id >> 16:08x}-{reply_id & 0xFFFF:04x}-8{part:03x}-8000-000000000000"
-
-
-def _decimal(amount_micros: int) -> str:
-    """Money in text has three decimals (seed: `10225.119`), more only where three would not be exact."""
-    return pricing.euros(amount_micros) if amount_micros % 1000 == 0 else pricing.json_number(amount_micros)
