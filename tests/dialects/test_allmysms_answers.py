@@ -14,6 +14,8 @@ from chappe.core.errors import REFUSALS, Refusal, Violation, Violations
 from chappe.core.lifecycle import State
 from chappe.core.model import Accepted, Account, AccountSettings, Recipient, Report, Send, Skipped
 from chappe.dialects import allmysms_answers as answers
+from chappe.dialects import allmysms_texts as texts
+from chappe.dialects import allmysms_webhooks as webhooks
 
 ACCOUNT = Account(1, "login")
 REPORT = Report(
@@ -48,11 +50,11 @@ def _accepted(
 
 
 def test_every_refusal_has_a_row_and_every_row_a_refusal() -> None:
-    assert answers.REFUSED.keys() == REFUSALS.keys()
+    assert texts.REFUSED.keys() == REFUSALS.keys()
 
 
 def test_every_text_exists_in_both_languages_with_the_same_places() -> None:
-    french, english = answers.TEXTS["fr"], answers.TEXTS["en"]
+    french, english = texts.TEXTS["fr"], texts.TEXTS["en"]
     assert french.keys() == english.keys()
     for key in french:
         assert [p in french[key] for p in ("{tag}", "{limit}", "{needed}", "{left}")] == [
@@ -64,13 +66,13 @@ def test_every_text_exists_in_both_languages_with_the_same_places() -> None:
 @pytest.mark.parametrize("language", ["fr", "en", "??"])
 @pytest.mark.parametrize("code", REFUSALS)
 def test_any_refusal_is_answered_without_its_values(code: str, language: str, form: str) -> None:
-    response = answers.refused(Refusal(code), form, language, 640)
+    response = answers.refused(Refusal(code), form, AccountSettings(message_language=language))
     if form == "json":
         told = json.loads(response.body.decode("ascii"))
     else:
         told = {child.tag: child.text for child in ET.fromstring(response.body)}
     assert list(told) == ["status", "statusText"]
-    assert int(told["status"]) == answers.REFUSED[code].number
+    assert int(told["status"]) == texts.REFUSED[code].number
     assert told["statusText"]
     assert "{" not in told["statusText"]
 
@@ -90,7 +92,7 @@ def test_any_refusal_is_answered_without_its_values(code: str, language: str, fo
     ],
 )
 def test_of_several_violations_the_first_is_told(items: tuple[Violation, ...], status: int) -> None:
-    assert json.loads(answers.refused(Violations(items), "json", "fr", 640).body)["status"] == status
+    assert json.loads(answers.refused(Violations(items), "json", AccountSettings()).body)["status"] == status
 
 
 @pytest.mark.parametrize(
@@ -106,7 +108,7 @@ def test_missing_credits_are_rounded_so_that_they_are_missing(
     needed_micros: int, balance_micros: int, text: str
 ) -> None:
     refusal = Refusal("credit_short", needed_micros=needed_micros, balance_micros=balance_micros)
-    assert text in json.loads(answers.refused(refusal, "json", "fr", 640).body)["statusText"]
+    assert text in json.loads(answers.refused(refusal, "json", AccountSettings()).body)["statusText"]
 
 
 @pytest.mark.parametrize(
@@ -151,7 +153,7 @@ def test_the_language_of_a_reply_is_the_account_s() -> None:
 
 
 def test_a_receipt_is_a_get_with_the_fields_added_to_the_target_s_query() -> None:
-    call = answers.webhook(REPORT)
+    call = webhooks.receipt(REPORT)
     assert (call.method, call.url, call.content_type, call.body) == ("GET", f"{REPORT.target}&{QUERY}", "", b"")
 
 
@@ -165,19 +167,19 @@ def test_a_receipt_is_a_get_with_the_fields_added_to_the_target_s_query() -> Non
     ],
 )
 def test_the_target_is_kept_as_it_is(target: str, url: str) -> None:
-    assert answers.webhook(msgspec.structs.replace(REPORT, target=target)).url == url
+    assert webhooks.receipt(msgspec.structs.replace(REPORT, target=target)).url == url
 
 
 @pytest.mark.parametrize("method", ["POST", "post"])
 def test_a_receipt_may_be_a_posted_form(method: str) -> None:
-    call = answers.webhook(msgspec.structs.replace(REPORT, method=method))
+    call = webhooks.receipt(msgspec.structs.replace(REPORT, method=method))
     assert (call.method, call.url) == ("POST", REPORT.target)
     assert call.content_type == "application/x-www-form-urlencoded"
     assert call.body == QUERY.encode()
 
 
 def test_the_reference_goes_with_the_receipt_when_there_is_one() -> None:
-    url = answers.webhook(msgspec.structs.replace(REPORT, client_reference="réf & 1")).url
+    url = webhooks.receipt(msgspec.structs.replace(REPORT, client_reference="réf & 1")).url
     assert url.endswith("&statusText=Delivered&cliMsgId=r%C3%A9f%20%26%201")
     assert parse_qs(urlsplit(url).query)["cliMsgId"] == ["réf & 1"]
 
@@ -202,10 +204,10 @@ def test_the_reference_goes_with_the_receipt_when_there_is_one() -> None:
 )
 def test_states_have_the_provider_s_numbers(state: str, reason: str, status: tuple[str, str]) -> None:
     fields = dict(
-        parse_qsl(urlsplit(answers.webhook(msgspec.structs.replace(REPORT, state=state, reason=reason)).url).query)
+        parse_qsl(urlsplit(webhooks.receipt(msgspec.structs.replace(REPORT, state=state, reason=reason)).url).query)
     )
     assert (fields["status"], fields["statusText"]) == status
 
 
 def test_every_state_of_the_lifecycle_can_be_told() -> None:
-    assert answers.DELIVERY.keys() == {state.word for state in State}
+    assert webhooks.DELIVERY.keys() == {state.word for state in State}

@@ -1,8 +1,8 @@
-"""AllMySMS 9.0: which requests are its, what they ask for, and how they are answered.
+"""AllMySMS 9.0 and its REST API: which requests are theirs, what they ask for, and how they are answered.
 
-Built: sendSms, its old name sendSms_v8.php, and sending by simple parameters. Flows are read in allmysms_flow.py, texts
-and replies are in allmysms_answers.py. Sources: the provider's API page for names, statuses and texts; public client
-code for what the page does not show.
+Built: sending by flow, by its old name sendSms_v8.php and by simple parameters, simulating it, and the methods of
+allmysms_methods.py that only ask; REST is in allmysms_rest.py. Flows are read in allmysms_flow.py. Sources: the
+provider's API page for names, statuses and texts; public client code for what the page does not show.
 """
 
 from __future__ import annotations
@@ -13,99 +13,146 @@ from typing import Final
 
 import msgspec
 
-from chappe.core import segments
 from chappe.core.errors import Refusal
-from chappe.core.model import Accepted, Account, Command, Moment, Outcome, Report, Send
-from chappe.dialects import Call, Credentials, Request, Response, WebhookCall, allmysms_answers, allmysms_flow, forms
+from chappe.core.model import (
+    Accepted,
+    Account,
+    AccountSettings,
+    Command,
+    Moment,
+    Outcome,
+    Reply,
+    Report,
+    Send,
+    Simulate,
+    Simulated,
+)
+from chappe.dialects import (
+    Call,
+    Request,
+    Response,
+    WebhookCall,
+    allmysms_answers,
+    allmysms_flow,
+    allmysms_methods,
+    allmysms_rest,
+    allmysms_rest_answers,
+    allmysms_webhooks,
+    forms,
+)
 from chappe.dialects.allmysms_flow import Block
+from chappe.dialects.allmysms_methods import METHODS
 from chappe.dialects.allmysms_send import NAME as NAME
-from chappe.dialects.allmysms_send import Wish, scheduled_at, send, sender_of
+from chappe.dialects.allmysms_send import Wish, credentials, is_yes, label, message_of, scheduled_at, send, sender_of
 
 SEND: Final = "sendSms"
 SIMPLE: Final = "send"
+SIMULATE: Final = "simulateCampaign"
 
-CREDENTIAL_CHARACTERS_MAX: Final = 200
 LINK_CHARACTERS_MAX: Final = 80
-LABEL_CHARACTERS_MAX: Final = 255  # CAMPAIGN_NAME, CLIMSGID: stored with each submission
 
 _OURS: Final = re.compile(r"/+http(?:/|$)", re.IGNORECASE)
 # The provider's Python sample forgets the `?` before its parameters, so what follows `.php` may be a query.
-_VERSION_8: Final = re.compile(r"/+http/+sendSms_v8\.php", re.IGNORECASE)
+_VERSION_8: Final = re.compile(r"/+http/+(sendSms|getInfo|getPull)_v8\.php", re.IGNORECASE)
 _VERSION_9: Final = re.compile(r"/+http/+([^/]+)(?:/+([^/]+))?/*", re.IGNORECASE)
+_VERBS: Final = {verb.lower(): verb for verb in (SEND, SIMULATE, *METHODS)}
 _COUNT: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _BETWEEN_NUMBERS: Final = re.compile(r"[;,\r\n]+")
-_YES: Final = frozenset({"1", "true", "yes", "oui"})
-_NOBODY: Final = Account(0, "")
+_DEFAULTS: Final = AccountSettings()
 _OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def matches(path: str) -> bool:
-    """Whether a path is this API's: everything below /http."""
-    return _OURS.match(path) is not None
+    """Whether a path is this API's: everything below /http, and the REST resources at the root."""
+    return _OURS.match(path) is not None or allmysms_rest.matches(path)
 
 
-def open(request: Request) -> Call:
-    """The call that a request makes: 9.0's and version 8's sendSms, or simple parameters at /http/<version>/.
+def open(request: Request) -> Call | Response:
+    """The call that a request makes; REST's ping is answered at once.
 
     Raises Refusal not_found, unreadable, key_missing, key_unknown.
     """
+    if allmysms_rest.matches(request.path):
+        return allmysms_rest.open(request)
     verb = _verb(request.path)
     values = _values(request)
     login = values.get("login") or values.get("clientcode", "")
     key = values.get("apikey") or values.get("passcode", "")
-    if not login or not key:
-        raise Refusal("key_missing")
-    if max(len(login), len(key)) > CREDENTIAL_CHARACTERS_MAX or not (login + key).isprintable():
-        raise Refusal("key_unknown")  # no account has such a key, and no database would take it
-    return Call(Credentials(key=key, login=login), verb, _format(values), values)
+    return Call(credentials(login, key), verb, _format(values), values)
 
 
 def read(call: Call, account: Account, moment: Moment) -> Command:
     """What the call asks for.
 
-    Checks come in the order of the contract: the flow, the client code, the message, the recipients, the date, the
-    sender, links, the master account, the length, the numbers. Raises Refusal.
+    Checks of a send come in the order of the contract: the flow, the client code, the message, the recipients, the
+    date, the sender, links, the master account, the length, the numbers. Raises Refusal.
     """
+    if call.format == allmysms_rest.FORMAT:
+        return allmysms_rest.read(call, account, moment)
     values = call.values
     assert isinstance(values, dict)
+    if call.verb in METHODS:
+        return allmysms_methods.read(call.verb, values, account, moment)
+    if call.verb == SIMULATE:
+        return Simulate(_read_flow(values, account, moment))
     return (_read_simple if call.verb == SIMPLE else _read_flow)(values, account, moment)
 
 
 def write(outcome: Outcome, call: Call, account: Account | None = None) -> Response:
-    """The reply to an accepted send: status 100, 101 or 113 with everything clients read."""
-    assert isinstance(outcome, Accepted)  # read() makes no other command
-    return allmysms_answers.accepted(outcome, call.format)
+    """The reply to an outcome of what read() makes; account: whose language words what was not found."""
+    try:
+        if call.format == allmysms_rest.FORMAT:
+            return allmysms_rest_answers.write(outcome, call)
+        if isinstance(outcome, Accepted):
+            return allmysms_answers.accepted(outcome, call.format)
+        if isinstance(outcome, Simulated):
+            return allmysms_answers.simulated(outcome, call.format)
+        return allmysms_methods.write(outcome, call)
+    except Refusal as refusal:
+        return _refuse(refusal, call.format, call.verb, account)
 
 
 def refuse(refusal: Refusal, request: Request, call: Call | None = None, account: Account | None = None) -> Response:
     """The reply to a refusal, in the form that the request asked for; total."""
-    settings = (account or _NOBODY).settings
-    return allmysms_answers.refused(
-        refusal,
-        _format_wanted(request) if call is None else call.format,
-        settings.message_language,
-        settings.message_characters_max,
-    )
+    if allmysms_rest.matches(request.path):
+        return allmysms_rest_answers.refused(refusal)
+    if call is None:
+        return _refuse(refusal, _format_wanted(request), SEND, account)
+    return _refuse(refusal, call.format, call.verb, account)
 
 
 def tell(report: Report) -> WebhookCall:
     """A receipt for the customer's webhook."""
-    return allmysms_answers.webhook(report)
+    return allmysms_webhooks.receipt(report)
+
+
+def tell_reply(reply: Reply) -> tuple[WebhookCall, ...]:
+    """A subscriber's reply for the customer's webhook, whole."""
+    return (allmysms_webhooks.reply(reply),)
+
+
+def _refuse(refusal: Refusal, form: str, verb: str, account: Account | None) -> Response:
+    if form == allmysms_rest.FORMAT:
+        return allmysms_rest_answers.refused(refusal)
+    settings = _DEFAULTS if account is None else account.settings
+    unknown = METHODS[verb].unknown if verb in METHODS else None
+    return allmysms_answers.refused(refusal, form, settings, unknown=unknown)
 
 
 def _verb(path: str) -> str:
-    if _VERSION_8.match(path):
-        return SEND
+    if old := _VERSION_8.match(path):
+        return _VERBS[old[1].lower()]
     found = _VERSION_9.fullmatch(path)
     if found is None or found[1].lower().endswith(".php"):
         raise Refusal("not_found")
-    # Without a version `sendSms` is the only segment; it is no version.
-    method = found[2] or (found[1] if found[1].lower() == "sendsms" else "")
+    # Without a version the method is the only segment; it is no version.
+    method = found[2] or (found[1] if found[1].lower() in _VERBS else "")
     if not method:
         return SIMPLE
-    if method.lower() == "sendsms":
-        return SEND
-    raise Refusal("not_found")
+    verb = _VERBS.get(method.lower())
+    if verb is None:
+        raise Refusal("not_found")
+    return verb
 
 
 def _values(request: Request) -> dict[str, str]:
@@ -169,7 +216,7 @@ def _read_flow(values: Mapping[str, str], account: Account, moment: Moment) -> S
             _check_client(fields[name], account)
     if "MESSAGE" not in fields:
         raise Refusal("text_absent")
-    message = _message(fields["MESSAGE"])
+    message = message_of(fields["MESSAGE"])
     if not flow.blocks:
         raise Refusal("recipients_missing")
     if not all(block.numbers for block in flow.blocks):
@@ -189,15 +236,15 @@ def _read_flow(values: Mapping[str, str], account: Account, moment: Moment) -> S
         sender=sender,
         warnings=warnings,
         scheduled_at=instant,
-        flash=_is_yes(fields.get("FLASH", "")),
-        campaign=_label(fields.get("CAMPAIGN_NAME", ""), "CAMPAIGN_NAME"),
-        client_reference=_label(fields.get("CLIMSGID", ""), "CLIMSGID"),
+        flash=is_yes(fields.get("FLASH", "")),
+        campaign=label(fields.get("CAMPAIGN_NAME", ""), "CAMPAIGN_NAME"),
+        client_reference=label(fields.get("CLIMSGID", ""), "CLIMSGID"),
     )
     return send(wish, account)
 
 
 def _read_simple(values: Mapping[str, str], account: Account, moment: Moment) -> Send:
-    message = _message(values.get("message", ""))
+    message = message_of(values.get("message", ""))
     written = tuple(w for w in (w.strip() for w in _BETWEEN_NUMBERS.split(values.get("mobile", ""))) if w)
     if not written:
         raise Refusal("recipients_missing")
@@ -209,18 +256,12 @@ def _read_simple(values: Mapping[str, str], account: Account, moment: Moment) ->
         sender=sender,
         warnings=warnings,
         scheduled_at=instant,
-        flash=_is_yes(values.get("flash", "")),
-        campaign=_label(values.get("campaign", ""), "CAMPAIGN_NAME"),
+        flash=is_yes(values.get("flash", "")),
+        campaign=label(values.get("campaign", ""), "CAMPAIGN_NAME"),
         unicode=values.get("coding") == "2",
-        lowcost=_is_yes(values.get("lowcost", "")),
+        lowcost=is_yes(values.get("lowcost", "")),
     )
     return send(wish, account)
-
-
-def _message(written: str) -> str:
-    if not written or written.isspace():
-        raise Refusal("text_missing")
-    return written
 
 
 def _check_client(written: str, account: Account) -> None:
@@ -228,15 +269,3 @@ def _check_client(written: str, account: Account) -> None:
         raise Refusal("client_empty")
     if written != account.login.upper():
         raise Refusal("client_wrong")
-
-
-def _label(written: str, tag: str) -> str:
-    written = segments.clean(written)  # a control character in a label is an accident, and no database takes NUL
-    # Cutting it would give back another reference than the caller's.
-    if len(written) > LABEL_CHARACTERS_MAX:
-        raise Refusal("flow_invalid", tag=tag)
-    return written
-
-
-def _is_yes(written: str) -> bool:
-    return written.lower() in _YES

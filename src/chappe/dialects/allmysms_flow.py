@@ -68,6 +68,11 @@ def scalar(value: object) -> str | None:
     return None
 
 
+def block_of(value: object) -> Block:
+    """The block that a JSON object is, its names in any case; of anything else an empty one."""
+    return _block(_pairs(value))
+
+
 def _from_xml(flow: str) -> Flow:
     root = xmlflow.read(flow)
     if root.name != "DATA":
@@ -97,7 +102,7 @@ def _from_json(flow: str) -> Flow:
         name = key.strip().upper()
         if name == "SMS":
             written = [value] if isinstance(value, dict) else value if isinstance(value, list) else []
-            blocks += [_block(_pairs(block)) for block in written]
+            blocks += [block_of(block) for block in written]
         elif (text := scalar(value)) is not None:
             fields.setdefault(name, text if name == "MESSAGE" else text.strip())
     return Flow(fields, tuple(blocks))

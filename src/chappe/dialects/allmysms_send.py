@@ -21,12 +21,15 @@ from chappe.core.model import (
     Skipped,
 )
 from chappe.core.pricelist import price_list
+from chappe.dialects import Credentials
 from chappe.dialects.allmysms_flow import Block
 
 NAME: Final = "allmysms"
 
 VARIABLES_MAX: Final = 100  # in one text; a hundred markers alone are longer than the longest text
 SENDER_CHARACTERS_MAX: Final = 11
+CREDENTIAL_CHARACTERS_MAX: Final = 200
+LABEL_CHARACTERS_MAX: Final = 255  # CAMPAIGN_NAME, CLIMSGID: stored with each submission
 
 # What goes with an accepted send that is not sent exactly as asked; stable reason codes.
 SENDER_MALFORMED: Final = "sender_malformed"
@@ -34,6 +37,7 @@ SENDER_NOT_ALLOWED: Final = "sender_not_allowed"
 SENDER_WITHOUT_STOP: Final = "sender_without_stop"
 LOWCOST_UNAVAILABLE: Final = "lowcost_unavailable"
 
+_YES: Final = frozenset({"1", "true", "yes", "oui"})
 _DATE: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2}) ([0-9]{2}):([0-9]{2}):([0-9]{2})", re.ASCII)
 _VARIABLE: Final = re.compile(r"#param_?([0-9]{1,4})#", re.IGNORECASE | re.ASCII)
 # Letters, digits and spaces with a letter among them: an all-digit sender would pose as a telephone number.
@@ -58,6 +62,36 @@ class Wish(NamedTuple):
     client_reference: str = ""
     unicode: bool = False
     lowcost: bool = False
+    unique_identifier: str = ""
+
+
+def credentials(login: str, key: str) -> Credentials:
+    """Who the caller says to be. Raises Refusal key_missing, key_unknown."""
+    if not login or not key:
+        raise Refusal("key_missing")
+    if max(len(login), len(key)) > CREDENTIAL_CHARACTERS_MAX or not (login + key).isprintable():
+        raise Refusal("key_unknown")  # no account has such a key, and no database would take it
+    return Credentials(key=key, login=login)
+
+
+def message_of(written: str) -> str:
+    """A message that says something. Raises Refusal text_missing."""
+    if not written or written.isspace():
+        raise Refusal("text_missing")
+    return written
+
+
+def label(written: str, tag: str) -> str:
+    """A label or reference of the caller's, stored with the submission. Raises Refusal flow_invalid: too long."""
+    written = segments.clean(written)  # a control character in a label is an accident, and no database takes NUL
+    # Cutting it would give back another reference than the caller's.
+    if len(written) > LABEL_CHARACTERS_MAX:
+        raise Refusal("flow_invalid", tag=tag)
+    return written
+
+
+def is_yes(written: str) -> bool:
+    return written.lower() in _YES
 
 
 def scheduled_at(written: str, moment: Moment) -> datetime | None:
@@ -80,24 +114,25 @@ def scheduled_at(written: str, moment: Moment) -> datetime | None:
     return at if at > moment.now else None
 
 
-def sender_of(wanted: str, settings: AccountSettings) -> tuple[str, tuple[str, ...]]:
+def sender_of(wanted: str, settings: AccountSettings, *, strict: bool = False) -> tuple[str, tuple[str, ...]]:
     """The sender to use and the warnings that go with it.
 
     The status table of 9.0 has no refusal for a sender, so a sender that cannot be used gives way to the account's own;
-    where the account is strict, Refusal sender_invalid or sender_refused is raised.
+    where the account or the API (`strict`) has one, Refusal sender_invalid or sender_refused is raised.
     """
+    strict = strict or settings.sender_strict
     if not wanted or wanted == settings.sender:
         return settings.sender, ()
     # A listed sender may have any form, a long number for instance.
     if settings.senders_allowed and wanted not in settings.senders_allowed:
-        return _replaced("sender_refused", SENDER_NOT_ALLOWED, settings)
+        return _replaced("sender_refused", SENDER_NOT_ALLOWED, settings, strict)
     if len(wanted) > SENDER_CHARACTERS_MAX or not (settings.senders_allowed or _SENDER.fullmatch(wanted)):
-        return _replaced("sender_invalid", SENDER_MALFORMED, settings)
+        return _replaced("sender_invalid", SENDER_MALFORMED, settings, strict)
     return wanted, ()
 
 
-def _replaced(code: str, warning: str, settings: AccountSettings) -> tuple[str, tuple[str, ...]]:
-    if settings.sender_strict:
+def _replaced(code: str, warning: str, settings: AccountSettings, strict: bool) -> tuple[str, tuple[str, ...]]:
+    if strict:
         raise Refusal(code)
     return settings.sender, (warning,)
 
@@ -132,7 +167,7 @@ def send(wish: Wish, account: Account) -> Send:
     if not recipients:
         raise Refusal("recipients_unusable", skipped=skipped)
     if settings.sender_needs_stop and sender != settings.sender and _is_stop_missing(wish, recipients, settings):
-        sender, more = _replaced("sender_refused", SENDER_WITHOUT_STOP, settings)
+        sender, more = _replaced("sender_refused", SENDER_WITHOUT_STOP, settings, settings.sender_strict)
         warnings += more
     lowcost = wish.lowcost and settings.lowcost_enabled
     if wish.lowcost and not lowcost:
@@ -155,6 +190,7 @@ def send(wish: Wish, account: Account) -> Send:
         reply_url=settings.replies_url,
         public_ids=True,
         warnings=warnings,
+        unique_identifier=wish.unique_identifier,
     )
 
 

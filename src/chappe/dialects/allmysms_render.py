@@ -1,0 +1,74 @@
+"""How AllMySMS writes a reply: one object as JSON, or as XML with the same names in the same order.
+
+JSON is ASCII only, so that no client's belief about the charset matters. XML: the root is `response`, a list is an
+element of its key's name with one `item` an entry, what is empty or null is an empty element.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from json.encoder import encode_basestring_ascii as quoted
+from typing import Final
+
+from chappe.core import pricing
+from chappe.dialects import Response
+from chappe.dialects.xmlflow import escape
+
+JSON_TYPE: Final = "application/json"
+XML_TYPE: Final = "text/xml; charset=utf-8"
+
+PROLOG: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
+
+Headers = tuple[tuple[str, str], ...]
+
+
+class Number(str):
+    """A number that is already written, because a float would not be exact."""
+
+    __slots__ = ()
+
+
+Scalar = str | int | None
+Row = Mapping[str, Scalar]
+Value = Scalar | Sequence[Row]
+Fields = Mapping[str, Value]
+
+
+def money(amount_micros: int) -> Number:
+    """Micro-euros as the shortest exact number of euros."""
+    return Number(pricing.json_number(amount_micros))
+
+
+def respond(fields: Fields, form: str, http: int = 200, headers: Headers = ()) -> Response:
+    """The object as a response; form: xml, everything else is JSON."""
+    if form == "xml":
+        return Response(http, XML_TYPE, f"{PROLOG}<response>{_elements(fields)}</response>".encode(), headers)
+    return Response(http, JSON_TYPE, _object(fields).encode("ascii"), headers)
+
+
+def _object(fields: Fields) -> str:
+    return "{" + ",".join([f"{quoted(name)}:{_json(value)}" for name, value in fields.items()]) + "}"
+
+
+def _json(value: Value) -> str:
+    if isinstance(value, str):
+        return value if isinstance(value, Number) else quoted(value)
+    if value is None:
+        return "null"
+    if isinstance(value, int):
+        return str(value)
+    return "[" + ",".join([_object(row) for row in value]) + "]"
+
+
+def _elements(fields: Fields) -> str:
+    return "".join([f"<{name}>{_xml(value)}</{name}>" for name, value in fields.items()])
+
+
+def _xml(value: Value) -> str:
+    if isinstance(value, str):
+        return escape(value)
+    if value is None:
+        return ""
+    if isinstance(value, int):
+        return str(value)
+    return "".join([f"<item>{_elements(row)}</item>" for row in value])
