@@ -220,6 +220,21 @@ async def test_a_receipt_waits_for_the_next_bind_and_is_repeated_until_it_is_tak
         ]
 
 
+async def test_a_late_response_still_comes_before_its_receipt(esme: NpmPeer) -> None:
+    async with Handset() as handset:
+        await handset.chaos(latency_ms=20, latency_jitter_ms=20)
+        session = await bound(esme, handset.port)
+        ids = await asyncio.gather(*(submit(esme, session, short_message="Bonjour") for _ in range(20)))
+        await esme.received("deliver_sm", 20)
+        answered: set[str] = set()
+        for pdu in (row["pdu"] for row in esme.happened("pdu", session)):
+            if pdu["command"] == "submit_sm_resp":
+                answered.add(pdu["message_id"])
+            elif pdu["command"] == "deliver_sm":
+                assert pdu["receipted_message_id"] in answered
+        assert answered == set(ids)
+
+
 async def test_no_receipt_comes_unasked(esme: NpmPeer) -> None:
     async with Handset() as handset:
         session = await bound(esme, handset.port)

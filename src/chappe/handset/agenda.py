@@ -31,6 +31,10 @@ class Agenda:
         """Enters a call."""
         heapq.heappush(self._calls, (due_at, next(self._order), call, arguments))
 
+    def add_first(self, due_at: float, call: Callable[..., object], *arguments: Any) -> None:
+        """Enters a call that goes before those of the same instant."""
+        heapq.heappush(self._calls, (due_at, -next(self._order), call, arguments))
+
     def run(self, now: float) -> None:
         """Makes every call that is due, also those that these add for now."""
         calls = self._calls

@@ -129,13 +129,14 @@ class Exchange:
 
     def submit(self, link: Link, pdu: SubmitSm, sequence: int) -> None:
         """Takes or refuses a submit_sm (or what amounts to one), and answers it now or later."""
+        now = self._clock.monotonic()
         status, answer = self.take(link, pdu)
         if answer is None:
             if status:
                 link.session.answer_submit(sequence, status)
             return
         verdict, part = answer
-        responses.answer(self, link, sequence, verdict, part)
+        responses.answer(self, link, sequence, verdict, part, now)
 
     def take(self, link: Link, pdu: SubmitSm) -> tuple[int, tuple[Verdict, Part | None] | None]:
         """(status, None) when this SMSC itself refuses, else (0, what was decided, and the part if it was taken)."""
@@ -369,6 +370,13 @@ class Exchange:
         named = set(keys)
         now = self._clock.monotonic()
         self.judge.set(chaos, now, reseed="seed" in named, throttle="throttle_for_s" in named)
+
+    def answer_at(self, due_at: float, call: Callable[..., object], *arguments: object) -> None:
+        """Enters a response: it goes before receipts that are due at the same instant."""
+        first = self.agenda.next_at
+        self.agenda.add_first(due_at, call, *arguments)
+        if first is None or due_at < first:
+            self._wake()
 
     def later(self, delay_s: float, call: Callable[..., object], *arguments: object) -> None:
         """Enters a call that is due in so many seconds."""

@@ -15,15 +15,17 @@ if TYPE_CHECKING:
     from chappe.handset.exchange import Exchange
 
 
-def answer(exchange: Exchange, link: Link, sequence: int, verdict: Verdict, part: Part | None) -> None:
-    """Answers as the verdict says; `part` is what was taken, None when nothing was."""
+def answer(
+    exchange: Exchange, link: Link, sequence: int, verdict: Verdict, part: Part | None, received_at: float
+) -> None:
+    """Answers as the verdict says; `part` is what was taken, None when nothing was; `received_at` is monotonic."""
     if verdict.cut and verdict.latency_s == 0:
         link.session.forget(sequence)
         link.wire.cut()
     elif not verdict.answered and not verdict.cut:
         link.session.forget(sequence)
     elif verdict.latency_s:
-        exchange.later(verdict.latency_s, _answer_late, link, sequence, verdict, part)
+        exchange.answer_at(received_at + verdict.latency_s, _answer_late, link, sequence, verdict, part)
     else:
         _answer_now(link, sequence, verdict, part)
 

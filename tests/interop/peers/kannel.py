@@ -91,7 +91,7 @@ class Kannel:
     async def __aenter__(self) -> Self:
         self._sink = await asyncio.start_server(self._told, "127.0.0.1", 0)
         self._sink_port: int = self._sink.sockets[0].getsockname()[1]
-        self._admin, self._box, self._send = _free_ports(3)
+        self._admin, self._box, self._send = free_ports(3)
         configuration = self._folder / "kannel.conf"
         settings = "\n".join(f"{key} = {value}" for key, value in self._settings.items())
         ports = ["port"] if self._settings["transceiver-mode"] == "true" else ["port", "receive-port"]
@@ -247,7 +247,8 @@ async def _get(port: int, target: str) -> tuple[int, str]:
     return int(head.split(b" ")[1]), body.decode(errors="replace")
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback that nobody listens on now."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [listener.getsockname()[1] for listener in sockets]
     for listener in sockets:
