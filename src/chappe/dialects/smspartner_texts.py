@@ -110,6 +110,7 @@ ANSWERS: Final[Mapping[str, Answer]] = {
     "recipient_absent": _NO_NUMBERS,
     "link_too_long": Answer(9, 400, "Le lien est trop long", "The link is too long"),
     "master_unknown": _NO_ACCESS,
+    "repeated": Answer(400, 400, "Requête déjà transmise", "Request already transmitted"),  # nothing here asks for it
     "not_found": Answer(404, 404, "La ressource demandée n'existe pas", "The requested resource does not exist"),
     "too_many_requests": Answer(
         429, 429, "Trop de requêtes, veuillez réessayer plus tard", "Too many requests, please try again later"
