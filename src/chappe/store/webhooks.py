@@ -62,14 +62,15 @@ cross join lateral (
 cross join lateral (select * from message where id = w.message_id limit 1) m
 cross join lateral (select * from submission where id = w.message_id >> 16 limit 1) s
 where h.host is not null and not (h.host = any ($4::text::int[]))
+limit $5
 """
 
 
 async def claim(
-    connection: Connection, now_key: int, in_hand: Sequence[int], per_host: int, full_hosts: Sequence[int]
+    connection: Connection, now_key: int, in_hand: Sequence[int], per_host: int, full_hosts: Sequence[int], limit: int
 ) -> list[Pending]:
-    """What is due: at most per_host of each host, but for those that have enough in hand."""
-    rows = await connection.fetch(CLAIM, now_key, numbers(in_hand), per_host, numbers(full_hosts))
+    """What is due: at most per_host of each host, but for those that have enough in hand, and limit in all."""
+    rows = await connection.fetch(CLAIM, now_key, numbers(in_hand), per_host, numbers(full_hosts), max(limit, 0))
     return [Pending(*row) for row in rows]
 
 

@@ -33,8 +33,11 @@ RENEW_S = 2.0
 AGAIN_S = (60.0, 300.0)  # after the first attempt, after the second; three in all (both providers' contracts)
 JITTER = 0.2
 CALLS_PER_HOST = 20
+CALLS_AT_FIRST = 5  # of a host of which nothing is known: many dead ones must not hold all calls
 CALLS_MAX = 400
 HAND_PER_HOST = 200  # claimed ahead, so that a claim serves many calls
+HAND_MAX = 20_000
+OUTDATED = "outdated"
 POLL_S = 1.0
 BATCH_S = 0.004  # results gather so long before they are written
 
@@ -42,11 +45,16 @@ BATCH_S = 0.004  # results gather so long before they are written
 class _Host:
     """One host's queue and what is under way to it."""
 
-    __slots__ = ("calls", "queue")
+    __slots__ = ("calls", "calls_max", "queue")
 
     def __init__(self) -> None:
         self.queue: deque[Pending] = deque()
         self.calls = 0
+        self.calls_max = CALLS_AT_FIRST
+
+    def answered(self, *, well: bool) -> None:
+        """A host that does not answer has soon one call at once only; one that answers gets more and more."""
+        self.calls_max = min(self.calls_max + 1, CALLS_PER_HOST) if well else max(self.calls_max // 2, 1)
 
 
 class Notify:
@@ -101,10 +109,12 @@ class Notify:
             self.ours = await webhooks.take_lease(self._database, LEASE, self._owner, LEASE_S)
             self._renewed_at = loop.time()
         claimed = 0
+        await self._record()  # what was told is told, whoever tells now
         if self.ours:
-            await self._record()
             claimed = await self._claim()
             self._start()
+        else:
+            self._drop()
         if not claimed or self._calls >= CALLS_MAX or self._all_full():
             try:
                 async with asyncio.timeout(POLL_S):
@@ -114,13 +124,22 @@ class Notify:
             await asyncio.sleep(BATCH_S)  # gathers results and news; the calls go on meanwhile
         self._event.clear()
 
+    def _drop(self) -> None:
+        """Another process tells: what we claimed and have not begun is its business, and old when it is ours again."""
+        for host in self._hosts.values():
+            self._in_hand.difference_update(pending.id for pending in host.queue)
+            host.queue.clear()
+
     def _all_full(self) -> bool:
         return bool(self._hosts) and all(len(host.queue) >= HAND_PER_HOST // 2 for host in self._hosts.values())
 
     async def _claim(self) -> int:
         full = [number for number, host in self._hosts.items() if len(host.queue) >= HAND_PER_HOST // 2]
         async with self._database.connection(hot=True) as connection:
-            rows = await webhooks.claim(connection, key_of(datetime.now(UTC)), list(self._in_hand), HAND_PER_HOST, full)
+            room = HAND_MAX - len(self._in_hand)
+            rows = await webhooks.claim(
+                connection, key_of(datetime.now(UTC)), list(self._in_hand), HAND_PER_HOST, full, room
+            )
         for row in rows:
             self._in_hand.add(row.id)
             self._hosts.setdefault(row.host, _Host()).queue.append(row)
@@ -136,7 +155,7 @@ class Notify:
 
     def _fill(self, host: _Host) -> None:
         passed: list[Pending] = []
-        while host.queue and host.calls < CALLS_PER_HOST and self._calls < CALLS_MAX:
+        while host.queue and host.calls < host.calls_max and self._calls < CALLS_MAX:
             pending = host.queue.popleft()
             if pending.message_id in self._messages:
                 passed.append(pending)
@@ -153,6 +172,7 @@ class Notify:
         """One host's calls follow each other in this task while there are any: no new task a call."""
         while True:
             told = await self._attempt(pending)
+            host.answered(well=told.status != 0 or told.outcome == OUTDATED)
             self._results.append(told)  # not before the await: _record swaps the list meanwhile
             self._messages.discard(pending.message_id)
             following = self._next(host)
@@ -164,22 +184,27 @@ class Notify:
         self._event.set()
 
     def _next(self, host: _Host) -> Pending | None:
-        if self._stopping or not self.ours:
+        if self._stopping or not self.ours or host.calls > host.calls_max:
             return None
-        for _ in range(len(host.queue)):
+        passed: list[Pending] = []
+        found: Pending | None = None
+        while host.queue:
             pending = host.queue.popleft()
             if pending.message_id not in self._messages:
-                self._messages.add(pending.message_id)
-                if len(host.queue) == HAND_PER_HOST // 4:
-                    self._event.set()
-                return pending
-            host.queue.append(pending)
-        return None
+                found = pending
+                break
+            passed.append(pending)
+        host.queue.extendleft(reversed(passed))  # what has to wait keeps its place: news of one message stay in order
+        if found is not None:
+            self._messages.add(found.message_id)
+        if len(host.queue) == HAND_PER_HOST // 4 or host.calls < host.calls_max:
+            self._event.set()
+        return found
 
     async def _attempt(self, pending: Pending) -> Told:
         at = datetime.now(UTC)
-        if pending.state == State.SUBMITTED and pending.attempts and State(pending.message_state) in FINAL:
-            return Told(pending, at, 0, 0, "outdated")  # better news has been told
+        if pending.attempts and pending.state != pending.message_state and State(pending.message_state) in FINAL:
+            return Told(pending, at, 0, 0, OUTDATED)  # better news has been told, or will be
         call = BY_NAME[pending.dialect].tell(_report(pending, self._secret))
         try:
             answer = await self._door.request(

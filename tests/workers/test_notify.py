@@ -1,0 +1,284 @@
+"""Webhooks told to real HTTP servers: at least once, in order, again when it fails, and no host waits for another."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from shop import Shop, address_of, eventually, opened
+
+from chappe.core.lifecycle import State
+from chappe.net import Door
+from chappe.store import webhooks
+from chappe.store.database import Database
+from chappe.store.embedded import ConnectionParameters
+from chappe.store.messages import host_of, key_of
+from chappe.workers import notify as module
+from chappe.workers.notify import Notify
+
+pytestmark = pytest.mark.asyncio
+
+
+class Ear:
+    """A customer's server: hears JSON bodies, answers as told; silent ones never answer."""
+
+    def __init__(self, status: Callable[[int], int] = lambda _: 200, *, silent: bool = False) -> None:
+        self.heard: list[dict[str, Any]] = []
+        self.calls = 0
+        self.most_at_once = 0
+        self._now = 0
+        self._status = status
+        self._silent = silent
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self.url = ""
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/report"
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = next(
+                    int(line.split(b":")[1])
+                    for line in head.split(b"\r\n")
+                    if line.lower().startswith(b"content-length")
+                )
+                body = await reader.readexactly(length)
+                self.calls += 1
+                self._now += 1
+                self.most_at_once = max(self.most_at_once, self._now)
+                if self._silent:
+                    await reader.read()
+                    self._now -= 1
+                    return
+                self.heard.append(json.loads(body))
+                self._now -= 1
+                writer.write(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % self._status(len(self.heard)))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
+            writer.close()
+
+    async def stop(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+            try:
+                await writer.wait_closed()
+            except OSError:
+                continue
+
+
+@asynccontextmanager
+async def listening(*ears: Ear) -> AsyncIterator[None]:
+    for ear in ears:
+        await ear.start()
+    try:
+        yield
+    finally:
+        for ear in ears:
+            await ear.stop()
+
+
+@asynccontextmanager
+async def telling(shop: Shop, owner: str = "me", timeout_s: float = 5.0) -> AsyncIterator[Notify]:
+    door = Door(True, connections_max=module.CALLS_MAX)
+    notify = Notify(shop.database, door, b"secret", owner, timeout_s)
+    task = asyncio.create_task(notify.run())
+    try:
+        yield notify
+    finally:
+        await notify.stop()
+        await asyncio.wait_for(task, timeout_s + 10)
+        await door.close()
+
+
+async def news(shop: Shop, ear: Ear, states: list[int], count: int = 1, account: Any = None) -> list[int]:
+    """Webhooks of so many messages, each with these states one after the other."""
+    account = account or await shop.account(f"user {ear.url}")
+    sent = await shop.messages(account, count, report_url=ear.url)
+    now = datetime.now(UTC)
+    for number in sent:
+        for state in states:
+            await shop.database.execute(
+                "insert into webhook values ($1, $2, nextval('webhook_number'), $3, $4, $5)",
+                host_of(ear.url), key_of(now), number, now, state,
+            )  # fmt: skip
+        await shop.database.execute("update message set state = $2 where id = $1", number, states[-1])
+    return sent
+
+
+async def left(shop: Shop) -> list[Any]:
+    return await shop.database.fetch("select * from webhook order by host, key, id")
+
+
+async def gone(shop: Shop) -> None:
+    async def is_so() -> bool:
+        return not await left(shop)
+
+    await eventually(is_so)
+
+
+@pytest.mark.every_postgres
+async def test_news_are_told_in_order_and_each_attempt_is_written_down(database: ConnectionParameters) -> None:
+    ear = Ear()
+    async with opened(database) as shop, listening(ear):
+        sent = await news(shop, ear, [State.SUBMITTED, State.DELIVERED], 60)
+        async with telling(shop):
+            await gone(shop)
+        assert len(ear.heard) == 120
+        by_message: dict[str, list[str]] = {}
+        for body in ear.heard:
+            by_message.setdefault(str(body["phone"]), []).append(str(body["status"]))
+        assert len(by_message) == 60
+        assert {tuple(states) for states in by_message.values()} == {("waiting", "delivered")}
+        attempts = await shop.database.fetch("select message_id, status, outcome from webhook_attempt")
+        assert sorted(row["message_id"] for row in attempts) == sorted(sent * 2)
+        assert {(row["status"], row["outcome"]) for row in attempts} == {(200, "told")}
+
+
+async def test_a_failure_is_tried_again_later_and_then_given_up(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AGAIN_S", (0.05, 0.05))
+    ear = Ear(lambda _: 503)
+    async with opened(database) as shop, listening(ear):
+        (sent,) = await news(shop, ear, [State.DELIVERED])
+        async with telling(shop):
+            await gone(shop)
+        rows = await shop.database.fetch("select outcome from webhook_attempt where message_id = $1 order by at", sent)
+        assert [row["outcome"] for row in rows] == [
+            "retry: status 503",
+            "retry: status 503",
+            "given up: status 503",
+        ]
+        assert len(ear.heard) == 3
+
+
+@pytest.mark.parametrize(("status", "calls"), [(410, 1), (302, 1), (204, 1)])
+async def test_what_the_answer_means(database: ConnectionParameters, status: int, calls: int) -> None:
+    ear = Ear(lambda _: status)
+    async with opened(database) as shop, listening(ear):
+        await news(shop, ear, [State.DELIVERED])
+        async with telling(shop):
+            await eventually(lambda: shop.database.value("select count(*) from webhook_attempt"))
+        rows = await left(shop)
+        assert len(ear.heard) == calls
+        if status == 302:  # never followed: an answer like any other failure
+            assert rows[0]["attempts"] == 1
+            assert 40e6 < rows[0]["key"] - key_of(datetime.now(UTC)) < 73e6
+        else:
+            assert rows == []
+
+
+async def test_old_news_are_not_told_after_better_ones(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AGAIN_S", (0.1, 0.1))
+    ear = Ear(lambda call: 500 if call == 1 else 200)
+    async with opened(database) as shop, listening(ear):
+        await news(shop, ear, [State.UNDELIVERED, State.DELIVERED])
+        async with telling(shop):
+            await gone(shop)
+        assert [body["status"] for body in ear.heard] == ["not delivered", "delivered"]
+        assert await shop.database.value("select count(*) from webhook_attempt where outcome = 'outdated'") == 1
+
+
+async def test_dead_hosts_hold_up_nobody(database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CALLS_MAX", 20)
+    monkeypatch.setattr(module, "CALLS_AT_FIRST", 2)
+    dead = [Ear(silent=True) for _ in range(8)]
+    ear = Ear()
+    async with opened(database) as shop, listening(*dead, ear):
+        account = await shop.account()
+        for one in dead:
+            await news(shop, one, [State.DELIVERED], 30, account)
+        async with telling(shop, timeout_s=1.0):
+
+            async def all_busy() -> bool:
+                return all(one.calls for one in dead)
+
+            await eventually(all_busy)
+            await news(shop, ear, [State.DELIVERED], 200, account)
+            began = asyncio.get_running_loop().time()
+
+            async def heard() -> bool:
+                return len(ear.heard) == 200
+
+            await eventually(heard)
+            assert asyncio.get_running_loop().time() - began < 3
+        assert max(one.most_at_once for one in dead) <= 2
+
+
+async def test_one_process_tells_and_another_takes_over(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RENEW_S", 0.02)
+    monkeypatch.setattr(module, "POLL_S", 0.02)
+    ear = Ear()
+    async with opened(database, ordinary=6) as shop, listening(ear):
+        assert await webhooks.take_lease(shop.database, module.LEASE, "another host:1:1", 60)
+        account = await shop.account()
+        await news(shop, ear, [State.DELIVERED], 3, account)
+        async with telling(shop, "me"), telling(shop, "you"):
+            assert await webhooks.holder(shop.database, module.LEASE) == "another host:1:1"
+            await shop.database.execute("update lease set expires_at = '-infinity'")
+            await gone(shop)
+            assert await webhooks.holder(shop.database, module.LEASE) in ("me", "you")
+            # stolen: what was claimed is dropped, and nothing is told by two
+            await shop.database.execute("update lease set owner = 'third', expires_at = now() + interval '1 minute'")
+            await news(shop, ear, [State.DELIVERED], 3, account)
+            await shop.database.execute("update lease set expires_at = '-infinity'")
+            await gone(shop)
+        assert len(ear.heard) == 6
+        assert await webhooks.holder(shop.database, module.LEASE) == ""
+
+
+async def test_a_killed_connection_loses_no_news(database: ConnectionParameters) -> None:
+    ear = Ear()
+    async with opened(database) as shop, listening(ear):
+        account = await shop.account()
+        own = Database(address_of(database), "chappe notify")
+        await own.open()
+        async with telling(Shop(own)) as notify:
+            for _ in range(5):
+                await news(shop, ear, [State.DELIVERED], 20, account)
+                notify.ring()
+                await shop.database.fetch(
+                    """select pg_terminate_backend(pid) from pg_stat_activity
+                       where datname = current_database() and application_name = 'chappe notify'"""
+                )
+            await gone(shop)
+        await own.close()
+        assert len({body["phone"] for body in ear.heard}) == 20
+        assert len(ear.heard) >= 100
+
+
+@pytest.mark.every_postgres
+async def test_a_claim_is_bounded_by_host_and_in_all(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        for place in range(4):
+            ear = Ear()
+            ear.url = f"http://h{place}/"
+            await news(shop, ear, [State.DELIVERED], 10, account)
+        due = key_of(datetime.now(UTC))
+        async with shop.database.connection(hot=True) as connection:
+            rows = await webhooks.claim(connection, due, [], 3, [], 100)
+            assert len(rows) == 12
+            assert len({row.host for row in rows}) == 4
+            more = await webhooks.claim(connection, due, [row.id for row in rows], 3, [rows[0].host], 100)
+            assert len(more) == 9
+            assert not {row.id for row in rows} & {row.id for row in more}
+            assert len(await webhooks.claim(connection, due, [], 10, [], 15)) == 15
+            assert await webhooks.claim(connection, due, [], 10, [], -5) == []
+            assert await webhooks.claim(connection, 1, [], 10, [], 100) == []
