@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from chappe.actions import optouts, statuses
+from chappe.actions import optouts, replies, statuses
 from chappe.actions.cancel import cancel
+from chappe.actions.costs import read_costs
+from chappe.actions.simulate import simulate
 from chappe.core.model import (
     AddOptOut,
     Balance,
@@ -14,11 +16,14 @@ from chappe.core.model import (
     Moment,
     Outcome,
     ReadBalance,
+    ReadCosts,
     ReadMessage,
     ReadMessages,
     ReadOptOuts,
+    ReadReplies,
     ReadTagged,
     RemoveOptOut,
+    Simulate,
 )
 from chappe.store import accounts
 from chappe.store.database import Database
@@ -27,12 +32,15 @@ Answerer = Callable[[Database, Any, Moment], Awaitable[Outcome]]
 
 
 async def read_balance(database: Database, command: ReadBalance, moment: Moment) -> Balance:
-    """The balance, and how many parts wait to leave."""
+    """The balance, and how many parts wait to leave where that is asked for."""
+    if not command.waiting:
+        return Balance(command.account, await accounts.balance_micros(database, command.account.id), 0)
     balance_micros, to_send = await accounts.balance(database, command.account.id)
     return Balance(command.account, balance_micros, to_send)
 
 
 ANSWERERS: dict[type, Answerer] = {
+    Simulate: simulate,
     ReadBalance: read_balance,
     ReadMessages: statuses.read_messages,
     ReadTagged: statuses.read_tagged,
@@ -41,6 +49,8 @@ ANSWERERS: dict[type, Answerer] = {
     ReadOptOuts: optouts.read_opt_outs,
     AddOptOut: optouts.add_opt_out,
     RemoveOptOut: optouts.remove_opt_out,
+    ReadReplies: replies.read_replies,
+    ReadCosts: read_costs,
 }
 
 

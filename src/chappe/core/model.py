@@ -107,8 +107,8 @@ class Skipped(msgspec.Struct, frozen=True):
     """A recipient that gets nothing and costs nothing.
 
     reason: number_invalid, number_not_mobile, price_missing, opted_out; where the items of one request stand or fail
-    alone also number_malformed, text_missing, text_too_long, lowcost_too_long, repeated. number: E.164 where it has that
-    form. place: which item of the request it was, from 0, where the answer lists items.
+    alone also number_malformed, text_missing, text_too_long, lowcost_too_long, repeated. number: E.164 where it has
+    that form. place: which item of the request it was, from 0, where the answer lists items.
     """
 
     written: str
@@ -165,9 +165,10 @@ class Simulate(msgspec.Struct, frozen=True):
 
 
 class ReadBalance(msgspec.Struct, frozen=True):
-    """Tell the account's balance and how many of its parts wait to leave."""
+    """Tell the account's balance and, if `waiting`, how many of its parts wait to leave: that has to be counted."""
 
     account: Account
+    waiting: bool = True
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -293,7 +294,7 @@ class Simulated(msgspec.Struct, frozen=True):
 
 
 class Balance(msgspec.Struct, frozen=True):
-    """What ReadBalance found."""
+    """What ReadBalance found; to_send is 0 where it was not asked for."""
 
     account: Account
     balance_micros: int

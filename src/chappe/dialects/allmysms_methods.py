@@ -133,7 +133,7 @@ def _read_blacklist(values: Values, account: Account, moment: Moment) -> Command
 
 
 def _read_info(values: Values, account: Account, moment: Moment) -> Command:
-    return ReadBalance(account)
+    return ReadBalance(account, waiting=False)
 
 
 def _read_credits(values: Values, account: Account, moment: Moment) -> Command:

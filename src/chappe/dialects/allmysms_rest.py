@@ -77,7 +77,7 @@ def read(call: Call, account: Account, moment: Moment) -> Command:
         assert isinstance(call.values, str)
         if call.values and call.values.casefold() != account.login.casefold():
             raise Refusal("not_found")
-        return ReadBalance(account)
+        return ReadBalance(account, waiting=False)
     if call.values is None:
         raise Refusal("unreadable")
     assert isinstance(call.values, dict)

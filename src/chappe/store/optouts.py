@@ -86,6 +86,17 @@ async def listed(database: Database, account_id: int) -> list[OptOut]:
     return [OptOut(**dict(row)) for row in rows]
 
 
+async def among(database: Database, account_id: int, numbers: Sequence[str]) -> set[str]:
+    """Those of the numbers that are on an account's list."""
+    rows = await database.fetch(
+        """select n.number from unnest($2::text[]) as n(number)
+           where (select true from opt_out o where o.account_id = $1 and o.number = n.number limit 1) is not null""",
+        account_id,
+        list(numbers),
+    )
+    return {row["number"] for row in rows}
+
+
 async def sweep(connection: Connection, account_ids: Sequence[int], number: str, now: datetime, detail: str) -> int:
     """Ends the commercial messages of these accounts to a number that wait in the queue, with their money back; gives
     how many. Searches a bounded part of the queue: the claim stops whatever else there is."""
