@@ -8,12 +8,15 @@ from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 
 import msgspec
+import structlog
 
 from chappe.core.errors import Refusal
 from chappe.core.model import Account, AccountState
 from chappe.dialects import Credentials
 from chappe.store import accounts
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
+
+log = structlog.get_logger("chappe.web")
 
 KEPT_MAX = 20_000
 FRESH_S = 30.0  # how old a cached account may be should the news of a change be lost
@@ -56,7 +59,9 @@ class AccountBook:
         generation = self._generation
         try:
             account = await accounts.by_key(self._database, key)
-        except (*CONNECTION_ERRORS, DatabaseError):
+        except (*CONNECTION_ERRORS, DatabaseError, ValueError, msgspec.MsgspecError) as error:
+            # Also settings of another version, and keys that no encoding can write: whoever asks gets an answer.
+            log.error("account_unreadable", error=type(error).__name__)
             for _, _, found in self._asked.pop(key):
                 found(Refusal("queue_failed"))
             return
@@ -78,6 +83,13 @@ class AccountBook:
         if not account.api_enabled:
             return Refusal("access_denied")
         allowed = account.settings.addresses_allowed
-        if allowed and not any(ip_address(remote) in ip_network(network) for network in allowed):
+        if allowed and not _is_among(remote, allowed):
             return Refusal("address_refused")
         return account
+
+
+def _is_among(remote: str, networks: tuple[str, ...]) -> bool:
+    try:
+        return any(ip_address(remote) in ip_network(network, strict=False) for network in networks)
+    except ValueError:  # no address at all, as of a local socket; or a network that is none
+        return False

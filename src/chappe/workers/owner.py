@@ -30,8 +30,7 @@ def own_name() -> str:
 
 def is_dead(owner: str) -> bool:
     """Whether an owner was a process of this host that lives no more; False for those of other hosts: nobody knows."""
-    host, _, rest = owner.partition(":")
-    pid, _, started = rest.partition(":")
-    if host != _host() or not pid.isdigit():
+    parts = owner.rsplit(":", 2)  # from the right: the host's part may have colons of its own
+    if len(parts) != 3 or parts[0] != _host() or not parts[1].isdigit():
         return False
-    return _started(int(pid)) != started
+    return _started(int(parts[1])) != parts[2]

@@ -1,0 +1,115 @@
+"""The accounts of a process: found by key, kept while fresh, and every asker is answered."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from shop import opened
+
+from chappe.core.errors import Refusal
+from chappe.core.model import Account, AccountState
+from chappe.dialects import Credentials
+from chappe.store import accounts
+from chappe.store.embedded import ConnectionParameters
+from chappe.web.accounts import FRESH_S, UNKNOWN_FRESH_S, AccountBook
+
+pytestmark = pytest.mark.asyncio
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def ask(book: AccountBook, key: str, login: str = "", remote: str = "127.0.0.1") -> Any:
+    answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    book.find(Credentials(key, login), remote, answer.set_result)
+    return await asyncio.wait_for(answer, 5)
+
+
+def code(answer: Any) -> str:
+    assert isinstance(answer, Refusal), answer
+    return answer.code
+
+
+async def test_a_key_finds_its_account_and_a_login_must_fit(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account("Demo")
+        book = AccountBook(shop.database, Clock(), "STOP 36180")
+        found = await ask(book, "key of Demo")
+        assert isinstance(found, Account)
+        assert (found.id, found.settings.stop_mention) == (account.id, "STOP 36180")
+        assert isinstance(await ask(book, "key of Demo", "dEMO"), Account)
+        assert code(await ask(book, "key of Demo", "another")) == "key_unknown"
+        assert code(await ask(book, "no key")) == "key_unknown"
+
+
+async def test_what_is_known_is_kept_until_it_is_old_or_forgotten(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        clock = Clock()
+        account = await shop.account()
+        book = AccountBook(shop.database, clock, "")
+        await ask(book, "key of demo")
+        await accounts.save_state(shop.database, account.id, AccountState.BLOCKED, api_enabled=True)
+        assert isinstance(await ask(book, "key of demo"), Account)
+        clock.now += FRESH_S + 0.1
+        assert code(await ask(book, "key of demo")) == "account_blocked"
+        await accounts.save_state(shop.database, account.id, AccountState.DISABLED, api_enabled=True)
+        book.forget()
+        assert code(await ask(book, "key of demo")) == "account_disabled"
+        await accounts.save_state(shop.database, account.id, AccountState.ACTIVE, api_enabled=False)
+        book.forget()
+        assert code(await ask(book, "key of demo")) == "access_denied"
+        assert code(await ask(book, "key of new")) == "key_unknown"
+        await shop.account("new")
+        assert code(await ask(book, "key of new")) == "key_unknown"
+        clock.now += UNKNOWN_FRESH_S + 0.1
+        assert isinstance(await ask(book, "key of new"), Account)
+
+
+@pytest.mark.parametrize(
+    ("remote", "networks", "is_allowed"),
+    [
+        ("10.1.2.3", ("10.0.0.0/8",), True),
+        ("10.1.2.3", ("10.1.2.99/24",), True),
+        ("11.1.2.3", ("10.0.0.0/8", "2001:db8::/32"), False),
+        ("2001:db8::1", ("10.0.0.0/8", "2001:db8::/32"), True),
+        ("", ("10.0.0.0/8",), False),
+        ("10.1.2.3", ("nonsense",), False),
+    ],
+)
+async def test_addresses_are_those_of_the_account(
+    database: ConnectionParameters, remote: str, networks: tuple[str, ...], is_allowed: bool
+) -> None:
+    async with opened(database) as shop:
+        await shop.account(addresses_allowed=networks)
+        answer = await ask(AccountBook(shop.database, Clock(), ""), "key of demo", remote=remote)
+        assert isinstance(answer, Account) if is_allowed else code(answer) == "address_refused"
+
+
+async def test_every_asker_is_answered_whatever_the_database_says(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        await shop.account()
+        await shop.database.execute("""update account set settings = '{"setting_of_tomorrow": 1}'""")
+        book = AccountBook(shop.database, Clock(), "")
+        for _ in range(2):
+            both = await asyncio.gather(ask(book, "key of demo"), ask(book, "key of demo"))
+            assert [code(answer) for answer in both] == ["queue_failed"] * 2
+        assert code(await ask(book, "a lone \ud800 surrogate")) == "queue_failed"
+        await shop.database.execute("update account set settings = '{}'")
+        assert isinstance(await ask(book, "key of demo"), Account)
+        await shop.database.close()
+        assert code(await ask(book, "another key")) == "queue_failed"
+
+
+async def test_many_at_once_ask_the_database_once(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        await shop.account()
+        book = AccountBook(shop.database, Clock(), "")
+        answers = await asyncio.gather(*(ask(book, "key of demo") for _ in range(50)))
+        assert len({id(answer) for answer in answers}) == 1

@@ -1,0 +1,167 @@
+"""Delivering: binds find drivers, follow the operator's changes, survive their drivers, and are shared."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+from scripted_smsc import Smsc, listening
+from shop import Shop, eventually, opened
+
+from chappe.core.lifecycle import State
+from chappe.store import binds, carriers
+from chappe.store.embedded import ConnectionParameters
+from chappe.workers import deliver as module
+from chappe.workers import pump
+from chappe.workers.deliver import Deliver
+from chappe.workers.owner import own_name
+
+pytestmark = pytest.mark.asyncio
+
+QUICK = {"reconnect_delay_s_min": "0.01", "reconnect_delay_s_max": "0.05", "unbind_timeout_s": "0.2"}
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ROUND_S", 0.05)
+    monkeypatch.setattr(module, "AGAIN_S_MIN", 0.05)
+    monkeypatch.setattr(pump, "SELDOM_S", 0.02)
+    monkeypatch.setattr(pump, "STOP_S", 0.5)
+
+
+@asynccontextmanager
+async def delivering(shop: Shop, owner: str = "me") -> AsyncIterator[Deliver]:
+    deliver = Deliver(shop.database, owner, lambda: None)
+    task = asyncio.create_task(deliver.run())
+    try:
+        yield deliver
+    finally:
+        await deliver.stop()
+        await asyncio.wait_for(task, 10)
+
+
+async def carrier(shop: Shop, smsc: Smsc, name: str = "red", **given: object) -> int:
+    return await shop.carrier(name, port=smsc.port, settings=QUICK, **given)
+
+
+async def sent(shop: Shop, count: int = 1) -> list[int]:
+    account = await shop.account(f"user {datetime.now(UTC).timestamp()}")
+    return await shop.messages(account, count, now=datetime.now(UTC))
+
+
+async def referred(shop: Shop, numbers: list[int]) -> None:
+    await eventually(
+        lambda: shop.database.value(
+            """select count(distinct message_id) = cardinality($1::bigint[])
+               from reference where message_id = any ($1)""",
+            numbers,
+        )
+    )
+
+
+async def bound(shop: Shop, count: int) -> None:
+    await eventually(lambda: shop.database.value("select count(*) = $1 from bind where state = 'bound'", count))
+
+
+async def test_a_carrier_is_driven_from_the_moment_it_is_added(database: ConnectionParameters) -> None:
+    async with opened(database, hot=6) as shop, listening() as smsc, delivering(shop) as deliver:
+        await carrier(shop, smsc, binds=2)
+        deliver.changed()
+        await bound(shop, 2)
+        await referred(shop, await sent(shop, 20))
+        views = await binds.views(shop.database)
+        assert [(view.owner, view.alive, view.slot) for view in views] == [("me", True, 0), ("me", True, 1)]
+        await eventually(lambda: shop.database.value("select sum((figures->>'submitted')::float) = 20 from bind"))
+
+
+async def test_changes_take_effect_and_lose_nothing(database: ConnectionParameters) -> None:
+    async with opened(database, hot=6) as shop, listening() as smsc, delivering(shop) as deliver:
+        red = await carrier(shop, smsc, binds=3)
+        await bound(shop, 3)
+        await shop.database.execute(
+            'update carrier set settings = settings || \'{"window": 2, "binds": 1}\'::jsonb where id = $1', red
+        )
+        deliver.changed()
+        await eventually(lambda: shop.database.value("select count(*) = 1 and bool_and(state = 'bound') from bind"))
+        await eventually(lambda: shop.database.value("select (figures->>'window')::float = 2 from bind"))
+        await referred(shop, await sent(shop, 10))
+        await carriers.remove(shop.database, "red")
+        deliver.changed()
+        await smsc.until(lambda: not smsc.bound)
+
+
+async def test_what_a_dead_process_held_is_taken_over_within_a_round(database: ConnectionParameters) -> None:
+    async with opened(database, hot=6) as shop, listening() as smsc:
+        red = await carrier(shop, smsc)
+        dead = own_name().rpartition(":")[0] + ":0"  # our process number, of another start
+        bind = await shop.bind(red, owner=dead, lease_s=3600)
+        left = await sent(shop, 2)
+        await bind.turn(2)
+        async with delivering(shop):
+            await bound(shop, 1)
+
+            async def decided() -> bool:
+                return await shop.states(left) == [State.UNCERTAIN] * 2
+
+            await eventually(decided)
+
+
+async def test_two_processes_share_the_binds_and_one_takes_all_when_the_other_ends(
+    database: ConnectionParameters,
+) -> None:
+    async with opened(database, hot=8, ordinary=8) as shop, listening() as smsc:
+        await carrier(shop, smsc, binds=2)
+        async with delivering(shop, "one"):
+            await bound(shop, 2)
+            async with delivering(shop, "two"):
+                await referred(shop, await sent(shop, 10))
+                assert {view.owner for view in await binds.views(shop.database)} == {"one"}
+        assert {view.owner for view in await binds.views(shop.database)} == {""}, "given back at once"
+        async with delivering(shop, "two"):
+            await bound(shop, 2)
+            await referred(shop, await sent(shop, 10))
+        assert len(smsc.submits) == 20
+        await shop.books_balance()
+
+
+async def test_a_stolen_lease_ends_the_driver_and_the_bind_is_taken_again(database: ConnectionParameters) -> None:
+    async with opened(database, hot=6) as shop, listening() as smsc, delivering(shop):
+        await carrier(shop, smsc)
+        await bound(shop, 1)
+        await shop.database.execute("update bind set token = token + 1, owner = 'thief', expires_at = 'infinity'")
+        await smsc.until(lambda: not smsc.bound)
+        await shop.database.execute("update bind set expires_at = '-infinity'")
+        await smsc.until(lambda: smsc.bound)
+        await referred(shop, await sent(shop, 3))
+
+
+async def test_settings_that_mean_nothing_stop_one_carrier_only(database: ConnectionParameters) -> None:
+    async with opened(database, hot=6) as shop, listening() as smsc, delivering(shop):
+        await shop.carrier("odd", port=smsc.port, settings={"knob_of_tomorrow": "1"})
+        strange = await shop.carrier("strange", port=smsc.port)
+        await shop.database.execute("update carrier set kind = 'pigeon' where id = $1", strange)
+        await carrier(shop, smsc, prefix="33")
+        await bound(shop, 1)
+        await referred(shop, await sent(shop, 3))
+
+
+async def test_a_database_that_refuses_every_turn_makes_no_storm_of_binds(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AGAIN_S_MIN", 0.5)
+    async with opened(database, hot=6) as shop, listening() as smsc, delivering(shop):
+        await carrier(shop, smsc)
+        await bound(shop, 1)
+        await shop.database.execute("alter table reference add constraint broken check (carrier_id < 0) not valid")
+        numbers = await sent(shop, 1)
+        await smsc.until(lambda: len(smsc.binds) >= 2)
+        assert len(smsc.binds) == 2
+        await shop.database.execute("alter table reference drop constraint broken")
+
+        async def held() -> bool:
+            return await shop.states(numbers) == [State.UNCERTAIN]
+
+        await eventually(held)

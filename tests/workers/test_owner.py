@@ -1,0 +1,37 @@
+"""Whose lease it is: a name by which a neighbour sees that its owner is dead, and never takes a living one for dead."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from chappe.workers.owner import is_dead, own_name
+
+
+def test_a_living_process_is_not_dead() -> None:
+    assert own_name() == own_name()
+    assert not is_dead(own_name())
+
+
+def test_a_process_that_ended_is_dead_and_one_that_took_its_number_is_another() -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", "from chappe.workers.owner import own_name; print(own_name(), flush=True); input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    name = child.stdout.readline().strip()
+    assert not is_dead(name)
+    child.communicate("\n")
+    assert is_dead(name)
+    host, _, started = own_name().rsplit(":", 2)
+    assert is_dead(f"{host}:{os.getpid()}:{int(started) - 1}"), "the same number, started at another time"
+
+
+@pytest.mark.parametrize("name", ["", "me", "another host/1234/-:1:2", "a:b:c:d", ":::", f"{own_name()}x:y"])
+def test_of_others_nobody_knows(name: str) -> None:
+    assert not is_dead(name)
