@@ -222,6 +222,28 @@ async def test_stop_during_a_restart_ends_both(made: Path) -> None:
         pass
 
 
+@pytest.mark.asyncio
+async def test_a_server_that_is_killed_while_it_restarts_is_restarted_again(made: Path) -> None:
+    async with running(made) as server:
+        back = asyncio.Event()
+        watch = asyncio.create_task(server.supervise(on_restart=back.set))
+        first = server.pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: server.pid not in (first, None))
+        second = server.pid
+        assert second is not None
+        assert not back.is_set()
+        os.kill(second, signal.SIGKILL)
+        await asyncio.wait_for(
+            asyncio.wait([watch, asyncio.create_task(back.wait())], return_when="FIRST_COMPLETED"), 20
+        )
+        assert not watch.done(), watch
+        assert await ask(server.connection, "SELECT 1") == 1
+        await server.stop()
+        await asyncio.wait_for(watch, 5)
+
+
 def test_it_works_in_uvloop(made: Path) -> None:
     async def start_kill_and_stop() -> None:
         async with running(made) as server:

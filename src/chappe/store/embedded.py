@@ -304,8 +304,10 @@ class EmbeddedServer:
             if child.exited.result() == UNREACHABLE_STATUS:
                 raise self._unreachable(words)
             leftovers = any(mark in line for line in words for mark in _LEFTOVERS)
+            # By somebody else (who is short of memory, mostly), in the middle of its recovery: no fault of its own.
+            killed = child.exited.result() == -signal.SIGKILL
             waited_s = time.monotonic() - began
-            if not leftovers or waited_s > PREDECESSOR_TIMEOUT_S:
+            if not (leftovers or killed) or waited_s > PREDECESSOR_TIMEOUT_S:
                 raise ServerFailed(data=self.data, reason=_reason(words))
             if waited_s > ORPHANS_TIMEOUT_S:
                 self._end_orphans()
