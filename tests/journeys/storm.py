@@ -245,7 +245,7 @@ class Storm:
     def _shows_doubt(self, submission_id: int) -> bool:
         """Whether `chappe message` tells the operator that this one was in doubt."""
         (told,) = self.program.json("message", str(submission_id))["messages"]
-        return told["doubts"] > 0 and any("doubt" in entry["what"] for entry in told["entries"])
+        return told["doubts"] > 0 and any("uncertain" in entry["what"] for entry in told["entries"])
 
     def _money(self) -> dict[str, Any]:
         """The storm's account: balance, entries by kind, and whether they say the same."""
