@@ -33,7 +33,7 @@ def ask(request: Request, action: Action, owner: Account | None = None) -> Respo
         return smspartner.refuse(refusal, request, call, owner if call else None)
 
 
-def get(page: str, **values: Any) -> Request:
+def get(page: str, /, **values: Any) -> Request:
     return Request("GET", f"/v1/{page}", urlencode({"apiKey": "KEY", **values}).encode())
 
 
