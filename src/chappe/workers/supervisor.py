@@ -89,6 +89,8 @@ class Supervisor:
                 # Ctrl-C in the terminal is for the supervisor; it tells the others.
                 start_new_session=True,
             )
+            if self.stopping:  # it was asked while the process was being made
+                part.process.terminate()
             assert part.process.stdin is not None
             try:
                 part.process.stdin.write(part.orders)
