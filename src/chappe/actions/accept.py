@@ -11,6 +11,7 @@ from datetime import datetime
 
 import msgspec
 
+from chappe.actions.virtual_numbers import strangers
 from chappe.core import window
 from chappe.core.errors import Refusal
 from chappe.core.lifecycle import State
@@ -121,11 +122,13 @@ def _ready_class(flags: int, recipients: int) -> LaneClass:
 async def accept(database: Database, batch: Sequence[Placed], moment: Moment) -> list[Accepted | Refusal]:
     """One durable transaction over the batch; what lacks credit is refused, and fails nobody else.
 
-    Recipients that have opted out become skipped ones, as the outcome's command says; a Send of which none is left is
-    refused.
+    A Send from a long number that is not the account's is refused. Recipients that have opted out become skipped ones,
+    as the outcome's command says; a Send of which none is left is refused.
     """
-    outcomes: dict[int, Accepted | Refusal] = {}
-    waiting = dict(enumerate(batch))
+    outcomes: dict[int, Accepted | Refusal] = {
+        place: Refusal("sender_refused") for place in await strangers(database, batch)
+    }
+    waiting = {place: placed for place, placed in enumerate(batch) if place not in outcomes}
     while waiting:
         try:
             stored = await messages.accept(database, list(waiting.values()), moment.now)
@@ -174,4 +177,5 @@ def without(placed: Placed, places: Set[int]) -> Placed:
         states=tuple(placed.states[place] for place in left),
         lanes=tuple(placed.lanes[place] for place in left),
         keys=tuple(placed.keys[place] for place in left),
+        reasons=None if placed.reasons is None else tuple(placed.reasons[place] for place in left),
     )

@@ -14,7 +14,8 @@ from chappe.store.database import Database
 async def cancel(database: Database, command: Cancel, moment: Moment) -> Cancelled:
     """Takes back what leaves in lead_s seconds or later; with a lead of 0 all that still waits.
 
-    Raises Refusal not_found. A message that a bind claims in the same instant is either claimed or cancelled, never both.
+    A message that a bind claims in the same instant is either claimed or cancelled, never both. Raises Refusal
+    not_found.
     """
     submission_id = command.submission_id
     if not 0 < submission_id < IDS_MAX:

@@ -1,0 +1,269 @@
+"""Receive: what subscribers wrote becomes replies of accounts, and opt-outs.
+
+A pump stores each PDU before it is acknowledged; here they are put together, read, and given to whom they answer. STOP
+is obeyed in the same transaction as its reply is stored, and for every account that wrote to the number lately when it
+cannot be told which of them is meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from chappe.actions.virtual_numbers import e164
+from chappe.carriers.registry import profile_of
+from chappe.core import gsm7, stop
+from chappe.core.model import Carrier
+from chappe.smpp import longtext, pdu, textcoding
+from chappe.smpp.header import DecodeError
+from chappe.smpp.longtext import Piece
+from chappe.smpp.pdu import DataSm, DeliverSm
+from chappe.smpp.profile import Profile, profile
+from chappe.store import conversations, inbound, optouts, replies, virtual_numbers
+from chappe.store.conversations import Talk
+from chappe.store.database import RETRY_ERRORS, Connection, Database, DatabaseError
+from chappe.store.inbound import Arrived
+from chappe.store.replies import NewReply
+
+log = structlog.get_logger("chappe.receive")
+
+BATCH: Final = 100
+PARTS_WAIT: Final = timedelta(seconds=1800)  # Kannel's default: then what there is must do
+LATELY: Final = timedelta(days=30)
+"""How long after a message a reply may answer it, when others wrote later or STOP could mean several."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One PDU that could be read."""
+
+    row: Arrived
+    piece: Piece
+    profile: Profile
+
+    @property
+    def of(self) -> tuple[object, int, int]:
+        """What parts of one message have in common, beside source, destination and carrier."""
+        return self.piece.method, self.piece.reference, self.piece.total
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """One message of a subscriber. number and to: E.164 where they have that form, else as written."""
+
+    carrier_id: int
+    at: datetime
+    number: str
+    to: str
+    text: str
+    parts: tuple[str, ...]
+    reference: int
+
+    @property
+    def kind(self) -> str:
+        if stop.is_stop(self.text):
+            return "stop"
+        return "start" if stop.is_start(self.text) else "response"
+
+
+async def sort(database: Database, now: datetime, carriers: Mapping[int, Carrier]) -> None:
+    """Sorts what is new, and what has waited too long for its other parts, until there is nothing more."""
+    while await inbound.anything(database, now - PARTS_WAIT):
+        async with database.transaction() as tx:
+            await inbound.lock(tx)
+            for row in await inbound.new(tx, BATCH):
+                await _guarded(tx, row, now, carriers, late=False)
+            for row in await inbound.late(tx, now - PARTS_WAIT, BATCH):
+                if await inbound.waits(tx, row.id):  # it has not gone with another part of this same round
+                    await _guarded(tx, row, now, carriers, late=True)
+
+
+async def _guarded(tx: Connection, row: Arrived, now: datetime, carriers: Mapping[int, Carrier], *, late: bool) -> None:
+    """One PDU; one that the database refuses is put aside, so that it does not hold up the others."""
+    try:
+        async with tx.transaction():
+            await _sort(tx, row, now, carriers, late=late)
+    except RETRY_ERRORS:
+        raise
+    except DatabaseError as error:
+        log.error("inbound_refused", inbound_id=row.id, error=type(error).__name__)
+        await inbound.mark(tx, [row.id], inbound.NOBODYS, f"refused: {type(error).__name__}")
+
+
+async def _sort(tx: Connection, row: Arrived, now: datetime, carriers: Mapping[int, Carrier], *, late: bool) -> None:
+    part = _read(row, carriers)
+    if part is None:
+        await inbound.mark(tx, [row.id], inbound.NOBODYS, "no message that could be read")
+        return
+    together = [part]
+    if part.piece.total > 1:
+        others = [_read(other, carriers) for other in await inbound.siblings(tx, row) if other.id != row.id]
+        together = sorted(
+            [part, *(other for other in others if other is not None and other.of == part.of)],
+            key=lambda one: one.row.id,
+        )
+        if not late and len({one.piece.seqnum for one in together}) < part.piece.total:
+            await inbound.mark(tx, [row.id], inbound.WAITING)
+            if part.piece.seqnum == 1:
+                await _stop_early(tx, part, now)
+            return
+    ids = [one.row.id for one in together]
+    whole = _whole(together)
+    if whole is None:
+        await inbound.mark(tx, ids, inbound.NOBODYS, "no text")
+        return
+    reply_ids = await _deliver(tx, whole, now)
+    if reply_ids:
+        await inbound.mark(tx, ids, inbound.SORTED, reply_id=reply_ids[0])
+    else:
+        await inbound.mark(tx, ids, inbound.NOBODYS, "nobody has written to this number")
+
+
+async def _stop_early(tx: Connection, first: Part, now: datetime) -> None:
+    """The first part of a message whose rest is late: a STOP in it is obeyed at once; the reply follows."""
+    whole = _whole([first])
+    if whole is not None and whole.kind == "stop":
+        await _obey(tx, whole, [talk.account_id for talk in await _meant(tx, whole, now)], now)
+
+
+# -- reading
+
+
+def _read(row: Arrived, carriers: Mapping[int, Carrier]) -> Part | None:
+    carrier = carriers.get(row.carrier_id)
+    made = profile("generic", {})
+    if carrier is not None:
+        try:
+            made = profile_of(carrier)
+        except ValueError:
+            log.warning("carrier_settings_unreadable", carrier=carrier.name)
+    try:
+        found = pdu.decode(row.raw)
+    except DecodeError:
+        return None
+    if not isinstance(found, DeliverSm | DataSm):
+        return None
+    octets = found.short_message if isinstance(found, DeliverSm) else b""
+    return Part(row, longtext.read(found.esm_class, octets, found.tlvs), made)
+
+
+def _whole(together: Sequence[Part]) -> Whole | None:
+    """The message of these parts, with marks where some are missing; None when it is no text."""
+    first = together[0]
+    row = first.row
+    joined = longtext.join([part.piece for part in together])
+    decoded = textcoding.decode_joined(joined, row.data_coding, first.profile, gsm7.decode)
+    if decoded.text is None:
+        return None
+    single = [
+        textcoding.decode(
+            piece.body, row.data_coding, first.profile, gsm7.decode, header_octets=piece.header_octets
+        ).text
+        for piece in joined.pieces
+        if piece is not None
+    ]
+    return Whole(
+        carrier_id=row.carrier_id,
+        at=row.received_at,
+        number=e164(row.source),
+        to=e164(row.destination),
+        text=_storable(decoded.text),
+        parts=tuple(_storable(text or "") for text in single),
+        reference=first.piece.reference,
+    )
+
+
+def _storable(text: str) -> str:
+    return text.replace("\x00", "")  # the one character that the database does not take
+
+
+# -- whose
+
+
+async def _meant(tx: Connection, whole: Whole, now: datetime) -> list[Talk]:
+    """The conversations that the message may answer, the newest first: those of lately, of senders that can be written
+    to at this address; when there is none, the last one of all."""
+    if not _is_number(whole.number):
+        return []
+    talks = await conversations.of_number(tx, whole.number)
+    lately = [talk for talk in talks if talk.at > now - LATELY] or talks[:1]
+    exact = [talk for talk in lately if e164(talk.sender) == whole.to or not _is_digits(talk.sender)]
+    return exact or lately
+
+
+async def _deliver(tx: Connection, whole: Whole, now: datetime) -> list[int]:
+    """Stores the message for whom it is, and obeys it; gives the replies' ids, none when it is nobody's."""
+    owner = await virtual_numbers.owner(tx, whole.to)
+    meant = await _meant(tx, whole, now)
+    if owner is not None:
+        talk = next((talk for talk in meant if talk.account_id == owner), None)
+        await _obey(tx, whole, [owner], now)
+        return [await _store(tx, whole, owner, talk, now, long_number=True)]
+    if whole.kind == "response":
+        meant = [talk for talk in meant if e164(talk.sender) == whole.to][:1] or meant[:1]
+    await _obey(tx, whole, [talk.account_id for talk in meant], now)
+    detail = f"{len(meant)} accounts wrote to this number lately" if len(meant) > 1 else ""
+    return [await _store(tx, whole, talk.account_id, talk, now, detail=detail) for talk in meant]
+
+
+async def _obey(tx: Connection, whole: Whole, account_ids: Sequence[int], now: datetime) -> None:
+    """STOP puts the number on the lists of these accounts and ends what waits for it; START takes it off."""
+    if not _is_number(whole.number):
+        return
+    if whole.kind == "start":
+        for account_id in account_ids:
+            await optouts.remove(tx, account_id, whole.number)
+    if whole.kind != "stop" or not account_ids:
+        return
+    detail = "by a reply"
+    if len(account_ids) > 1:
+        detail += f"; {len(account_ids)} accounts wrote to this number lately, and each is meant"
+    for account_id in account_ids:
+        await optouts.add(tx, account_id, whole.number, now, "reply", "stop", detail)
+    await optouts.sweep(tx, account_ids, whole.number, now, f"the subscriber opted out {detail}")
+
+
+async def _store(
+    tx: Connection,
+    whole: Whole,
+    account_id: int,
+    talk: Talk | None,
+    now: datetime,
+    *,
+    long_number: bool = False,
+    detail: str = "",
+) -> int:
+    settings, dialect = await replies.customer(tx, account_id)
+    return await replies.add(
+        tx,
+        NewReply(
+            account_id=account_id,
+            carrier_id=whole.carrier_id,
+            at=whole.at,
+            kind=whole.kind,
+            number=whole.number,
+            destination=whole.to,
+            text=whole.text,
+            parts=whole.parts,
+            reference=whole.reference,
+            long_number=long_number,
+            message_id=None if talk is None else talk.message_id,
+            dialect=dialect if talk is None else talk.dialect,
+            target=(talk.reply_url if talk is not None else "") or settings.replies_url,
+            detail=detail,
+        ),
+        now,
+    )
+
+
+def _is_number(text: str) -> bool:
+    return text.startswith("+") and _is_digits(text)
+
+
+def _is_digits(text: str) -> bool:
+    digits = text.removeprefix("+")
+    return digits.isascii() and digits.isdecimal()

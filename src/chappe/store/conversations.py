@@ -1,0 +1,102 @@
+"""Who wrote last to whom: what a reply answers. Kept in batches behind the hot path, with the sums of costs.
+
+A message costs nothing here when it is accepted. `follow` comes after it by its id, a while later, since ids are given
+before commits; what is younger than that is searched by its recipient.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from chappe.store.database import Connection, Database
+
+FOLLOW_AFTER = timedelta(seconds=60)
+"""How old a submission must be, so that none of a lower id can still be committed (statements end within 30 s)."""
+FOLLOW_SUBMISSIONS = 2_000
+FOLLOW_MESSAGES = 20_000
+YOUNG_MESSAGES_MAX = 200_000
+"""How many of the newest messages are searched by recipient."""
+
+
+class Talk(msgspec.Struct, frozen=True):
+    """The last message of one account to a number."""
+
+    account_id: int
+    message_id: int
+    at: datetime
+    sender: str
+    dialect: str
+    reply_url: str
+
+
+_NUMBER = "substr(m.recipient, 2)::bigint"
+# What never was a message: skipped recipients, sandbox ones (flag 16), and what ended before it left.
+_REAL = r"m.state not in (11, 12, 13) and s.flags & 16 = 0 and m.recipient ~ '^\+[0-9]{6,15}$'"
+
+_BLOCK = """select max(id) as last from (
+    select id, created_at, sum(recipients) over (order by id) as messages, row_number() over (order by id) as place,
+           min(case when created_at >= $2 then id end) over () as young
+    from (select id, created_at, recipients from submission where id > $1 order by id limit $3) s
+) b where (young is null or id < young) and (messages <= $4 or place = 1)"""
+
+
+async def follow(database: Database, now: datetime) -> bool:
+    """Takes the next submissions into conversations and sums of costs; True when there may be more."""
+    async with database.transaction() as tx:
+        position: int = await tx.fetchval(
+            """insert into upkeep (name, position) values ('follow', 0)
+               on conflict (name) do update set at = now() returning position"""
+        )
+        last: int | None = await tx.fetchval(_BLOCK, position, now - FOLLOW_AFTER, FOLLOW_SUBMISSIONS, FOLLOW_MESSAGES)
+        if last is None:
+            return False
+        await tx.execute(
+            f"""insert into conversation as c (number, account_id, message_id)
+                select {_NUMBER} as number, m.account_id, max(m.id)
+                from message m join submission s on s.id = m.id >> 16
+                where m.id >= ($1::bigint + 1) << 16 and m.id < ($2::bigint + 1) << 16 and {_REAL}
+                group by 1, 2 order by 1, 2
+                on conflict (number, account_id) do update set message_id = excluded.message_id
+                where c.message_id < excluded.message_id""",
+            position,
+            last,
+        )
+        await tx.execute(
+            """insert into daily_cost as d (account_id, day, charged_micros, messages)
+               select account_id, (created_at at time zone 'Europe/Paris')::date, sum(cost_micros), sum(recipients)
+               from submission where id > $1 and id <= $2 and flags & 16 = 0 group by 1, 2 order by 1, 2
+               on conflict (account_id, day) do update set charged_micros = d.charged_micros + excluded.charged_micros,
+                                                           messages = d.messages + excluded.messages""",
+            position,
+            last,
+        )
+        await tx.execute("update upkeep set position = $1, at = now() where name = 'follow'", last)
+    return True
+
+
+async def of_number(connection: Connection, number: str) -> list[Talk]:
+    """The last message of each account to a number (E.164), the newest first."""
+    rows = await connection.fetch(
+        f"""with young as (
+                select m.account_id, m.id from (
+                    select id, account_id, recipient, state from message
+                    where id >= (coalesce((select position from upkeep where name = 'follow'), 0) + 1) << 16
+                    order by id desc limit $3) m
+                cross join lateral (select flags from submission where id = m.id >> 16 limit 1) s
+                where m.recipient = $1 and {_REAL}
+            ), newest as (
+                select account_id, max(id) as id
+                from (select * from young union all
+                      select account_id, message_id from conversation where number = $2) every
+                group by account_id
+            )
+            select n.account_id, n.id as message_id, s.created_at as at, s.sender, s.dialect, s.reply_url
+            from newest n cross join lateral (select * from submission where id = n.id >> 16 limit 1) s
+            order by n.id desc""",
+        number,
+        int(number.removeprefix("+")),
+        YOUNG_MESSAGES_MAX,
+    )
+    return [Talk(**dict(row)) for row in rows]

@@ -1,0 +1,91 @@
+"""Messages of subscribers as carriers gave them: what is new, what waits for its other parts, what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from chappe.store.database import Connection, Database
+
+NEW, WAITING, SORTED, NOBODYS = 0, 1, 2, 3
+"""inbound.state"""
+SIBLINGS_MAX = 1_000
+"""How many waiting parts of one source to one destination are looked at."""
+_SORTERS_LOCK = 0x6368_6170_7065_02  # any number that nobody else uses: replies are sorted by one at a time
+
+_COLUMNS = "id, carrier_id, received_at, source, destination, data_coding, raw"
+
+
+class Arrived(msgspec.Struct, frozen=True):
+    """One PDU of a subscriber."""
+
+    id: int
+    carrier_id: int
+    received_at: datetime
+    source: str
+    destination: str
+    data_coding: int
+    raw: bytes
+
+
+async def lock(connection: Connection) -> None:
+    """Waits until nobody else sorts, to the end of the transaction: reply ids are in the order of commits."""
+    await connection.execute("select pg_advisory_xact_lock($1)", _SORTERS_LOCK)
+
+
+async def anything(database: Database, late_before: datetime) -> bool:
+    """Whether there is something to sort: without a lock, and mostly false."""
+    return bool(
+        await database.value(
+            """select exists (select from inbound where state = 0)
+               or exists (select from inbound where state = 1 and received_at < $1)""",
+            late_before,
+        )
+    )
+
+
+async def new(connection: Connection, limit: int) -> list[Arrived]:
+    """What nobody has looked at, oldest first."""
+    rows = await connection.fetch(f"select {_COLUMNS} from inbound where state = 0 order by id limit $1", limit)
+    return [Arrived(*row) for row in rows]
+
+
+async def late(connection: Connection, before: datetime, limit: int) -> list[Arrived]:
+    """Parts that have waited too long, oldest first."""
+    rows = await connection.fetch(
+        f"select {_COLUMNS} from inbound where state = 1 and received_at < $1 order by id limit $2", before, limit
+    )
+    return [Arrived(*row) for row in rows]
+
+
+async def waits(connection: Connection, inbound_id: int) -> bool:
+    """Whether this part still waits for others."""
+    return bool(await connection.fetchval("select true from inbound where id = $1 and state = 1", inbound_id))
+
+
+async def siblings(connection: Connection, row: Arrived) -> list[Arrived]:
+    """The waiting parts from the same source to the same destination, oldest first."""
+    rows = await connection.fetch(
+        f"""select {_COLUMNS} from inbound where state = 1 and carrier_id = $1 and source = $2 and destination = $3
+            order by id limit $4""",
+        row.carrier_id,
+        row.source,
+        row.destination,
+        SIBLINGS_MAX,
+    )
+    return [Arrived(*found) for found in rows]
+
+
+async def mark(
+    connection: Connection, ids: Sequence[int], state: int, note: str = "", reply_id: int | None = None
+) -> None:
+    """Says what became of PDUs."""
+    await connection.execute(
+        "update inbound set state = $2, note = nullif($3, ''), reply_id = $4 where id = any ($1::bigint[])",
+        list(ids),
+        state,
+        note,
+        reply_id,
+    )

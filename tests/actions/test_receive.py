@@ -1,0 +1,273 @@
+"""Receiving: what subscribers write is put together, given to whom it answers, and a STOP is obeyed at once."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import datetime, timedelta
+
+import pytest
+from shop import NOW, PRICE, Shop, later, opened
+
+from chappe.actions import receive
+from chappe.actions.answer import answer
+from chappe.carriers import MessageIn
+from chappe.core import gsm7
+from chappe.core.errors import Refusal
+from chappe.core.lifecycle import State
+from chappe.core.model import Account, Moment, ReadReplies, Replies, Reply, submission_of
+from chappe.core.publicid import public_id
+from chappe.smpp import longtext
+from chappe.smpp.pdu import DeliverSm
+from chappe.smpp.profile import LongMethod
+from chappe.store import binds, carriers, conversations, optouts, virtual_numbers
+from chappe.store.embedded import ConnectionParameters
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
+
+PHONE = "+33600000001"
+CODE = "36111"
+LONG = "+33700000001"
+_sequences = itertools.count(1)
+
+
+def frame(text: str, source: str, to: str) -> DeliverSm:
+    septets = gsm7.septets(text)
+    return DeliverSm(
+        sequence=next(_sequences),
+        source_addr=source.encode(),
+        destination_addr=to.encode(),
+        data_coding=0x08 if septets is None else 0,
+        short_message=text.encode("utf-16-be") if septets is None else septets,
+    )
+
+
+def parts(texts: list[str], reference: int, source: str = PHONE[1:], to: str = CODE) -> list[DeliverSm]:
+    """A long message as a phone sends it."""
+    made = []
+    for cut in longtext.cut([gsm7.encode(text) for text in texts], LongMethod.UDH8, reference):
+        made.append(frame("", source, to))
+        made[-1].esm_class = cut.esm_class
+        made[-1].short_message = cut.short_message
+    return made
+
+
+async def arrive(shop: Shop, carrier_id: int, *pdus: DeliverSm, now: datetime = NOW, sort: bool = True) -> None:
+    rows = [
+        MessageIn(0, p.source_addr.decode(), p.destination_addr.decode(), p.esm_class, p.data_coding, p.encode())
+        for p in pdus
+    ]
+    async with shop.database.transaction() as tx:
+        await binds.store_inbound(tx, now, carrier_id, rows)
+    if sort:
+        await sorted_at(shop, now)
+
+
+async def sorted_at(shop: Shop, now: datetime) -> None:
+    known = {carrier.id: carrier for carrier in await carriers.all_carriers(shop.database)}
+    await receive.sort(shop.database, now, known)
+
+
+async def wrote(
+    shop: Shop, carrier_id: int, text: str, *, source: str = PHONE[1:], to: str = CODE, now: datetime = NOW
+) -> None:
+    await arrive(shop, carrier_id, frame(text, source, to), now=now)
+
+
+async def replies(shop: Shop, account: Account) -> list[Reply]:
+    outcome = await answer(shop.database, ReadReplies(account, new=True), Moment(NOW, secret=b"s"))
+    assert isinstance(outcome, Replies)
+    return list(outcome.entries)
+
+
+async def list_of(shop: Shop, account: Account) -> list[tuple[str, str]]:
+    return [(entry.number, entry.comment) for entry in await optouts.listed(shop.database, account.id)]
+
+
+async def notes(shop: Shop) -> list[tuple[int, str | None]]:
+    rows = await shop.database.fetch("select state, note from inbound order by id")
+    return [(row["state"], row["note"]) for row in rows]
+
+
+@pytest.mark.parametrize("followed", [False, True])
+async def test_a_reply_goes_to_who_wrote_last(database: ConnectionParameters, followed: bool) -> None:
+    async with opened(database) as shop:
+        first, last = await shop.account("first"), await shop.account("last")
+        red = await shop.carrier()
+        await shop.messages(first, numbers=[PHONE], sender=CODE)
+        (sent,) = await shop.messages(
+            last, numbers=[PHONE], sender=CODE, reply_url="https://h/r?x=1", now=later(seconds=5), dialect="allmysms"
+        )
+        await shop.messages(first, numbers=["+33600000002"], sender=CODE, now=later(seconds=9))
+        if followed:
+            while await conversations.follow(shop.database, later(hours=1)):
+                pass
+            assert await shop.database.value("select count(*) from conversation") == 3
+        await wrote(shop, red, "Oui, merci €", now=later(minutes=1))
+        assert await replies(shop, first) == []
+        (reply,) = await replies(shop, last)
+        assert (reply.number, reply.to, reply.text, reply.kind) == (PHONE, CODE, "Oui, merci €", "response")
+        assert (reply.submission_id, reply.message_id) == (submission_of(sent), sent)
+        assert (reply.dialect, reply.target, reply.at) == ("allmysms", "https://h/r?x=1", later(minutes=1))
+        assert reply.public_id == public_id(b"s", sent)
+        assert await shop.webhooks() == [(-reply.id, 0)]
+        assert await replies(shop, last) == [], "they count as read"
+        assert await notes(shop) == [(2, None)]
+
+
+@pytest.mark.parametrize("word", ["STOP", "stop svp", "Arrêt", "S.T.O.P", "Désabonnement !"])
+async def test_a_stop_is_obeyed_in_the_same_transaction(database: ConnectionParameters, word: str) -> None:
+    async with opened(database) as shop:
+        account = await shop.account(replies_url="https://account/")
+        red = await shop.carrier()
+        bind = await shop.bind(red)
+        (sent,) = await shop.messages(account, numbers=[PHONE])
+        await bind.turn(1)
+        await bind.turn(0, taken=[(sent, 0, "a")])
+        (planned,) = await shop.messages(account, numbers=[PHONE], scheduled_at=later(days=1))
+        await wrote(shop, red, word)
+        assert await list_of(shop, account) == [(PHONE, "stop")]
+        assert await shop.state(planned) is State.SUPPRESSED
+        assert await shop.balance(account) == 100_000_000 - PRICE
+        (reply,) = await replies(shop, account)
+        assert (reply.kind, reply.text, reply.target) == ("stop", word, "https://account/")
+        await wrote(shop, red, "START")
+        assert await list_of(shop, account) == []
+        await shop.books_balance()
+
+
+async def test_an_ambiguous_stop_is_for_everybody_who_wrote_lately(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        shared, named, own, old = [await shop.account(name) for name in ("shared", "named", "own", "old")]
+        red = await shop.carrier()
+        await shop.messages(old, numbers=[PHONE], sender=CODE, now=later(days=-40))
+        await shop.messages(shared, numbers=[PHONE], sender=CODE)
+        await shop.messages(named, numbers=[PHONE], sender="SHOP")
+        await shop.messages(own, numbers=[PHONE], sender="38222")
+        await wrote(shop, red, "STOP")
+        assert await list_of(shop, shared) == [(PHONE, "stop")]
+        assert await list_of(shop, named) == [(PHONE, "stop")], "its text says to send STOP to the short code"
+        assert await list_of(shop, own) == [], "it has a short code of its own"
+        assert await list_of(shop, old) == []
+        detail = await shop.database.value("select detail from opt_out where account_id = $1", shared.id)
+        assert "2 accounts" in detail
+        await wrote(shop, red, "hello", to="38222")
+        assert [reply.text for reply in await replies(shop, own)] == ["hello"]
+        assert [reply.kind for reply in await replies(shop, shared)] == ["stop"]
+
+
+async def test_a_long_number_belongs_to_its_owner(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        owner = await shop.account("owner", replies_url="https://owner/")
+        other = await shop.account("other")
+        red = await shop.carrier()
+        async with shop.database.transaction() as tx:
+            assert await virtual_numbers.add(tx, LONG, owner.id) == owner.id
+            assert await virtual_numbers.add(tx, LONG, other.id) == owner.id, "who has it keeps it"
+        await shop.messages(other, numbers=[PHONE])
+        await wrote(shop, red, "Bonjour", to=LONG[1:])
+        (reply,) = await replies(shop, owner)
+        assert (reply.long_number, reply.to, reply.message_id, reply.target) == (True, LONG, None, "https://owner/")
+        assert reply.dialect == "smspartner"
+        await wrote(shop, red, "STOP", to="0700000001")
+        assert await list_of(shop, owner) == [(PHONE, "stop")]
+        assert await list_of(shop, other) == []
+
+
+async def test_parts_are_joined_in_any_order_across_rounds(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        red = await shop.carrier()
+        (sent,) = await shop.messages(account, numbers=[PHONE], sender=CODE)
+        texts = ["a" * 153, "b" * 153, "c"]
+        one, two, three = parts(texts, 9)
+        other = parts(["x" * 153, "y"], 10)
+        await arrive(shop, red, three)
+        await arrive(shop, red, other[1], one)
+        await arrive(shop, red, one)  # a second copy replaces nothing
+        assert await replies(shop, account) == []
+        await arrive(shop, red, two)
+        (reply,) = await replies(shop, account)
+        assert (reply.text, reply.parts, reply.reference) == ("".join(texts), tuple(texts), 9)
+        assert reply.message_id == sent
+        await arrive(shop, red, other[0])
+        assert [reply.text for reply in await replies(shop, account)] == ["x" * 153 + "y"]
+        assert {state for state, _ in await notes(shop)} == {2}
+
+
+async def test_what_misses_a_part_is_told_after_half_an_hour_with_a_mark(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        red = await shop.carrier()
+        await shop.messages(account, numbers=[PHONE], sender=CODE)
+        one, _, three = parts(["a" * 153, "b" * 153, "c"], 9)
+        await arrive(shop, red, three, one)
+        await sorted_at(shop, NOW + timedelta(minutes=30))
+        assert await replies(shop, account) == []
+        await sorted_at(shop, NOW + timedelta(minutes=30, seconds=1))
+        (reply,) = await replies(shop, account)
+        assert (reply.text, reply.parts) == ("a" * 153 + "[…]" + "c", ("a" * 153, "c"))
+
+
+async def test_the_first_part_of_a_late_message_stops_at_once(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        red = await shop.carrier()
+        bind = await shop.bind(red)
+        (sent,) = await shop.messages(account, numbers=[PHONE], sender=CODE)
+        await bind.turn(1)
+        await bind.turn(0, taken=[(sent, 0, "a")])
+        one, two = parts(["STOP " + "a" * 148, "b"], 9)
+        await arrive(shop, red, one)
+        assert await list_of(shop, account) == [(PHONE, "stop")]
+        assert await replies(shop, account) == []
+        await arrive(shop, red, two)
+        assert [reply.kind for reply in await replies(shop, account)] == ["stop"]
+
+
+async def test_what_is_nobodys_or_unreadable_is_put_aside_and_holds_up_nothing(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        red = await shop.carrier()
+        await shop.messages(account, numbers=[PHONE], sender=CODE)
+        binary = frame("", PHONE[1:], CODE)
+        binary.data_coding, binary.short_message = 0x04, b"\x00\x01"
+        await arrive(shop, red, frame("STOP", "33600000099", CODE), frame("hi", "OPERATOR", CODE), binary, sort=False)
+        await shop.database.execute(
+            """insert into inbound (carrier_id, received_at, source, destination, esm_class, data_coding, raw)
+               values ($1, $2, '', '', 0, 0, '\\x00')""",
+            red,
+            NOW,
+        )
+        nul = frame("", PHONE[1:], CODE)
+        nul.data_coding, nul.short_message = 0x08, "a\x00b\ud83d".encode("utf-16-be", "surrogatepass")
+        await arrive(shop, 999, nul)
+        states = await notes(shop)
+        assert [state for state, _ in states] == [3, 3, 3, 3, 2]
+        assert all(note for state, note in states if state == 3)
+        assert [reply.text for reply in await replies(shop, account)] == ["ab\ufffd"]
+
+
+async def test_replies_are_read_by_submission_and_by_message(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account, other = await shop.account(), await shop.account("other")
+        red = await shop.carrier()
+        phones = [PHONE, "+33600000002"]
+        sent = await shop.messages(account, 2, numbers=phones, sender=CODE, client_reference="mine")
+        for phone in phones:
+            await wrote(shop, red, f"from {phone[-1]}", source=phone[1:])
+        await wrote(shop, red, "more")
+        moment = Moment(NOW)
+
+        async def read(**given: int) -> list[str]:
+            outcome = await answer(shop.database, ReadReplies(account, **given), moment)
+            assert isinstance(outcome, Replies)
+            assert outcome.client_reference == "mine"
+            return [entry.text for entry in outcome.entries]
+
+        assert await read(submission_id=submission_of(sent[0])) == ["from 1", "from 2", "more"]
+        assert await read(message_id=sent[0]) == ["from 1", "more"]
+        assert await read(submission_id=submission_of(sent[0]), limit=1) == ["from 1"]
+        for who, message in ((other, sent[0]), (account, 1 << 70), (account, -5)):
+            with pytest.raises(Refusal) as refusal:
+                await answer(shop.database, ReadReplies(who, message_id=message), moment)
+            assert refusal.value.code == "not_found"
