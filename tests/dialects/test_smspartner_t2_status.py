@@ -200,6 +200,10 @@ class TestOne:
         body = json.loads(ask(self.ASK, found([status(number)])).body)
         assert (body["number"], body["countryCode"]) == (number, country)
 
+    def test_what_was_sent_goes_before_what_was_skipped(self) -> None:
+        group = [status(), status(state="failed", cost_micros=0)]
+        assert json.loads(ask(self.ASK, found(group)).body)["statut"] == "Delivered"
+
     @pytest.mark.parametrize("group", [None, ()])
     def test_no_such_message_is_code_4(self, group: Any) -> None:
         response = ask(self.ASK, found(group))

@@ -107,8 +107,8 @@ class Skipped(msgspec.Struct, frozen=True):
     """A recipient that gets nothing and costs nothing.
 
     reason: number_invalid, number_not_mobile, price_missing, opted_out; where the items of one request stand or fail
-    alone also number_malformed, text_missing, text_too_long, lowcost_too_long, repeated. number: E.164 where it has
-    that form. place: which item of the request it was, from 0, where the answer lists items.
+    alone also number_malformed, text_missing, text_too_long, lowcost_too_long. number: E.164 where it has that form.
+    place: which item of the request it was, from 0, where the answer lists items.
     """
 
     written: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from chappe.core import localtime, numbers
+from chappe.core import localtime, numbers, segments
 from chappe.core.compose import Composed
 from chappe.core.errors import Refusal, Violation, Violations
 from chappe.core.model import (
@@ -92,25 +92,22 @@ def sent(outcome: Accepted, values: Values, settings: AccountSettings, xml: bool
     opted_out = {skipped.number for skipped in command.skipped if skipped.reason == "opted_out"}
     recipients = iter(command.recipients)
     listed: list[dict[str, object]] = []
+    seen: set[tuple[str, str]] = set()
     for place, fields in enumerate(items(values.get("SMSList")) or ()):
-        written = text(fields.get("phonenumber"))
+        written, key = _written(fields), _key(fields)
         skipped = answers.get(place)
-        number = e164(written)
         if skipped is not None:
             listed.append(_failed(skipped.reason, skipped.number or written, settings))
-        elif number in opted_out:
-            listed.append(_failed("opted_out", number, settings))
+            if skipped.reason == "price_missing":
+                seen.add(key)
+        elif key in seen:
+            listed.append(_failed("repeated", key[0], settings))
+        elif key[0] in opted_out:
+            listed.append(_failed("opted_out", key[0], settings))
+            seen.add(key)
         else:
-            recipient = next(recipients)
-            listed.append(
-                {
-                    "success": True,
-                    "code": 200,
-                    "nbSms": recipient.parts,
-                    "cost": money(recipient.price_micros),
-                    "phoneNumber": CData(recipient.number),
-                }
-            )
+            listed.append(_told(next(recipients)))
+            seen.add(key)
     body: dict[str, object] = {
         "success": True,
         "code": 200,
@@ -138,24 +135,32 @@ def _listed(values: Values, settings: AccountSettings) -> list[dict[str, Any]]:
 def _items(
     listed: list[dict[str, Any]], values: Values, settings: AccountSettings, *, lowcost: bool, unicode: bool
 ) -> _Items:
+    """What can be sent and what cannot; the second of two equal items is in neither, since it is no message."""
     found = _Items([], [])
     seen: set[tuple[str, str]] = set()
     for place, fields in enumerate(listed):
-        written = text(fields.get("phonenumber"))
+        written, key = _written(fields), _key(fields)
         number = numbers.read(written)
         composed = compose_text(fields.get("message", ""), values, settings, lowcost, unicode)
         reason = _number_reason(number) or _text_reason(composed, lowcost)
-        number_e164 = e164(written)
-        if not reason and composed is not None:
-            key = (number_e164, composed.text)
-            if key not in seen:
-                assert isinstance(number, numbers.Number)
-                seen.add(key)
-                found.usable.append((place, written, number, composed))
-                continue
-            reason = "repeated"
-        found.skipped.append(Skipped(written, reason, number_e164, place))
+        if reason:
+            found.skipped.append(Skipped(written, reason, key[0], place))
+        elif key not in seen:
+            assert isinstance(number, numbers.Number)
+            assert composed is not None
+            seen.add(key)
+            found.usable.append((place, written, number, composed))
     return found
+
+
+def _written(fields: dict[str, Any]) -> str:
+    """The number of an item as it was written, fit to be stored and quoted: it may be anything."""
+    return segments.clean(text(fields.get("phonenumber"))[:WRITTEN_MAX])
+
+
+def _key(fields: dict[str, Any]) -> tuple[str, str]:
+    """What two items have alike that are the same: the number in E.164, and the text as it was written."""
+    return e164(_written(fields)), text(fields.get("message"))
 
 
 def _number_reason(number: numbers.Number | numbers.Unfit) -> str:
@@ -205,6 +210,16 @@ def _priced(found: _Items, whole: str, settings: AccountSettings, lowcost: bool)
         found.skipped.sort(key=lambda skipped: skipped.place)
         raise Refusal("price_missing" if only_prices else "recipients_unusable", skipped=tuple(found.skipped))
     return tuple(recipients)
+
+
+def _told(recipient: Recipient) -> dict[str, object]:
+    return {
+        "success": True,
+        "code": 200,
+        "nbSms": recipient.parts,
+        "cost": money(recipient.price_micros),
+        "phoneNumber": CData(recipient.number),
+    }
 
 
 def _failed(reason: str, number: str, settings: AccountSettings) -> dict[str, object]:

@@ -80,7 +80,7 @@ def one(outcome: MessagesFound, values: Values, settings: AccountSettings, xml: 
     messages = outcome.groups[0]
     if not messages:
         return _unknown("message-status", settings, xml=xml)
-    message = messages[-1]
+    message = messages[0]  # those that were never sent come last
     body = {
         "success": True,
         "code": 200,
@@ -118,7 +118,7 @@ def many(outcome: MessagesFound, values: Values, settings: AccountSettings, xml:
                 }
             )
             continue
-        message = found[-1]
+        message = found[0]
         listed.append(
             {
                 "success": True,
