@@ -206,7 +206,11 @@ class Program:
 
     def start(self) -> Program:
         self.spawn()
-        self.wait_ready()
+        try:
+            self.wait_ready()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def wait_ready(self, timeout_s: float = READY_S) -> None:
