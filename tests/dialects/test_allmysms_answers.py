@@ -1,9 +1,7 @@
-"""AllMySMS answers: every refusal has its row, replies survive any text, receipts carry the provider's names."""
+"""AllMySMS answers: every refusal has its row, and replies survive any text."""
 
 import json
 import xml.etree.ElementTree as ET
-from datetime import UTC, datetime
-from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import msgspec
 import pytest
@@ -11,28 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chappe.core.errors import REFUSALS, Refusal, Violation, Violations
-from chappe.core.lifecycle import State
-from chappe.core.model import Accepted, Account, AccountSettings, Recipient, Report, Send, Skipped
+from chappe.core.model import Accepted, Account, AccountSettings, Recipient, Send, Skipped
 from chappe.dialects import allmysms_answers as answers
 from chappe.dialects import allmysms_texts as texts
-from chappe.dialects import allmysms_webhooks as webhooks
 
 ACCOUNT = Account(1, "login")
-REPORT = Report(
-    dialect="allmysms",
-    submission_id=4587,
-    message_id=4587 << 16,
-    public_id="5f1c2a3e-0b1d-11f0-9c3a-0242ac120002",
-    recipient="+33612345678",
-    state="delivered",
-    at=datetime(2030, 1, 31, 7, 30, 12, 999_999, tzinfo=UTC),
-    cost_micros=45_000,
-    target="https://client.example/hook?token=t",
-)
-QUERY = (
-    "smsId=5f1c2a3e-0b1d-11f0-9c3a-0242ac120002&receptionDate=2030-01-31%2008%3A30%3A12&phoneNumber=33612345678"
-    "&campaignId=4587&status=1&statusText=Delivered"
-)
 
 
 def _accepted(
@@ -147,67 +128,3 @@ def test_the_language_of_a_reply_is_the_account_s() -> None:
     command = msgspec.structs.replace(_accepted().command, account=msgspec.structs.replace(ACCOUNT, settings=settings))
     outcome = msgspec.structs.replace(_accepted(), command=command)
     assert json.loads(answers.accepted(outcome, "json").body)["statusText"] == "Your messages have been sent"
-
-
-# --- receipts --------------------------------------------------------------------------------------------------------
-
-
-def test_a_receipt_is_a_get_with_the_fields_added_to_the_target_s_query() -> None:
-    call = webhooks.receipt(REPORT)
-    assert (call.method, call.url, call.content_type, call.body) == ("GET", f"{REPORT.target}&{QUERY}", "", b"")
-
-
-@pytest.mark.parametrize(
-    ("target", "url"),
-    [
-        ("https://a.example/hook", f"https://a.example/hook?{QUERY}"),
-        ("https://a.example/hook?", f"https://a.example/hook?{QUERY}"),
-        ("https://a.example/hook?a=1&", f"https://a.example/hook?a=1&{QUERY}"),
-        ("https://a.example/hook?a=%41#part", f"https://a.example/hook?a=%41&{QUERY}#part"),
-    ],
-)
-def test_the_target_is_kept_as_it_is(target: str, url: str) -> None:
-    assert webhooks.receipt(msgspec.structs.replace(REPORT, target=target)).url == url
-
-
-@pytest.mark.parametrize("method", ["POST", "post"])
-def test_a_receipt_may_be_a_posted_form(method: str) -> None:
-    call = webhooks.receipt(msgspec.structs.replace(REPORT, method=method))
-    assert (call.method, call.url) == ("POST", REPORT.target)
-    assert call.content_type == "application/x-www-form-urlencoded"
-    assert call.body == QUERY.encode()
-
-
-def test_the_reference_goes_with_the_receipt_when_there_is_one() -> None:
-    url = webhooks.receipt(msgspec.structs.replace(REPORT, client_reference="réf & 1")).url
-    assert url.endswith("&statusText=Delivered&cliMsgId=r%C3%A9f%20%26%201")
-    assert parse_qs(urlsplit(url).query)["cliMsgId"] == ["réf & 1"]
-
-
-@pytest.mark.parametrize(
-    ("state", "reason", "status"),
-    [
-        ("delivered", "", ("1", "Delivered")),
-        ("undelivered", "", ("2", "Not delivered")),
-        ("expired", "absent_subscriber", ("2", "Not delivered")),
-        ("no_receipt", "", ("2", "Not delivered")),
-        ("submitted", "", ("3", "Waiting")),
-        ("uncertain", "", ("3", "Waiting")),
-        ("held", "hold.night", ("3", "Waiting")),
-        ("failed", "", ("4", "Refused")),
-        ("suppressed", "suppress.stop", ("4", "Refused")),
-        ("cancelled", "", ("4", "Refused")),
-        ("rejected", "", ("4", "Refused")),
-        ("rejected", "unknown_subscriber", ("5", "Rejected")),
-        ("rejected", "absent_subscriber", ("5", "Rejected")),
-    ],
-)
-def test_states_have_the_provider_s_numbers(state: str, reason: str, status: tuple[str, str]) -> None:
-    fields = dict(
-        parse_qsl(urlsplit(webhooks.receipt(msgspec.structs.replace(REPORT, state=state, reason=reason)).url).query)
-    )
-    assert (fields["status"], fields["statusText"]) == status
-
-
-def test_every_state_of_the_lifecycle_can_be_told() -> None:
-    assert webhooks.DELIVERY.keys() == {state.word for state in State}
