@@ -5,13 +5,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
 from zlib import crc32
 
 import msgspec
 
 from chappe.core.lifecycle import State
-from chappe.core.model import Send
+from chappe.core.model import RECIPIENTS_MAX, Send
 from chappe.core.pricing import REFUNDS
 from chappe.store.database import Database
 
@@ -133,101 +133,100 @@ def _rare_texts(values: Sequence[str | None]) -> str | None:
     return texts(values) if any(values) else None
 
 
+# A message as accept_batch takes it: places of submission and account, place, turn, recipient, state, parts, price,
+# lane, key, text, reason.
+_Row: TypeAlias = tuple[int, int, int, int, str, int, int, int, int, int, str | None, str | None]
+_COLUMNS = 12
+
+
+def _add_rows(rows: list[_Row], placed: Placed, submission: int, account: int, turn: int) -> int:
+    """Adds the messages of one submission, those to send and then those skipped; gives the account's next turn."""
+    send = placed.send
+    is_charged = placed.charge_micros > 0
+    reasons = placed.reasons
+    place = 0
+    for recipient, state, lane_, key in zip(send.recipients, placed.states, placed.lanes, placed.keys, strict=True):
+        price = recipient.price_micros if is_charged else 0
+        reason = reasons[place] if reasons else None
+        rows.append(
+            (
+                submission, account, place, turn, recipient.number, state, recipient.parts, price, lane_, key,
+                recipient.text, reason,
+            )
+        )  # fmt: skip
+        place += 1
+        turn += 1
+    for skipped in send.skipped:
+        state = State.SUPPRESSED if skipped.reason == "opted_out" else State.FAILED
+        number = skipped.number or skipped.written
+        rows.append((submission, account, place, 0, number, state, 1, 0, 0, 0, None, skipped.reason))
+        place += 1
+    assert place <= RECIPIENTS_MAX, "a message's id has no room for more; the dialects refuse them"
+    return turn
+
+
+def _submissions(batch: Sequence[Placed]) -> tuple[object, ...]:
+    """The columns s_* of accept_batch."""
+    sends = [placed.send for placed in batch]
+    return (
+        numbers([send.account.id for send in sends]),
+        numbers([placed.charge_micros for placed in batch]),
+        numbers([send.cost_micros for send in sends]),
+        numbers([len(send.recipients) for send in sends]),
+        numbers([send.parts for send in sends]),
+        numbers([placed.flags for placed in batch]),
+        numbers([host_of(send.report_url) if send.report_url else None for send in sends]),
+        _rare([send.scheduled_at for send in sends]),
+        texts([send.dialect for send in sends]),
+        texts([send.sender for send in sends]),
+        texts([send.text for send in sends]),
+        _rare_texts([send.tag for send in sends]),
+        _rare_texts([send.campaign for send in sends]),
+        _rare_texts([send.client_reference for send in sends]),
+        _rare_texts([send.report_url for send in sends]),
+        _rare_texts([send.reply_url for send in sends]),
+    )
+
+
+def _messages(columns: Sequence[Any]) -> tuple[object, ...]:
+    """The columns m_* of accept_batch."""
+    submission, account, place, turn, recipient, state, parts, price, lane_, key, text, reason = columns
+    return (
+        numbers(submission),
+        numbers(account),
+        numbers(place),
+        numbers(turn),
+        texts(recipient),
+        numbers(state),
+        numbers(parts),
+        numbers(price),
+        numbers(lane_),
+        numbers(key),
+        _rare_texts(text),
+        _rare_texts(reason),
+    )
+
+
 async def accept(database: Database, batch: Sequence[Placed], now: datetime) -> list[Stored]:
     """Stores and charges a batch in one durable transaction, each submission whole or not at all. Raises OptedOut."""
     accounts = sorted({placed.send.account.id for placed in batch})
     index = {account_id: i for i, account_id in enumerate(accounts)}
     costs = [0] * len(accounts)
     counts = [0] * len(accounts)
-    m_submission: list[int] = []
-    m_account: list[int] = []
-    m_place: list[int] = []
-    m_turn: list[int] = []
-    m_recipient: list[str] = []
-    m_state: list[int] = []
-    m_parts: list[int] = []
-    m_price: list[int] = []
-    m_lane: list[int] = []
-    m_key: list[int] = []
-    m_text: list[str | None] = []
-    m_reason: list[str | None] = []
+    rows: list[_Row] = []
     for s, placed in enumerate(batch, 1):
-        send = placed.send
-        a = index[send.account.id]
+        a = index[placed.send.account.id]
+        counts[a] = _add_rows(rows, placed, s, a + 1, counts[a])
         costs[a] += placed.charge_micros
-        turn = counts[a]
-        place = 0
-        for recipient, state, lane_, key in zip(send.recipients, placed.states, placed.lanes, placed.keys, strict=True):
-            m_submission.append(s)
-            m_account.append(a + 1)
-            m_place.append(place)
-            m_turn.append(turn)
-            m_recipient.append(recipient.number)
-            m_state.append(state)
-            m_parts.append(recipient.parts)
-            m_price.append(recipient.price_micros if placed.charge_micros else 0)
-            m_lane.append(lane_)
-            m_key.append(key)
-            m_text.append(recipient.text)
-            m_reason.append(placed.reasons[place] if placed.reasons else None)
-            place += 1
-            turn += 1
-        counts[a] = turn
-        for skipped in send.skipped:
-            m_submission.append(s)
-            m_account.append(a + 1)
-            m_place.append(place)
-            m_turn.append(0)
-            m_recipient.append(skipped.number or skipped.written)
-            m_state.append(State.SUPPRESSED if skipped.reason == "opted_out" else State.FAILED)
-            m_parts.append(1)
-            m_price.append(0)
-            m_lane.append(0)
-            m_key.append(0)
-            m_text.append(None)
-            m_reason.append(skipped.reason)
-            place += 1
-    sends = [placed.send for placed in batch]
+    columns: list[Any] = list(zip(*rows, strict=True)) or [()] * _COLUMNS
     async with database.connection(hot=True) as connection:
         row = await connection.fetchrow(
-            ACCEPT,
-            now,
-            numbers(accounts),
-            numbers(costs),
-            numbers(counts),
-            numbers([send.account.id for send in sends]),
-            numbers([placed.charge_micros for placed in batch]),
-            numbers([send.cost_micros for send in sends]),
-            numbers([len(send.recipients) for send in sends]),
-            numbers([send.parts for send in sends]),
-            numbers([placed.flags for placed in batch]),
-            numbers([host_of(send.report_url) if send.report_url else None for send in sends]),
-            _rare([send.scheduled_at for send in sends]),
-            texts([send.dialect for send in sends]),
-            texts([send.sender for send in sends]),
-            texts([send.text for send in sends]),
-            _rare_texts([send.tag for send in sends]),
-            _rare_texts([send.campaign for send in sends]),
-            _rare_texts([send.client_reference for send in sends]),
-            _rare_texts([send.report_url for send in sends]),
-            _rare_texts([send.reply_url for send in sends]),
-            numbers(m_submission),
-            numbers(m_account),
-            numbers(m_place),
-            numbers(m_turn),
-            texts(m_recipient),
-            numbers(m_state),
-            numbers(m_parts),
-            numbers(m_price),
-            numbers(m_lane),
-            numbers(m_key),
-            _rare_texts(m_text),
-            _rare_texts(m_reason),
+            ACCEPT, now, numbers(accounts), numbers(costs), numbers(counts), *_submissions(batch), *_messages(columns)
         )
     if row["opted"]:
         places: dict[int, set[int]] = {}
         for i in row["opted"]:
-            places.setdefault(m_submission[i - 1] - 1, set()).add(m_place[i - 1])
+            places.setdefault(columns[0][i - 1] - 1, set()).add(columns[2][i - 1])
         raise OptedOut(places)
     balances = dict(zip(accounts, row["befores"], strict=True))
     stored = []
