@@ -164,4 +164,9 @@ def _block(item: object) -> Block:
 
 
 def _text(values: Values, name: str) -> str:
-    return allmysms_flow.scalar(values.get(name)) or ""
+    """A single value as text, empty where it is not given. Raises Refusal flow_invalid: a list or an object."""
+    value = values.get(name)
+    text = allmysms_flow.scalar(value)
+    if text is None and value is not None:
+        raise Refusal("flow_invalid", tag=name)  # a date that cannot be read is no wish to send now
+    return text or ""
