@@ -20,7 +20,7 @@ XML_TYPE: Final = "application/xml"
 _PROLOG: Final = "<?xml version='1.0' encoding='UTF-8'?>\n"
 # XML 1.0, 2.2 Char: what no document may contain, escaped or not.
 _NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_dumps: Final = json.JSONEncoder(separators=(",", ":")).encode
+_quoted: Final = json.encoder.encode_basestring_ascii  # what json.dumps does with text, without its detours
 
 
 class CData(str):
@@ -66,12 +66,14 @@ def xml_body(entries: Iterable[object]) -> bytes:
 
 def _json(value: object) -> str:
     if isinstance(value, str):
-        return value if isinstance(value, Number) else _dumps(value)
-    if isinstance(value, Mapping):
-        return "{" + ",".join([f"{_dumps(name)}:{_json(held)}" for name, held in value.items()]) + "}"
+        return value if type(value) is Number else _quoted(value)
+    if isinstance(value, dict):
+        return "{" + ",".join([f'"{name}":{_json(held)}' for name, held in value.items()]) + "}"  # our own names
+    if type(value) is int:
+        return str(value)
     if isinstance(value, list | tuple):
         return "[" + ",".join([_json(held) for held in value]) + "]"
-    return _dumps(value)
+    return json.dumps(value)
 
 
 def _entries(values: Iterable[object]) -> str:
@@ -88,7 +90,7 @@ def _entry(value: object) -> str:
         return _escaped(value)
     if isinstance(value, Named):
         return "".join(f"<{name}>{_escaped(text)}</{name}>" for name, text in value.items())
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return _entries(value.values())
     if isinstance(value, list | tuple):
         return _entries(value)
