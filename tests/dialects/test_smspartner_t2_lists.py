@@ -7,6 +7,8 @@ from xml.etree import ElementTree
 
 import phonenumbers
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from smspartner_desk import PROLOG, account, ask, code_of, get, never, post, read
 
 from chappe.core.model import (
@@ -278,6 +280,17 @@ class TestLookup:
     def test_a_plus_that_came_as_a_blank_is_a_plus(self) -> None:
         response = ask(Request("GET", "/v1/lookup", b"apiKey=KEY&phoneNumbers=+33612345678"), same)
         assert json.loads(response.body)["lookup"][0]["request"] == "+33612345678"
+
+    @given(st.from_regex(r"\+33(6[0-24-8]|7[3-9])[0-9]{7}", fullmatch=True))
+    def test_french_mobiles_are_written_as_the_library_writes_them(self, e164: str) -> None:
+        (found,) = json.loads(ask(post("lookup", {"phoneNumbers": e164}), same).body)["lookup"]
+        parsed, form = phonenumbers.parse(e164), phonenumbers.PhoneNumberFormat
+        assert found["format"] == {
+            "e164": e164,
+            "international": phonenumbers.format_number(parsed, form.INTERNATIONAL),
+            "national": phonenumbers.format_number(parsed, form.NATIONAL),
+            "rfc3966": phonenumbers.format_number(parsed, form.RFC3966),
+        }
 
     def test_every_region_of_the_library_has_a_name(self) -> None:
         assert set(COUNTRIES) == set(phonenumbers.SUPPORTED_REGIONS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from chappe.core import numbers
 from chappe.core.errors import Refusal, Violation, Violations
@@ -20,6 +20,16 @@ _INVALID: Final = (
     "Le numéro de téléphone est vide ou n'est pas valide.",
     "The phone number is empty or not valid.",
 )
+
+
+class _Entry(NamedTuple):
+    """What is said of one number that exists."""
+
+    prefix: int
+    kind: str
+    international: str
+    national: str
+    rfc3966: str
 
 
 def read(values: Values, account: Account, moment: Moment) -> Ready:
@@ -62,29 +72,48 @@ def _looked_up(written: str, settings: AccountSettings) -> dict[str, object]:
     number = numbers.read(written)
     if not isinstance(number, numbers.Number):
         return {"request": request, "success": False, "message": _INVALID[settings.message_language == "en"]}
-    import phonenumbers  # imported on first use, as core.numbers does, because its import is slow
-
-    parsed = phonenumbers.parse(number.e164)
-    form = phonenumbers.PhoneNumberFormat
+    entry = _french_mobile(number.e164) if _is_french_mobile(number) else _from_library(number)
     return {
         "request": request,
         "success": True,
         "countryCode": CData(COUNTRIES.get(number.region, "")),
-        "prefixCode": parsed.country_code,
+        "prefixCode": entry.prefix,
         "phoneNumber": CData(number.e164),
-        "type": CData(_kind(number, phonenumbers.number_type(parsed))),
+        "type": CData(entry.kind),
         "network": CData(""),  # only the network knows where a number has been ported to
         "format": {
             "e164": CData(number.e164),
-            "international": CData(phonenumbers.format_number(parsed, form.INTERNATIONAL)),
-            "national": CData(phonenumbers.format_number(parsed, form.NATIONAL)),
-            "rfc3966": CData(phonenumbers.format_number(parsed, form.RFC3966)),
+            "international": CData(entry.international),
+            "national": CData(entry.national),
+            "rfc3966": CData(entry.rfc3966),
         },
     }
 
 
-def _kind(number: numbers.Number, library_type: int) -> str:
-    return "Mobile" if number.kind is numbers.Kind.MOBILE else _kinds().get(library_type, "")
+def _is_french_mobile(number: numbers.Number) -> bool:
+    return number.region == "FR" and number.kind is numbers.Kind.MOBILE and len(number.e164) == 12
+
+
+def _french_mobile(e164: str) -> _Entry:
+    """The commonest numbers by hand, as the library writes them: it takes 100 us for each, and a list has hundreds."""
+    first, pairs = e164[3], [e164[at : at + 2] for at in (4, 6, 8, 10)]
+    spaced, dashed = " ".join(pairs), "-".join(pairs)
+    return _Entry(33, "Mobile", f"+33 {first} {spaced}", f"0{first} {spaced}", f"tel:+33-{first}-{dashed}")
+
+
+def _from_library(number: numbers.Number) -> _Entry:
+    import phonenumbers  # imported on first use, as core.numbers does, because its import is slow
+
+    parsed = phonenumbers.parse(number.e164)
+    form = phonenumbers.PhoneNumberFormat
+    is_mobile = number.kind is numbers.Kind.MOBILE
+    return _Entry(
+        parsed.country_code or 0,
+        "Mobile" if is_mobile else _kinds().get(phonenumbers.number_type(parsed), ""),
+        phonenumbers.format_number(parsed, form.INTERNATIONAL),
+        phonenumbers.format_number(parsed, form.NATIONAL),
+        phonenumbers.format_number(parsed, form.RFC3966),
+    )
 
 
 @cache
