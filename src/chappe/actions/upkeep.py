@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from chappe.actions import receive
 from chappe.carriers.registry import policy_of, profile_of
 from chappe.core.lifecycle import State
 from chappe.core.model import Carrier
 from chappe.core.routing import Route, Router
 from chappe.smpp.message_ids import Learner, variants
 from chappe.smpp.profile import IdFormat
-from chappe.store import binds, carriers, queue
+from chappe.store import binds, carriers, conversations, queue, retention
 from chappe.store.binds import Requeue
 from chappe.store.database import Database
 from chappe.store.messages import BULK_RECIPIENTS, CLASSES, Flag, LaneClass, key_of, lane
@@ -22,6 +23,7 @@ from chappe.store.messages import BULK_RECIPIENTS, CLASSES, Flag, LaneClass, key
 log = structlog.get_logger("chappe.upkeep")
 
 BATCH = 1000
+FOLLOW_ROUNDS = 2  # of some 20 000 messages each: what is faster is caught up with later
 FAILOVER_S = 30.0  # a carrier without a bind for so long loses its queue to the next one
 SILENCE = timedelta(hours=54)  # validity of 48 h and a margin: who has not been heard of by then will not be
 STRAY_PATIENCE = timedelta(seconds=5)
@@ -38,6 +40,7 @@ class Book:
     carriers: dict[int, Carrier] = field(default_factory=dict)
     down: frozenset[int] = frozenset()
     learners: dict[int, Learner] = field(default_factory=dict)
+    retention_days: int = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +238,26 @@ async def silence(database: Database, now: datetime, book: Book) -> bool:
     return False
 
 
+async def sort_replies(database: Database, now: datetime, book: Book) -> bool:
+    """Gives what subscribers wrote to those whom it answers."""
+    await receive.sort(database, now, book.carriers)
+    return False
+
+
+async def follow(database: Database, now: datetime, book: Book) -> bool:
+    """Remembers who wrote to whom, and sums up costs; a bounded number of messages at a time."""
+    for _ in range(FOLLOW_ROUNDS):
+        if not await conversations.follow(database, now):
+            break
+    return False
+
+
+async def forget(database: Database, now: datetime, book: Book) -> bool:
+    """Lets sandbox messages vanish after a day, and texts and numbers after the time that the operator set."""
+    await retention.forget(database, now, book.retention_days)
+    return False
+
+
 TASKS = (
     Task("look", 2.0, look),
     Task("release", 0.5, release),
@@ -242,4 +265,7 @@ TASKS = (
     Task("infer", 5.0, infer),
     Task("fail_over", 10.0, fail_over),
     Task("silence", 300.0, silence),
+    Task("replies", 0.5, sort_replies),
+    Task("follow", 2.0, follow),
+    Task("forget", 60.0, forget),
 )

@@ -6,13 +6,19 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
+from msgspec.structs import replace
 
+from chappe.core.model import Reply
+from chappe.store import replies
 from chappe.store.database import Connection, Database
 from chappe.store.messages import numbers
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """A webhook with all that its words need. message_state is the message's state now, state what is to be told."""
+    """A webhook with all that its words need. message_state is the message's state now, state what is to be told.
+
+    One that tells a reply has the reply's id, negative, as message_id, and the reply itself.
+    """
 
     host: int
     key: int
@@ -30,6 +36,7 @@ class Pending(msgspec.Struct, frozen=True):
     tag: str
     client_reference: str
     flags: int
+    reply: Reply | None = None
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -52,16 +59,17 @@ with recursive hosts as (
     from hosts h where h.host is not null
 )
 select w.host, w.key, w.id, w.message_id, w.at, w.state, w.attempts, w.reason,
-       m.recipient, m.price_micros, m.state as message_state,
-       s.dialect, s.report_url as target, s.tag, s.client_reference, s.flags
+       coalesce(m.recipient, ''), coalesce(m.price_micros, 0), coalesce(m.state, 0) as message_state,
+       coalesce(s.dialect, ''), coalesce(s.report_url, '') as target, coalesce(s.tag, ''),
+       coalesce(s.client_reference, ''), coalesce(s.flags, 0)
 from hosts h
 cross join lateral (
     select * from webhook q where q.host = h.host and q.key <= $1 and not (q.id = any ($2::text::bigint[]))
     order by q.host, q.key, q.id limit $3
 ) w
-cross join lateral (select * from message where id = w.message_id limit 1) m
-cross join lateral (select * from submission where id = w.message_id >> 16 limit 1) s
-where h.host is not null and not (h.host = any ($4::text::int[]))
+left join lateral (select * from message where id = w.message_id limit 1) m on true
+left join lateral (select * from submission where id = w.message_id >> 16 limit 1) s on true
+where (s.id is not null or w.message_id < 0) and h.host is not null and not (h.host = any ($4::text::int[]))
 limit $5
 """
 
@@ -71,7 +79,12 @@ async def claim(
 ) -> list[Pending]:
     """What is due: at most per_host of each host, but for those that have enough in hand, and limit in all."""
     rows = await connection.fetch(CLAIM, now_key, numbers(in_hand), per_host, numbers(full_hosts), max(limit, 0))
-    return [Pending(*row) for row in rows]
+    pending = [Pending(*row) for row in rows]
+    wanted = [-one.message_id for one in pending if one.message_id < 0]
+    if wanted:
+        found = await replies.by_id(connection, wanted)
+        pending = [replace(one, reply=found.get(-one.message_id)) if one.message_id < 0 else one for one in pending]
+    return pending
 
 
 END = """

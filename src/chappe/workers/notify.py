@@ -13,10 +13,12 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from chappe.actions.replies import named
 from chappe.core.errors import Fault, FaultKind
 from chappe.core.lifecycle import FINAL, State
 from chappe.core.model import Report, submission_of
 from chappe.core.publicid import public_id
+from chappe.dialects import WebhookCall
 from chappe.dialects.registry import BY_NAME
 from chappe.net import Door
 from chappe.store import webhooks
@@ -203,20 +205,35 @@ class Notify:
 
     async def _attempt(self, pending: Pending) -> Told:
         at = datetime.now(UTC)
-        if pending.attempts and pending.state != pending.message_state and State(pending.message_state) in FINAL:
+        ended = pending.message_id > 0 and State(pending.message_state) in FINAL
+        if pending.attempts and ended and pending.state != pending.message_state:
             return Told(pending, at, 0, 0, OUTDATED)  # better news has been told, or will be
-        call = BY_NAME[pending.dialect].tell(_report(pending, self._secret))
-        try:
-            answer = await self._door.request(
-                call.method, call.url, call.content_type, call.body, timeout_s=self._timeout_s
-            )
-        except Fault as fault:
-            took_ms = int((datetime.now(UTC) - at).total_seconds() * 1000)
-            return self._after(pending, at, 0, took_ms, fault.reason, fault.kind is FaultKind.PERMANENT)
-        took_ms = int(answer.seconds * 1000)
-        if 200 <= answer.status < 300:
-            return Told(pending, at, answer.status, took_ms, "told")
-        return self._after(pending, at, answer.status, took_ms, f"status {answer.status}", answer.status == 410)
+        calls = self._calls_of(pending)
+        if not calls:
+            return Told(pending, at, 0, 0, "given up: the reply is no more")
+        took_s = 0.0
+        status = 0
+        for call in calls:  # of a long reply one a part: told again from the first when one of them fails
+            try:
+                answer = await self._door.request(
+                    call.method, call.url, call.content_type, call.body, timeout_s=self._timeout_s
+                )
+            except Fault as fault:
+                took_ms = int((datetime.now(UTC) - at).total_seconds() * 1000)
+                return self._after(pending, at, 0, took_ms, fault.reason, fault.kind is FaultKind.PERMANENT)
+            took_s += answer.seconds
+            status = answer.status
+            if not 200 <= status < 300:
+                return self._after(pending, at, status, int(took_s * 1000), f"status {status}", status == 410)
+        return Told(pending, at, status, int(took_s * 1000), "told")
+
+    def _calls_of(self, pending: Pending) -> tuple[WebhookCall, ...]:
+        """The news in its customer's dialect; nothing for a reply that is no more."""
+        if pending.message_id > 0:
+            return (BY_NAME[pending.dialect].tell(_report(pending, self._secret)),)
+        if pending.reply is None:
+            return ()
+        return BY_NAME[pending.reply.dialect].tell_reply(named(pending.reply, self._secret))
 
     def _after(self, pending: Pending, at: datetime, status: int, took_ms: int, why: str, final: bool) -> Told:
         """A failed attempt: when the next is due, or the end of it."""

@@ -83,3 +83,18 @@ create table daily_cost (
     messages bigint not null default 0,
     primary key (account_id, day)
 );
+
+-- Submissions that are blanked later than others of their age, since they were scheduled.
+create table retention_late (
+    submission_id bigint primary key,
+    due_at timestamptz not null
+);
+create index retention_late_due on retention_late (due_at);
+
+-- Identifiers by which customers make sure that a repeated request is not sent again.
+create table unique_identifier (
+    account_id integer not null,
+    identifier text not null,
+    at timestamptz not null,
+    primary key (account_id, identifier)
+);

@@ -1,0 +1,197 @@
+"""Forgetting: sandbox messages vanish, texts and numbers of long ago are blanked; amounts and states stay.
+
+Each task goes through its table once by a cursor, a bounded batch at a time, so that nothing is searched for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from chappe.store.database import Connection, Database
+
+SANDBOX_KEPT = timedelta(days=1)
+KEPT_MIN = timedelta(days=4)
+"""Whatever the operator sets: by then every message has come to an end, unless it was scheduled for later."""
+SUBMISSIONS = 500
+MESSAGES = 20_000
+ROWS = 5_000
+ROUNDS_MAX = 50
+
+
+async def forget(database: Database, now: datetime, retention_days: int) -> None:
+    """Goes on with each task, as far as it comes in a bounded number of batches."""
+    before = now - max(timedelta(days=retention_days), KEPT_MIN)
+    tasks: tuple[tuple[Callable[[Database, datetime], Awaitable[bool]], datetime], ...] = (
+        (vanish, now - SANDBOX_KEPT),
+        (blank, before),
+        (blank_receipts, before),
+        (blank_received, before),
+        (forget_conversations, before),
+    )
+    for task, until in tasks:
+        for _ in range(ROUNDS_MAX):
+            if not await task(database, until):
+                break
+
+
+async def _position(connection: Connection, name: str) -> int:
+    position: int = await connection.fetchval(
+        """insert into upkeep (name, position) values ($1, 0)
+           on conflict (name) do update set at = now() returning position""",
+        name,
+    )
+    return position
+
+
+async def _move(connection: Connection, name: str, position: int) -> None:
+    await connection.execute("update upkeep set position = $2, at = now() where name = $1", name, position)
+
+
+# The submissions that come next and are old enough, with not too many messages.
+_BLOCK = """select max(id) from (
+    select id, created_at, sum(recipients) over (order by id) as messages, row_number() over (order by id) as place,
+           min(case when created_at >= $2 then id end) over () as young
+    from (select id, created_at, recipients from submission where id > $1 order by id limit $3) s
+) b where (young is null or id < young) and (messages <= $4 or place = 1)"""
+
+
+async def vanish(database: Database, before: datetime) -> bool:
+    """Deletes the next sandbox submissions with all that belongs to them; False when no more are old enough."""
+    async with database.transaction() as tx:
+        position = await _position(tx, "vanish")
+        last: int | None = await tx.fetchval(_BLOCK, position, before, SUBMISSIONS, MESSAGES)
+        if last is None:
+            return False
+        rows = await tx.fetch(
+            "delete from submission where id > $1 and id <= $2 and flags & 16 <> 0 returning id", position, last
+        )
+        for row in rows:
+            first = row["id"] << 16
+            await tx.execute("delete from message where id between $1 and $2", first, first | 0xFFFF)
+        if rows:
+            await tx.execute(
+                """delete from webhook where message_id > 0 and message_id >> 16 = any ($1::bigint[])""",
+                [row["id"] for row in rows],
+            )
+        await _move(tx, "vanish", last)
+    return True
+
+
+async def blank(database: Database, before: datetime) -> bool:
+    """Blanks the next submissions of before then; those that were scheduled for later are remembered until it is their
+    time. False when there is nothing more."""
+    async with database.transaction() as tx:
+        late = await tx.fetch("delete from retention_late where due_at < $1 returning submission_id as id", before)
+        position = await _position(tx, "blank")
+        last: int | None = await tx.fetchval(_BLOCK, position, before, SUBMISSIONS, MESSAGES)
+        if last is not None:
+            await tx.execute(
+                """insert into retention_late (submission_id, due_at)
+                   select id, scheduled_at from submission where id > $1 and id <= $2 and scheduled_at >= $3
+                   on conflict do nothing""",
+                position,
+                last,
+                before,
+            )
+            await _blank_range(tx, position + 1, last, before)
+            await _move(tx, "blank", last)
+        for row in late:
+            await _blank_range(tx, row["id"], row["id"], before)
+    return last is not None
+
+
+_MASKED = """case when length({0}) < 8 then repeat('*', length({0}))
+                  else left({0}, 3) || repeat('*', length({0}) - 5) || right({0}, 2) end"""
+
+
+async def _blank_range(connection: Connection, first: int, last: int, before: datetime) -> None:
+    """Blanks these submissions, but for those that are to leave later."""
+    ended = "(s.scheduled_at is null or s.scheduled_at < $3)"
+    bounds = (first, last, before)
+    await connection.execute(
+        f"""update message m set recipient = {_MASKED.format("m.recipient")}, text = null
+            from submission s
+            where s.id between $1 and $2 and {ended} and m.id >= s.id << 16 and m.id < (s.id + 1) << 16""",
+        *bounds,
+    )
+    await connection.execute(
+        f"""update submission s set text = '', report_url = '', reply_url = '', client_reference = ''
+            where s.id between $1 and $2 and {ended}""",
+        *bounds,
+    )
+
+
+async def blank_receipts(database: Database, before: datetime) -> bool:
+    """Blanks the next receipts of before then: their words and states stay."""
+    async with database.transaction() as tx:
+        position = await _position(tx, "blank_receipts")
+        last: int | None = await tx.fetchval(
+            """select max(id) from (select id, received_at from receipt where id > $1 order by id limit $3) r
+               where received_at < $2""",
+            position,
+            before,
+            ROWS,
+        )
+        if last is None:
+            return False
+        await tx.execute(
+            f"""update receipt set raw = '', source = {_MASKED.format("source")}
+                where id > $1 and id <= $2 and received_at < $3""",
+            position,
+            last,
+            before,
+        )
+        await _move(tx, "blank_receipts", last)
+    return True
+
+
+async def blank_received(database: Database, before: datetime) -> bool:
+    """Blanks the next messages of subscribers, and the replies that were made of them, of before then."""
+    async with database.transaction() as tx:
+        position = await _position(tx, "blank_received")
+        rows = await tx.fetch(
+            """select id, reply_id
+               from (select id, reply_id, received_at from inbound where id > $1 order by id limit $3) i
+               where received_at < $2 order by id""",
+            position,
+            before,
+            ROWS,
+        )
+        if not rows:
+            return False
+        await tx.execute(
+            f"""update inbound set raw = '', source = {_MASKED.format("source")},
+                       destination = {_MASKED.format("destination")} where id = any ($1::bigint[])""",
+            [row["id"] for row in rows],
+        )
+        await tx.execute(
+            f"""update reply set text = '', parts = '{{}}', number = {_MASKED.format("number")}
+                where id <= (select max(r) from unnest($1::bigint[]) as r) and at < $2 and text <> ''""",
+            [row["reply_id"] for row in rows if row["reply_id"] is not None],
+            before,
+        )
+        await _move(tx, "blank_received", rows[-1]["id"])
+    return True
+
+
+async def forget_conversations(database: Database, before: datetime) -> bool:
+    """Forgets conversations whose message has been blanked; goes round and round through the numbers."""
+    async with database.transaction() as tx:
+        oldest: int = await tx.fetchval("select coalesce((select position from upkeep where name = 'blank'), 0)")
+        if not oldest:
+            return False
+        position = await _position(tx, "conversations")
+        last: int | None = await tx.fetchval(
+            "select max(number) from (select number from conversation where number > $1 order by number limit $2) n",
+            position,
+            ROWS,
+        )
+        await tx.execute(
+            "delete from conversation where number > $1 and number <= $2 and message_id < ($3::bigint + 1) << 16",
+            position,
+            last or position,
+            oldest,
+        )
+        await _move(tx, "conversations", last or 0)
+    return last is not None

@@ -1,0 +1,95 @@
+"""Forgetting: what must vanish does, what must stay stays, and amounts always do."""
+
+from __future__ import annotations
+
+import pytest
+from shop import NOW, Shop, later, opened
+
+from chappe.core.lifecycle import State
+from chappe.store import conversations, replies, retention
+from chappe.store.embedded import ConnectionParameters
+from chappe.store.replies import NewReply
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
+
+PHONE = "+33600000001"
+
+
+async def texts(shop: Shop) -> list[tuple[str, str, str]]:
+    rows = await shop.database.fetch(
+        """select s.text, m.recipient, s.report_url from message m join submission s on s.id = m.id >> 16 order by m.id"""
+    )
+    return [tuple(row.values()) for row in rows]
+
+
+async def test_sandbox_messages_vanish_after_a_day(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        await shop.carrier()
+        (played,) = await shop.messages(account, numbers=[PHONE], sandbox=True, report_url="https://h/")
+        (real,) = await shop.messages(account, numbers=[PHONE])
+        (young,) = await shop.messages(account, numbers=[PHONE], sandbox=True, now=later(hours=2))
+        await retention.forget(shop.database, later(hours=23), 400)
+        assert len(await texts(shop)) == 3
+        await retention.forget(shop.database, later(hours=25), 400)
+        rows = await shop.database.fetch("select id from message order by id")
+        assert [row["id"] for row in rows] == [real, young]
+        assert await shop.webhooks() == []
+        await retention.forget(shop.database, later(hours=27), 400)
+        rows = await shop.database.fetch("select id from message order by id")
+        assert [row["id"] for row in rows] == [real]
+        assert played < real
+        await shop.books_balance()
+
+
+async def test_texts_and_numbers_are_blanked_after_their_time_and_amounts_stay(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        red = await shop.carrier()
+        bind = await shop.bind(red)
+        (old,) = await shop.messages(account, numbers=[PHONE], report_url="https://h/?secret=1", text="private")
+        await bind.turn(1)
+        await bind.turn(0, taken=[(old, 0, "a")])
+        await bind.turn(0, receipts=[("a", PHONE[1:], State.DELIVERED), ("stray", PHONE[1:], None)])
+        await shop.messages(account, numbers=[PHONE], text="planned", scheduled_at=later(days=20))
+        await shop.messages(account, numbers=[PHONE], text="young", now=later(days=9))
+        async with shop.database.transaction() as tx:
+            reply_id = await replies.add(
+                tx,
+                NewReply(
+                    account.id, red, NOW, "response", PHONE, "36111", "yes", ("yes",), 0, False, old, "allmysms", ""
+                ),
+                NOW,
+            )
+            await tx.execute(
+                """insert into inbound (carrier_id, received_at, source, destination, esm_class, data_coding, raw, state,
+                                        reply_id) values ($1, $2, '33600000001', '36111', 0, 0, 'x', 2, $3)""",
+                red, NOW, reply_id,
+            )  # fmt: skip
+        await conversations.follow(shop.database, later(days=10))
+        balance = await shop.balance(account)
+        await retention.forget(shop.database, later(days=10), 5)
+        assert await texts(shop) == [
+            ("", "+33*******01", ""), ("planned", PHONE, ""), ("young", PHONE, ""),
+        ]  # fmt: skip
+        for source, raw in await shop.database.fetch("select source, raw from receipt"):
+            assert (source, raw) == ("336******01", b"")
+        (row,) = await shop.database.fetch("select number, text, parts from reply")
+        assert tuple(row.values()) == ("+33*******01", "", [])
+        (row,) = await shop.database.fetch("select source, destination, raw from inbound")
+        assert tuple(row.values()) == ("336******01", "*****", b"")
+        assert (await shop.message(old))["price_micros"] > 0
+        assert await shop.balance(account) == balance
+        await retention.forget(shop.database, later(days=30), 5)
+        assert [text for text, _, _ in await texts(shop)] == ["", "", ""], "what was planned has had its day too"
+        assert await shop.database.value("select count(*) from conversation") == 0
+        await shop.books_balance()
+
+
+async def test_a_short_retention_never_blanks_what_is_still_to_leave(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        await shop.carrier()
+        await shop.messages(account, numbers=[PHONE], text="waits")
+        await retention.forget(shop.database, later(days=3), 1)
+        assert await texts(shop) == [("waits", PHONE, "")]
