@@ -9,6 +9,7 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 import pytest
+from dialect_asks import ACCOUNTS, ASKS, AT, NOW, SENDS, SMS_ID, opened, outcomes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,50 +20,15 @@ from chappe.core.model import (
     RECIPIENTS_MAX,
     Accepted,
     Account,
-    AccountSettings,
-    Balance,
     Command,
-    Moment,
-    ReadBalance,
+    Reply,
     Report,
     Send,
+    Simulate,
     Skipped,
 )
 from chappe.dialects import Call, Credentials, Dialect, Request, Response
 from chappe.dialects.registry import BY_NAME, DIALECTS
-
-NOW = Moment(datetime(2026, 3, 2, 9, 0, tzinfo=UTC))
-ACCOUNTS = (
-    Account(1, "demo", balance_micros=1_000_000),
-    Account(2, "demo", settings=AccountSettings(message_language="en", errors_as_http_200=True, sender_strict=True)),
-    Account(3, "demo", settings=AccountSettings(stop_mention=" STOP au 36180", stop_mention_automatic=True)),
-)
-
-# A request of each dialect that asks for one message, in both forms of answer; a new dialect brings its own.
-SENDS: dict[str, dict[str, Request]] = {
-    "smspartner": {
-        form: Request(
-            "POST",
-            "/v1/send",
-            query,
-            {"content-type": "application/json"},
-            b'{"apiKey":"KEY","phoneNumbers":"+33612345678","message":"Bonjour"}',
-        )
-        for form, query in (("json", b""), ("xml", b"_format=xml"))
-    },
-    "allmysms": {
-        form: Request(
-            "POST",
-            "/http/9.0/",
-            b"",
-            {"content-type": "application/x-www-form-urlencoded"},
-            urlencode(
-                {"login": "demo", "apiKey": "KEY", "message": "Bonjour", "mobile": "0612345678", "returnformat": form}
-            ).encode(),
-        )
-        for form in ("json", "xml")
-    },
-}
 
 EVERY = pytest.mark.parametrize("dialect", DIALECTS, ids=[dialect.NAME for dialect in DIALECTS])
 FORMS = pytest.mark.parametrize("form", ["json", "xml"])
@@ -79,11 +45,10 @@ def _check(response: Response, form: str | None = None) -> None:
         ET.fromstring(response.body)
     if form is not None:
         assert kind.endswith(form)
-    assert b"KEY" not in response.body
 
 
 def _sent(dialect: Dialect, form: str = "json", account: Account = ACCOUNTS[0]) -> tuple[Call, Send]:
-    call = dialect.open(SENDS[dialect.NAME][form])
+    call = opened(dialect, SENDS[dialect.NAME][form])
     command = dialect.read(call, account, NOW)
     assert isinstance(command, Send)
     return call, command
@@ -91,12 +56,25 @@ def _sent(dialect: Dialect, form: str = "json", account: Account = ACCOUNTS[0]) 
 
 def test_the_table_has_each_name_once() -> None:
     assert len(BY_NAME) == len(DIALECTS)
-    assert BY_NAME.keys() == SENDS.keys()
+    assert BY_NAME.keys() == SENDS.keys() == ASKS.keys()
 
 
 @pytest.mark.parametrize(
     "path",
-    ["/v1/send", "/v1/", "/v1/none", "/http/9.0/sendSms", "/http/9.0/", "/http/", "/", "/v2/send", "/metrics", ""],
+    [
+        *(
+            "/v1/send",
+            "/v1/",
+            "/v1/none",
+            "/http/9.0/sendSms",
+            "/http/9.0/",
+            "/http/",
+            "/sms/send",
+            "/account",
+            "/ping/",
+        ),
+        *("/report/campaign/1", "/", "/v2/send", "/metrics", "/handset", "/healthz", ""),
+    ],
 )
 def test_a_path_belongs_to_one_dialect_at_most(path: str) -> None:
     assert sum(dialect.matches(path) for dialect in DIALECTS) <= 1
@@ -116,9 +94,10 @@ def test_every_refusal_is_answered_in_every_form(dialect: Dialect, form: str, co
         ),
     ):
         for account in (None, *ACCOUNTS):
-            _check(dialect.refuse(refusal, request, call, account), form)
-            _check(dialect.refuse(refusal, request, None, account), form)
-            _check(dialect.refuse(refusal, bare, None, account))
+            for asked, with_call, wanted in ((request, call, form), (request, None, form), (bare, None, None)):
+                response = dialect.refuse(refusal, asked, with_call, account)
+                _check(response, wanted)
+                assert b"KEY" not in response.body
 
 
 @EVERY
@@ -176,6 +155,63 @@ def test_every_state_can_be_told(dialect: Dialect, state: State, method: str) ->
     assert bool(told.body) == bool(told.content_type) == (told.method == "POST")
 
 
+@EVERY
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("kind", ["response", "stop"])
+@pytest.mark.parametrize("parts", [(), ("é" * 70, "suite")])
+def test_every_reply_can_be_told(dialect: Dialect, method: str, kind: str, parts: tuple[str, ...]) -> None:
+    known = Reply(
+        id=7,
+        number="+33612345678",
+        to="36180",
+        text="".join(parts) or 'Oui "é"&<>\0',
+        at=AT,
+        kind=kind,
+        submission_id=4587,
+        message_id=4587 << 16,
+        public_id=SMS_ID,
+        parts=parts or ('Oui "é"&<>\0',),
+        reference=9,
+        dialect=dialect.NAME,
+        target="https://client.example/hook?token=t",
+        method=method,
+    )
+    stray = msgspec.structs.replace(known, submission_id=None, message_id=None, public_id="", to="", parts=())
+    for reply in (known, stray, msgspec.structs.replace(known, to="+33700000001", long_number=True)):
+        calls = dialect.tell_reply(reply)
+        assert 1 <= len(calls) <= max(1, len(reply.parts))
+        for told in calls:
+            assert told.method in ("GET", "POST")
+            assert told.url.startswith("https://client.example/hook?token=t")
+            assert told.url.isascii()
+            assert told.body.isascii()
+            assert bool(told.body) == bool(told.content_type) == (told.method == "POST")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "path", "fields", "headers"),
+    [(BY_NAME[name], *ask) for name, asks in ASKS.items() for ask in asks],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_whatever_the_actions_answer_can_be_written(
+    dialect: Dialect, path: str, fields: dict[str, object], headers: dict[str, str]
+) -> None:
+    for form in ("json", "xml"):
+        wanted = {"apiKey": "KEY", "login": "demo", "_format": form, "returnformat": form}
+        request = Request(
+            "POST", path, urlencode({"_format": form}).encode(), {"content-type": "application/json"} | headers,
+            json.dumps(wanted | fields).encode(),
+        )  # fmt: skip
+        for account in ACCOUNTS:
+            call = opened(dialect, request)
+            command = dialect.read(call, account, NOW)
+            _sound(command)
+            for outcome in outcomes(command):
+                _check(dialect.write(outcome, call, account), None if headers else form)
+            for code in REFUSALS:
+                _check(dialect.refuse(Refusal(code), request, call, account), None if headers else form)
+
+
 OCTETS = st.binary(max_size=120) | st.text(max_size=60).map(str.encode)
 WORDS = st.sampled_from(
     [
@@ -224,6 +260,20 @@ NAMES = st.sampled_from(
         "campaign",
         "coding",
         "flash",
+        "campId",
+        "smsId",
+        "limit",
+        "subAccount",
+        "countryIsoCode",
+        "text",
+        "simulate",
+        "uniqueIdentifier",
+        "messageId",
+        "phoneNumber",
+        "SMSList",
+        "SMSStatut_List",
+        "interval",
+        "id",
     ]
 )
 FIELDS = st.dictionaries(NAMES, WORDS, max_size=8).map(lambda fields: {"apiKey": "KEY", "login": "demo"} | fields)
@@ -240,14 +290,19 @@ TYPES = st.sampled_from(
     ["", "application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b"]
 )
 PATHS = {
-    "smspartner": ("/v1/send", "/v1/vn/send", "/v1/me", "/v1/x"),
-    "allmysms": ("/http/9.0/", "/http/9.0/sendSms", "/http/sendSms_v8.php", "/http/9.0/x"),
+    "smspartner": ("/v1/send", "/v1/vn/send", "/v1/x", *sorted({path for path, _, _ in ASKS["smspartner"]})),
+    "allmysms": (
+        *("/http/9.0/", "/http/9.0/sendSms", "/http/sendSms_v8.php", "/http/9.0/x"),
+        *sorted({path for path, _, _ in ASKS["allmysms"]}),
+    ),
 }
 
 
 def _sound(command: Command) -> None:
     """What the accept action and the store take for granted."""
-    if isinstance(command, ReadBalance):
+    if isinstance(command, Simulate):
+        command = command.send
+    if not isinstance(command, Send):
         return
     assert 1 <= len(command.recipients) <= RECIPIENTS_MAX
     for recipient in command.recipients:
@@ -256,6 +311,7 @@ def _sound(command: Command) -> None:
         assert recipient.parts >= 1
         assert recipient.price_micros >= 0
     texts = [command.text, command.sender, command.tag, command.campaign, command.client_reference, command.report_url]
+    texts.append(command.unique_identifier)
     texts += [recipient.text or "" for recipient in command.recipients]
     for text in texts:
         assert "\0" not in text
@@ -273,23 +329,16 @@ def test_bad_requests_are_refusals_and_what_is_read_is_sound(
     request = Request("POST", path, query, {"content-type": content_type}, body)
     call: Call | None = None
     try:
-        call = dialect.open(request)
-        response = _done(dialect, dialect.read(call, account, NOW), call)
+        call = opened(dialect, request)
+        command = dialect.read(call, account, NOW)
+        _sound(command)
+        response = dialect.write(data.draw(st.sampled_from(outcomes(command))), call, account)
     except Refusal as refusal:
         response = dialect.refuse(refusal, request, call, account if call else None)
     if "json" in response.content_type:
         json.loads(response.body.decode("ascii"))
     else:
         ET.fromstring(response.body)
-
-
-def _done(dialect: Dialect, command: Command, call: Call) -> Response:
-    """The answer as if the action had accepted the command."""
-    _sound(command)
-    if isinstance(command, ReadBalance):
-        return dialect.write(Balance(command.account, -1, 0), call)
-    ids = ("id",) * len(command.recipients) if command.public_ids else ()
-    return dialect.write(Accepted(1, command, 0, ids), call)
 
 
 FORBIDDEN = {"asyncio", "socket", "os", "time", "random", "asyncpg", "aiohttp", "subprocess", "secrets", "threading"}

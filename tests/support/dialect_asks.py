@@ -1,0 +1,182 @@
+"""What any dialect may be asked and answered, for the tests of all of them: requests, accounts, outcomes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+import msgspec
+
+from chappe.core.lifecycle import State
+from chappe.core.model import (
+    Accepted,
+    Account,
+    AccountSettings,
+    AddOptOut,
+    Balance,
+    Cancel,
+    Cancelled,
+    Command,
+    Costs,
+    MessagesFound,
+    MessageStatus,
+    Moment,
+    MonthCost,
+    OptOut,
+    OptOutAdded,
+    OptOuts,
+    Outcome,
+    ReadBalance,
+    ReadCosts,
+    ReadMessage,
+    ReadMessages,
+    ReadOptOuts,
+    ReadReplies,
+    ReadTagged,
+    Ready,
+    Removed,
+    RemoveOptOut,
+    Replies,
+    Reply,
+    Send,
+    Simulate,
+    Simulated,
+    Skipped,
+)
+from chappe.core.publicid import public_id
+from chappe.dialects import Call, Dialect, Request
+
+AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+NOW = Moment(AT, secret=b"secret")
+SMS_ID = public_id(b"secret", 4587 << 16)
+ACCOUNTS = (
+    Account(1, "demo", balance_micros=1_000_000),
+    Account(2, "demo", settings=AccountSettings(message_language="en", errors_as_http_200=True, sender_strict=True)),
+    Account(3, "demo", settings=AccountSettings(stop_mention=" STOP au 36180", stop_mention_automatic=True)),
+)
+
+# A request of each dialect that asks for one message, in both forms of answer; a new dialect brings its own.
+SENDS: dict[str, dict[str, Request]] = {
+    "smspartner": {
+        form: Request(
+            "POST",
+            "/v1/send",
+            query,
+            {"content-type": "application/json"},
+            b'{"apiKey":"KEY","phoneNumbers":"+33612345678","message":"Bonjour"}',
+        )
+        for form, query in (("json", b""), ("xml", b"_format=xml"))
+    },
+    "allmysms": {
+        form: Request(
+            "POST",
+            "/http/9.0/",
+            b"",
+            {"content-type": "application/x-www-form-urlencoded"},
+            urlencode(
+                {"login": "demo", "apiKey": "KEY", "message": "Bonjour", "mobile": "0612345678", "returnformat": form}
+            ).encode(),
+        )
+        for form in ("json", "xml")
+    },
+}
+
+_BASIC = {"authorization": "Basic ZGVtbzpLRVk="}  # demo:KEY
+
+# Everything else that the dialects understand: path, parameters, headers; a new method brings its line.
+ASKS: dict[str, tuple[tuple[str, dict[str, object], dict[str, str]], ...]] = {
+    "smspartner": (
+        ("/v1/me", {}, {}),
+        ("/v1/message-cancel", {"messageId": 4587}, {}),
+        ("/v1/message-status", {"messageId": 4587, "phoneNumber": "0612345678"}, {}),
+        ("/v1/multi-status", {"SMSStatut_List": [{"messageId": 4587, "phoneNumber": "0612345678"}]}, {}),
+        ("/v1/bulk-status", {"messageId": 4587}, {}),
+        ("/v1/bulk-status-by-tag", {"tag": "t"}, {}),
+        ("/v1/statistics/cost-resume", {"interval": "last_month"}, {}),
+        ("/v1/stop-sms/list", {}, {}),
+        ("/v1/stop-sms/add", {"phoneNumber": "0612345678"}, {}),
+        ("/v1/stop-sms/delete", {"id": 7}, {}),
+        ("/v1/lookup", {"phoneNumbers": "0612345678"}, {}),
+        ("/v1/bulk-send", {"SMSList": [{"phoneNumber": "0612345678", "message": "Bonjour"}]}, {}),
+    ),
+    "allmysms": (
+        ("/http/9.0/getAcks", {"campId": 4587}, {}),
+        ("/http/9.0/getAckBySmsId", {"smsId": SMS_ID}, {}),
+        ("/http/9.0/getPulls", {"limit": 10}, {}),
+        ("/http/9.0/getPull", {"campId": 4587}, {}),
+        ("/http/9.0/getPullBySmsId", {"smsId": SMS_ID}, {}),
+        ("/http/9.0/getBlacklist", {}, {}),
+        ("/http/9.0/getInfo", {}, {}),
+        ("/http/9.0/getCreditsByCountryIsoCode", {"countryIsoCode": "FR"}, {}),
+        ("/http/9.0/getPrices", {}, {}),
+        ("/http/9.0/deleteCampaign", {"campId": 4587}, {}),
+        (
+            "/http/9.0/simulateCampaign",
+            {"smsData": '{"DATA":{"MESSAGE":"Bonjour","SMS":[{"MOBILEPHONE":"0612345678"}]}}'},
+            {},
+        ),
+        ("/sms/send", {"to": "0612345678", "text": "Bonjour"}, _BASIC),
+        ("/sms/send", {"to": "0612345678", "text": "Bonjour", "simulate": 1}, _BASIC),
+        ("/sms/send/bulk", {"to": ["0612345678"], "text": "Bonjour"}, _BASIC),
+        ("/sms/send/bulk", {"to": ["0612345678"], "text": "Bonjour", "simulate": 1}, _BASIC),
+        ("/report/campaign/4587", {}, _BASIC),
+        ("/account", {}, _BASIC),
+    ),
+}
+
+
+def opened(dialect: Dialect, request: Request) -> Call:
+    call = dialect.open(request)
+    assert isinstance(call, Call)
+    return call
+
+
+def outcomes(command: Command) -> list[Outcome]:
+    """What the actions may answer to a command: something, nothing, and what is hard to write."""
+    hard = 'é"<&>😀\0'
+    status = MessageStatus(4587, 4587 << 16, "+33612345678", "delivered", AT, AT, 45_000, 1, public_id=SMS_ID)
+    statuses = tuple(
+        msgspec.structs.replace(status, state=state.word, reason=hard, tag=hard, client_reference=hard)
+        for state in State
+    )
+    reply = Reply(7, "+33612345678", "36180", hard, AT)
+    match command:
+        case Send():
+            ids = (SMS_ID,) * len(command.recipients) if command.public_ids else ()
+            skipped = (*command.skipped, Skipped(hard, "opted_out", "+33612345678"))
+            return [
+                Accepted(4587, command, 0, ids),
+                Accepted(4587, msgspec.structs.replace(command, skipped=skipped), -1, ids),
+            ]
+        case Simulate():
+            return [Simulated(command.send, -1)]
+        case ReadBalance():
+            return [Balance(command.account, balance_micros, 3) for balance_micros in (-1, 0, 123_456_789_012)]
+        case Ready():
+            return [command]
+        case ReadMessages():
+            one = msgspec.structs.replace(status, opted_out=True)
+            return [MessagesFound((group,) * len(command.selectors)) for group in (None, (), (one,), statuses)]
+        case ReadMessage():
+            return [MessagesFound(((one,),)) for one in statuses]
+        case ReadTagged():
+            return [MessagesFound((group,), len(group)) for group in ((), statuses)]
+        case Cancel():
+            return [
+                Cancelled(command.submission_id, word, 1, 45_000)
+                for word in ("cancelled", "already", "too_late", "sent")
+            ]
+        case ReadOptOuts():
+            return [
+                OptOuts(()),
+                OptOuts(tuple(OptOut(7, "+33612345678", AT, word) for word in ("stop", "refused", "manual"))),
+            ]
+        case AddOptOut():
+            return [OptOutAdded(7), OptOutAdded(7, known=True)]
+        case RemoveOptOut():
+            return [Removed(found=True), Removed(found=False)]
+        case ReadReplies():
+            return [Replies(()), Replies((reply, msgspec.structs.replace(reply, submission_id=4587)), hard)]
+        case ReadCosts():
+            return [Costs(()), Costs((MonthCost(datetime(2026, 1, 31, 23, 0, tzinfo=UTC), 123_456, 3),))]
+    raise AssertionError(command)
