@@ -105,7 +105,7 @@ async def _serve(config: Config) -> int:
         await bring_up(address)
         orders = _orders(config, address)
         key = ""
-        if config.handset and config.listens_on_loopback:
+        if config.handset and config.listens_on_loopback and "work" in config.roles:
             phone = _listen_somewhere(config.handset_port)
             pages = listen("127.0.0.1", 0)
             orders = msgspec.structs.replace(
@@ -224,6 +224,7 @@ def _orders(config: Config, address: Address) -> Orders:
         sender_default=config.sender_default,
         stop_mention=config.stop_mention,
         webhook_timeout_s=config.webhook_timeout_s,
+        retention_days=config.retention_days,
         webhook_allow_private=private if isinstance(private, bool) else tuple(str(network) for network in private),
         webhook_ports=config.webhook_ports,
         metrics=config.metrics,
