@@ -9,8 +9,9 @@ import asyncpg
 import pytest
 from shop import NOW, PRICE, eventually, later, opened
 
+from chappe.actions.accept import place
 from chappe.core.lifecycle import State
-from chappe.core.model import Account, Recipient, Send, message_id
+from chappe.core.model import Account, Recipient, Send, Skipped, message_id
 from chappe.core.pricing import REFUNDS
 from chappe.store import messages
 from chappe.store.embedded import ConnectionParameters
@@ -118,6 +119,21 @@ async def test_sandbox_and_skipped_cost_nothing_and_leave_nothing_to_send(databa
         assert await shop.balance(account) == 0
         assert await shop.database.value("select sum(price_micros)::bigint from message") == PRICE
         await shop.books_balance()
+
+
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [("12", "12"), ("", ""), ("1\x002", "12"), ("x" * 5000, "x" * 64), ('"é\\{', '"é\\{'), ("\x00", "")],
+)
+async def test_whatever_stood_where_a_number_belongs_spoils_nothing(
+    database: ConnectionParameters, written: str, stored: str
+) -> None:
+    async with opened(database) as shop:
+        recipients = (Recipient("+33612345678", 1, PRICE),)
+        send = Send(await shop.account(), "allmysms", "Hello", recipients, (Skipped(written, "number_invalid"),))
+        await messages.accept(shop.database, [place(send, NOW, await shop.router())], NOW)
+        rows = await shop.database.fetch("select recipient from message order by id")
+        assert [row["recipient"] for row in rows] == ["+33612345678", stored]
 
 
 async def test_turns_of_an_account_follow_each_other_and_let_a_newcomer_in(database: ConnectionParameters) -> None:

@@ -133,6 +133,8 @@ def _rare_texts(values: Sequence[str | None]) -> str | None:
     return texts(values) if any(values) else None
 
 
+WRITTEN_CHARACTERS_MAX = 64  # kept of what was written where a number belongs, and is none
+
 # A message as accept_batch takes it: places of submission and account, place, turn, recipient, state, parts, price,
 # lane, key, text, reason.
 _Row: TypeAlias = tuple[int, int, int, int, str, int, int, int, int, int, str | None, str | None]
@@ -158,7 +160,7 @@ def _add_rows(rows: list[_Row], placed: Placed, submission: int, account: int, t
         turn += 1
     for skipped in send.skipped:
         state = State.SUPPRESSED if skipped.reason == "opted_out" else State.FAILED
-        number = skipped.number or skipped.written
+        number = skipped.number or skipped.written[:WRITTEN_CHARACTERS_MAX].replace("\x00", "")  # no column takes NUL
         rows.append((submission, account, place, 0, number, state, 1, 0, 0, 0, None, skipped.reason))
         place += 1
     assert place <= RECIPIENTS_MAX, "a message's id has no room for more; the dialects refuse them"
