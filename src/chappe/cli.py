@@ -30,6 +30,9 @@ SECTIONS = {
     "account": ("chappe.cli_account", "Customers: their keys, settings and credit."),
     "carrier": ("chappe.cli_carrier", "Networks that messages go through."),
     "route": ("chappe.cli_route", "Which messages go through which carrier."),
+    "number": ("chappe.cli_number", "Long (virtual) numbers, and whose they are."),
+    "stop": ("chappe.cli_stop", "Who wants nothing more from an account."),
+    "refund": ("chappe.cli_refund", "Which ends of messages give their money back."),
 }
 
 TEXT_CHARACTERS_MAX = 20_000

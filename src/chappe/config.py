@@ -85,7 +85,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     price_lowcost_micros: Annotated[Micros, _help("Price of a low cost part for accounts without their own price.")] = 23_000
     price_hlr_micros: Annotated[Micros, _help("Price of an HLR lookup for accounts without their own price.")] = 5_000
 
-    retention_days: Annotated[Days, _help("How many days finished messages and their receipts are kept.")] = 400
+    retention_days: Annotated[Days, _help("After how many days texts and numbers are blanked; amounts and states stay.")] = 400
 
     log_format: Annotated[Literal["console", "json"], _help("How log lines are written.")] = "console"
     log_level: Annotated[Level, _help("Least serious log line written.")] = "info"

@@ -57,6 +57,7 @@ class Orders(msgspec.Struct, frozen=True):
     handset_http_descriptor: int = -1
     handset_http_port: int = 0
     webhook_timeout_s: float = 10.0
+    retention_days: int = 400
     webhook_allow_private: bool | tuple[str, ...] = False
     webhook_ports: tuple[int, ...] = ()
     journal: str = ""
@@ -171,6 +172,7 @@ async def run_work(orders: Orders) -> None:
         deliver = Deliver(database, owner, lambda: notify.ring() if notify.ours else bell.ring())
         moved = asyncio.Event()
         upkeep = Upkeep(database, owner, moved)
+        upkeep.book.retention_days = orders.retention_days
 
         def heard(channel: str) -> None:
             if channel == CONFIGURATION_CHANNEL:

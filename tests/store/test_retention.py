@@ -17,7 +17,8 @@ PHONE = "+33600000001"
 
 async def texts(shop: Shop) -> list[tuple[str, str, str]]:
     rows = await shop.database.fetch(
-        """select s.text, m.recipient, s.report_url from message m join submission s on s.id = m.id >> 16 order by m.id"""
+        """select s.text, m.recipient, s.report_url
+           from message m join submission s on s.id = m.id >> 16 order by m.id"""
     )
     return [tuple(row.values()) for row in rows]
 
@@ -62,8 +63,9 @@ async def test_texts_and_numbers_are_blanked_after_their_time_and_amounts_stay(d
                 NOW,
             )
             await tx.execute(
-                """insert into inbound (carrier_id, received_at, source, destination, esm_class, data_coding, raw, state,
-                                        reply_id) values ($1, $2, '33600000001', '36111', 0, 0, 'x', 2, $3)""",
+                """insert into inbound (carrier_id, received_at, source, destination, esm_class, data_coding, raw,
+                                        state, reply_id)
+                   values ($1, $2, '33600000001', '36111', 0, 0, 'x', 2, $3)""",
                 red, NOW, reply_id,
             )  # fmt: skip
         await conversations.follow(shop.database, later(days=10))

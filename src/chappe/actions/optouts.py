@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from chappe.actions import accounts
+from chappe.actions.accounts import AccountError
 from chappe.core import numbers
 from chappe.core.model import AddOptOut, Moment, OptOut, OptOutAdded, OptOuts, ReadOptOuts, Removed, RemoveOptOut
 from chappe.core.numbers import Number
@@ -24,8 +25,8 @@ LINES_MAX: Final = 5_000_000
 BAD_SHOWN_MAX: Final = 20
 
 
-class ImportFault(Exception):
-    """The file cannot be read as a list of numbers; the message is one sentence."""
+class ListError(AccountError):
+    """What was given is no number, or no list of numbers; the message is one sentence."""
 
 
 class Imported(msgspec.Struct, frozen=True):
@@ -75,21 +76,22 @@ async def listed(database: Database, login: str) -> list[OptOut]:
 
 
 async def add(database: Database, login: str, written: str, now: datetime) -> OptOutAdded:
-    """Puts a number on an account's list; raises AccountError, ImportFault."""
+    """Puts a number on an account's list; raises AccountError, ListError."""
     account = await accounts.get(database, login)
     return await _add(database, account.id, _number(written), now, "command", "manual")
 
 
-async def remove(database: Database, login: str, written: str) -> bool:
-    """Takes a number off an account's list; raises AccountError, ImportFault."""
+async def remove(database: Database, login: str, written: str) -> None:
+    """Takes a number off an account's list. Raises AccountError, ListError: also when it was not there."""
     account = await accounts.get(database, login)
     number = _number(written)
     async with database.transaction() as tx:
-        return await optouts.remove(tx, account.id, number)
+        if not await optouts.remove(tx, account.id, number):
+            raise ListError(f"this number is not on the list of {account.login}")
 
 
 async def import_csv(database: Database, login: str, lines: Iterable[str], now: datetime) -> Imported:
-    """Puts the numbers of a CSV file on an account's list; raises AccountError, ImportFault.
+    """Puts the numbers of a CSV file on an account's list; raises AccountError, ListError.
 
     One number a line, or columns under a heading of which one is named `number` (or phone, msisdn, ...), `at` and
     `comment` where there are such; separated by commas, semicolons or tabs. Lines without a number are counted, the
@@ -128,7 +130,7 @@ def _rows(lines: Iterable[str], now: datetime) -> Iterator[tuple[int, tuple[str,
             if not any(cell.strip() for cell in cells):
                 continue
             if reader.line_num > LINES_MAX:
-                raise ImportFault(f"the file has more than {LINES_MAX} lines")
+                raise ListError(f"the file has more than {LINES_MAX} lines")
             if columns is None:
                 columns = _columns(cells)
                 if columns:
@@ -136,7 +138,7 @@ def _rows(lines: Iterable[str], now: datetime) -> Iterator[tuple[int, tuple[str,
                 columns = {"number": 0}
             yield reader.line_num, _row(cells, columns, now)
     except (csv.Error, UnicodeDecodeError) as error:
-        raise ImportFault(f"line {reader.line_num + 1} cannot be read") from error
+        raise ListError(f"line {reader.line_num + 1} cannot be read") from error
 
 
 def _single(lines: Iterable[str]) -> Iterator[str]:
@@ -182,7 +184,7 @@ def _row(cells: list[str], columns: dict[str, int], now: datetime) -> tuple[str,
 def _number(written: str) -> str:
     number = numbers.read(written)
     if not isinstance(number, Number):
-        raise ImportFault("this is no telephone number")
+        raise ListError(f"{written[:40]!r} is no telephone number")
     return number.e164
 
 

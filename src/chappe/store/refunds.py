@@ -1,0 +1,26 @@
+"""The states that give money back, where the operator has changed them: read by end_messages in the migrations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chappe.store.database import Connection, Database
+
+
+async def states(database: Database) -> list[int] | None:
+    """The states that give money back; None: the usual ones."""
+    found: list[int] | None = await database.value("select refund_states from installation")
+    return found
+
+
+async def for_update(connection: Connection) -> list[int] | None:
+    """The same, with nobody else changing it before the caller's transaction ends."""
+    found: list[int] | None = await connection.fetchval("select refund_states from installation for update")
+    return found
+
+
+async def save(connection: Connection, chosen: Sequence[int] | None) -> None:
+    """Sets them; None: the usual ones."""
+    await connection.execute(
+        "update installation set refund_states = $1::smallint[]", None if chosen is None else list(chosen)
+    )
