@@ -1,63 +1,69 @@
-"""Accepting: where each message goes and when, and what a batch answers to each of its submissions."""
+"""Accepting by action: a request that repeats another is refused, and fails nobody else."""
 
 from __future__ import annotations
 
-import pytest
-from shop import NOW, PRICE, later, opened
+import asyncio
 
-from chappe.actions.accept import accept
+import pytest
+from shop import NOW, PRICE, Shop, later, opened
+
+from chappe.actions import accept as action
 from chappe.core.errors import Refusal
-from chappe.core.lifecycle import State
-from chappe.core.model import Accepted, Moment, message_id
-from chappe.core.publicid import public_id
+from chappe.core.model import Account, Moment, Send
+from chappe.store import optouts, retention
 from chappe.store.embedded import ConnectionParameters
-from chappe.store.messages import BULK_RECIPIENTS, LaneClass, key_of, lane
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
 
 
-async def test_a_submission_goes_to_the_lane_of_its_kind(database: ConnectionParameters) -> None:
-    async with opened(database) as shop:
-        account = await shop.account()
-        red = await shop.carrier("red", prefix="33")
-        for given, lane_class in (
-            ({"transactional": True}, LaneClass.TRANSACTIONAL),
-            ({}, LaneClass.COMMERCIAL),
-            ({"count": BULK_RECIPIENTS - 1}, LaneClass.COMMERCIAL),
-            ({"count": BULK_RECIPIENTS}, LaneClass.BULK),
-            ({"count": BULK_RECIPIENTS, "transactional": True}, LaneClass.TRANSACTIONAL),
-        ):
-            placed = await shop.placed(shop.send(account, **given))  # type: ignore[arg-type]
-            assert (set(placed.lanes), set(placed.keys)) == ({lane(red, lane_class)}, {0}), given
-        planned = await shop.placed(shop.send(account, scheduled_at=later(minutes=1), transactional=True))
-        assert (planned.lanes, planned.keys, planned.states) == (
-            (lane(red, LaneClass.WAITING),),
-            (key_of(later(minutes=1)),),
-            (State.SCHEDULED,),
-        )
-        nobody = await shop.placed(shop.send(account, numbers=["+352621000001"]))
-        assert (nobody.lanes, nobody.keys) == ((lane(0, LaneClass.WAITING),), (key_of(NOW),))
+async def codes(shop: Shop, *sends: Send, **after: float) -> list[str]:
+    moment = Moment(later(**after) if after else NOW)
+    outcomes = await action.accept(shop.database, [await shop.placed(send, moment.now) for send in sends], moment)
+    return [outcome.code if isinstance(outcome, Refusal) else "accepted" for outcome in outcomes]
 
 
-async def test_each_of_a_batch_gets_its_own_answer(database: ConnectionParameters) -> None:
+def named(shop: Shop, account: Account, identifier: str, **given: object) -> Send:
+    return shop.send(account, unique_identifier=identifier, **given)
+
+
+async def test_a_repeated_request_is_refused_for_a_day(database: ConnectionParameters) -> None:
     async with opened(database) as shop:
-        account = await shop.account("short", 2 * PRICE)
-        broke = await shop.account("broke", 0)
+        account, other = await shop.account(), await shop.account("other")
         await shop.carrier()
-        sends = [
-            shop.send(account, public_ids=True, transactional=True),
-            shop.send(account, 2, transactional=True),
-            shop.send(broke, transactional=True),
-            shop.send(broke, sandbox=True),
-        ]
-        placed = [await shop.placed(send) for send in sends]
-        first, short, none, sandbox = await accept(shop.database, placed, Moment(NOW, secret=b"secret"))
-        assert isinstance(first, Accepted)
-        assert first.public_ids == (public_id(b"secret", message_id(first.submission_id, 0)),)
-        assert first.balance_micros == PRICE
-        assert isinstance(short, Refusal)
-        assert (short.code, short.values) == ("credit_short", {"needed_micros": 2 * PRICE, "balance_micros": PRICE})
-        assert isinstance(none, Refusal)
-        assert none.code == "credit_none"
-        assert isinstance(sandbox, Accepted)
+        assert await codes(
+            shop,
+            named(shop, account, "a"),
+            shop.send(account),
+            named(shop, account, "a"),
+            named(shop, other, "a"),
+            named(shop, account, "b"),
+        ) == ["accepted", "accepted", "repeated", "accepted", "accepted"]
+        assert await codes(shop, named(shop, account, "a"), hours=23) == ["repeated"]
+        assert await codes(shop, named(shop, account, "a"), hours=24) == ["accepted"]
+        assert await codes(shop, named(shop, account, "a"), hours=25) == ["repeated"]
+        assert await shop.balance(account) == 100_000_000 - 4 * PRICE
+        await retention.forget(shop.database, later(hours=49), 400)
+        assert await shop.database.value("select count(*) from unique_identifier") == 0
         await shop.books_balance()
+
+
+async def test_what_is_refused_does_not_use_its_identifier_up(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account(balance_micros=PRICE)
+        await shop.carrier()
+        assert await codes(shop, named(shop, account, "a", count=2)) == ["credit_short"]
+        async with shop.database.transaction() as tx:
+            await optouts.add(tx, account.id, "+33600000009", NOW, "api", "manual")
+        assert await codes(shop, named(shop, account, "a", numbers=["+33600000009"])) == ["recipients_unusable"]
+        assert await codes(shop, named(shop, account, "a")) == ["accepted"]
+
+
+async def test_of_the_same_request_at_once_on_many_connections_one_is_accepted(database: ConnectionParameters) -> None:
+    async with opened(database, hot=4) as shop:
+        account = await shop.account()
+        await shop.carrier()
+        found = await asyncio.gather(
+            *(codes(shop, named(shop, account, "x"), named(shop, account, "y")) for _ in range(4))
+        )
+        assert sorted(found) == [["accepted", "accepted"]] + [["repeated", "repeated"]] * 3
+        assert await shop.balance(account) == 100_000_000 - 2 * PRICE

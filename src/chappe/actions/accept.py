@@ -19,7 +19,7 @@ from chappe.core.model import Accepted, Moment, Range, Send, Skipped, message_id
 from chappe.core.publicid import public_id
 from chappe.core.routing import Router
 from chappe.core.window_profiles import PROFILES, Profile
-from chappe.store import messages
+from chappe.store import identifiers, messages
 from chappe.store.database import Database
 from chappe.store.messages import BULK_RECIPIENTS, Flag, LaneClass, OptedOut, Placed, Stored, key_of, lane
 
@@ -122,7 +122,7 @@ def _ready_class(flags: int, recipients: int) -> LaneClass:
 async def accept(database: Database, batch: Sequence[Placed], moment: Moment) -> list[Accepted | Refusal]:
     """One durable transaction over the batch; what lacks credit is refused, and fails nobody else.
 
-    A Send from a long number that is not the account's is refused. Recipients that have opted out become skipped ones,
+    A Send from a long number that is not the account's is refused, and one that repeats another. Recipients that have opted out become skipped ones,
     as the outcome's command says; a Send of which none is left is refused.
     """
     outcomes: dict[int, Accepted | Refusal] = {
@@ -131,7 +131,7 @@ async def accept(database: Database, batch: Sequence[Placed], moment: Moment) ->
     waiting = {place: placed for place, placed in enumerate(batch) if place not in outcomes}
     while waiting:
         try:
-            stored = await messages.accept(database, list(waiting.values()), moment.now)
+            stored = await _stored(database, waiting, outcomes, moment.now)
         except OptedOut as found:  # nothing was stored; each time there are fewer recipients
             keys = list(waiting)
             for at, places in found.places.items():
@@ -146,6 +146,34 @@ async def accept(database: Database, batch: Sequence[Placed], moment: Moment) ->
             outcomes[key] = _outcome(placed, one, moment)
         break
     return [outcomes[key] for key in range(len(batch))]
+
+
+async def _stored(
+    database: Database, waiting: dict[int, Placed], outcomes: dict[int, Accepted | Refusal], now: datetime
+) -> list[Stored]:
+    """Stores what waits. A Send whose identifier the account has used within a day is refused and waits no more.
+
+    Raises OptedOut, and then nothing is stored.
+    """
+    named = {
+        key: (placed.send.account.id, placed.send.unique_identifier)
+        for key, placed in waiting.items()
+        if placed.send.unique_identifier
+    }
+    if not named:
+        return await messages.accept(database, list(waiting.values()), now)
+    async with database.transaction(hot=True) as tx:
+        free = await identifiers.take(tx, named.values(), now)
+        for key, pair in named.items():
+            if pair in free:
+                free.remove(pair)  # of two in one batch the first has it
+            else:
+                outcomes[key] = Refusal("repeated")
+                del waiting[key]
+        stored = await messages.accept_by(tx, list(waiting.values()), now) if waiting else []
+        refused = [key for key, one in zip(waiting, stored, strict=True) if one.submission_id is None]
+        await identifiers.give_back(tx, [named[key] for key in refused if key in named])
+    return stored
 
 
 def _outcome(placed: Placed, stored: Stored, moment: Moment) -> Accepted | Refusal:

@@ -13,7 +13,7 @@ import msgspec
 from chappe.core.lifecycle import State
 from chappe.core.model import RECIPIENTS_MAX, Send
 from chappe.core.pricing import REFUNDS
-from chappe.store.database import Database
+from chappe.store.database import Connection, Database
 
 REFUND_STATES = [int(state) for state, back in REFUNDS.items() if back]
 
@@ -211,6 +211,12 @@ def _messages(columns: Sequence[Any]) -> tuple[object, ...]:
 
 async def accept(database: Database, batch: Sequence[Placed], now: datetime) -> list[Stored]:
     """Stores and charges a batch in one durable transaction, each submission whole or not at all. Raises OptedOut."""
+    async with database.connection(hot=True) as connection:
+        return await accept_by(connection, batch, now)
+
+
+async def accept_by(connection: Connection, batch: Sequence[Placed], now: datetime) -> list[Stored]:
+    """The same on a hot connection, in its transaction if it has one. Raises OptedOut."""
     accounts = sorted({placed.send.account.id for placed in batch})
     index = {account_id: i for i, account_id in enumerate(accounts)}
     costs = [0] * len(accounts)
@@ -221,10 +227,10 @@ async def accept(database: Database, batch: Sequence[Placed], now: datetime) -> 
         counts[a] = _add_rows(rows, placed, s, a + 1, counts[a])
         costs[a] += placed.charge_micros
     columns: list[Any] = list(zip(*rows, strict=True)) or [()] * _COLUMNS
-    async with database.connection(hot=True) as connection:
-        row = await connection.fetchrow(
-            ACCEPT, now, numbers(accounts), numbers(costs), numbers(counts), *_submissions(batch), *_messages(columns)
-        )
+    row = await connection.fetchrow(
+        ACCEPT, now, numbers(accounts), numbers(costs), numbers(counts), *_submissions(batch), *_messages(columns)
+    )
+    assert row is not None
     if row["opted"]:
         places: dict[int, set[int]] = {}
         for i in row["opted"]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
+from chappe.store import identifiers
 from chappe.store.database import Connection, Database
 
 SANDBOX_KEPT = timedelta(days=1)
@@ -29,6 +30,7 @@ async def forget(database: Database, now: datetime, retention_days: int) -> None
         (blank_received, before),
         (forget_conversations, before),
     )
+    await identifiers.forget(database, now)
     for task, until in tasks:
         for _ in range(ROUNDS_MAX):
             if not await task(database, until):
