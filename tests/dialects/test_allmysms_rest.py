@@ -28,6 +28,7 @@ from chappe.core.model import (
     Send,
     Simulate,
     Simulated,
+    Skipped,
 )
 from chappe.dialects import Call, Request, Response, allmysms
 from chappe.dialects.allmysms_rest_answers import ERRORS, NO_ID
@@ -497,6 +498,21 @@ def test_a_sender_without_the_stop_it_needs_gives_way_as_in_9_0() -> None:
 
 def test_the_limit_of_characters_is_told() -> None:
     assert Exchange(_post(ONE | {"text": "x" * 641})).json["description"] == "The text is longer than 640 characters"
+
+
+@pytest.mark.parametrize(
+    ("reasons", "description"),
+    [
+        (("opted_out",), "No valid phone number: the recipient has opted out"),
+        (("opted_out", "opted_out"), "No valid phone number: the recipient has opted out"),
+        (("opted_out", "number_invalid"), "No valid phone number"),
+        ((), "No valid phone number"),
+    ],
+)
+def test_who_has_opted_out_is_told_from_what_is_no_number(reasons: tuple[str, ...], description: str) -> None:
+    refusal = Refusal("recipients_unusable", skipped=tuple(Skipped("0612345678", reason) for reason in reasons))
+    response = allmysms.refuse(refusal, _post(ONE))
+    assert (response.status, json.loads(response.body)) == (400, {"code": 114, "description": description})
 
 
 def test_every_refusal_has_a_row_and_every_row_a_refusal() -> None:

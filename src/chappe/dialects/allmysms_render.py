@@ -47,7 +47,9 @@ def respond(fields: Fields, form: str, http: int = 200, headers: Headers = ()) -
 
 
 def _object(fields: Fields) -> str:
-    return "{" + ",".join([f"{quoted(name)}:{_json(value)}" for name, value in fields.items()]) + "}"
+    # Names are ours and need no quoting; most values are plain strings, and sends wait for this.
+    pairs = [f'"{name}":{quoted(value) if type(value) is str else _json(value)}' for name, value in fields.items()]
+    return "{" + ",".join(pairs) + "}"
 
 
 def _json(value: Value) -> str:

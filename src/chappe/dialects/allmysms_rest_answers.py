@@ -109,12 +109,19 @@ def refused(refusal: Refusal) -> Response:
             needed=pricing.json_number(refusal.values.get("needed_micros", 0)),
             left=pricing.json_number(refusal.values.get("balance_micros", 0)),
         )
+    elif error is _NONE_VALID and _all_opted_out(refusal):
+        text = f"{text}: the recipient has opted out"
     elif error is _CONTENT and "tag" in refusal.values:
         text = f"{text}: {refusal.values['tag']}"
     headers = retry_after(refusal)
     if error.http == 401:
         headers += (("WWW-Authenticate", 'Basic realm="sms", charset="UTF-8"'),)  # RFC 9110, 11.6.1
     return respond({"code": error.code, "description": text}, JSON, error.http, headers)
+
+
+def _all_opted_out(refusal: Refusal) -> bool:
+    skipped = refusal.values.get("skipped", ())
+    return bool(skipped) and all(one.reason == "opted_out" for one in skipped)
 
 
 def pong() -> Response:
