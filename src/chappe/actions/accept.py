@@ -122,8 +122,8 @@ def _ready_class(flags: int, recipients: int) -> LaneClass:
 async def accept(database: Database, batch: Sequence[Placed], moment: Moment) -> list[Accepted | Refusal]:
     """One durable transaction over the batch; what lacks credit is refused, and fails nobody else.
 
-    A Send from a long number that is not the account's is refused, and one that repeats another. Recipients that have opted out become skipped ones,
-    as the outcome's command says; a Send of which none is left is refused.
+    A Send from a long number that is not the account's is refused, and one that repeats another. Recipients that have
+    opted out become skipped ones, as the outcome's command says; a Send of which none is left is refused.
     """
     outcomes: dict[int, Accepted | Refusal] = {
         place: Refusal("sender_refused") for place in await strangers(database, batch)

@@ -15,7 +15,8 @@ from chappe.store import accounts, timeline
 from chappe.store.database import Database
 from chappe.store.messages import CLASSES, Flag, LaneClass
 from chappe.store.operator import at_of
-from chappe.store.timeline import Everything, MessageRow
+from chappe.store.replies import KINDS
+from chappe.store.timeline import Everything, MessageRow, ReplyRow
 
 PLACES: Final = 1 << 16
 MESSAGES_SHOWN: Final = 20
@@ -40,8 +41,8 @@ class IdError(ValueError):
 class Entry(msgspec.Struct, frozen=True):
     """One thing that happened.
 
-    what: accepted, charged, scheduled, submitted, receipt, state, refunded, webhook, webhook_due (to come), or the
-    word of an unusual event; part: from 1, 0 for the whole message or its only part.
+    what: accepted, charged, scheduled, held, submitted, receipt, state, refunded, reply, webhook, webhook_due (that is
+    to come), or the word of an unusual event; part: from 1, 0 for the whole message or its only part.
     """
 
     at: datetime
@@ -248,6 +249,9 @@ def _entries(message: MessageRow, found: Everything) -> list[Entry]:
             said = " ".join(word for word in (r.word, f"err {r.error}" if r.error else "") if word)
             detail = f"{meaning}: {said or 'nothing'}, id {r.carrier_ref}, of {carriers.get(r.carrier_id, '?')}"
             entries.append(Entry(r.received_at, "receipt", detail, r.part or 0))
+    if message.state == State.HELD and message.attempts is not None:
+        until = f"until {at_of(message.key):%Y-%m-%d %H:%M:%S} UTC"
+        entries.append(Entry(message.updated_at or row.created_at, "held", f"{message.reason or 'window'}, {until}"))
     ended_at = message.updated_at or (row.created_at if message.state in FINAL else None)  # skipped, or a sandbox one
     if ended_at is not None:
         why = _reason(message)
@@ -263,9 +267,16 @@ def _entries(message: MessageRow, found: Everything) -> list[Entry]:
             answer = f"HTTP {a.status}" if a.status else "no answer"
             detail = f"{State(a.state).word}: {answer} in {a.took_ms} ms, {a.outcome}"
             entries.append(Entry(a.at, "webhook", detail))
+    entries += [Entry(r.at, "reply", _said(r)) for r in found.replies if r.message_id == message.id]
     entries.sort(key=lambda entry: entry.at)
     for w in found.waiting:
         if w.message_id == message.id:
             detail = f"{State(w.state).word}: after {w.attempts} attempts" if w.attempts else State(w.state).word
             entries.append(Entry(at_of(w.key), "webhook_due", detail))
     return entries
+
+
+def _said(reply: ReplyRow) -> str:
+    """What a subscriber answered, and what followed from it."""
+    words = f"{KINDS[reply.kind]}: {reply.text!r}"
+    return words + (f", {reply.detail}" if reply.detail else "") + ("" if reply.target else ", nobody is told")

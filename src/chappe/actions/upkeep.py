@@ -107,11 +107,12 @@ async def release(database: Database, now: datetime, book: Book) -> bool:
                     continue
                 done = row.parts_done if carrier_id == row.lane // CLASSES else 0
                 what = "released" if row.state in (State.SCHEDULED, State.HELD) else ""
+                detail = f"held: {row.reason}" if row.state == State.HELD and row.reason else ""
                 if row.state == State.UNCERTAIN:
                     what = "sent_again"
                     doubtful.append(row.message_id)
                 ready = lane(carrier_id, _ready(row))
-                placed.append(Requeue(row.message_id, ready, row.key, row.attempts, done, State.QUEUED, what))
+                placed.append(Requeue(row.message_id, ready, row.key, row.attempts, done, State.QUEUED, what, detail))
                 moved = True
             if placed:
                 await binds.requeue(tx, now, placed)

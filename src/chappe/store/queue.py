@@ -26,6 +26,7 @@ class Due(msgspec.Struct, frozen=True):
     state: int
     flags: int
     recipients: int
+    reason: str | None = None
 
 
 async def take_due(connection: Connection, now: datetime, lanes: Sequence[int], limit: int) -> list[Due]:
@@ -57,9 +58,10 @@ async def take_ready(connection: Connection, lane: int, after: tuple[int, int], 
 async def _taken(connection: Connection, which: str, *values: object) -> list[Due]:
     rows = await connection.fetch(
         f"""with gone as (delete from outbox o where o.ctid = any (array({which})) returning *)
-            select g.lane, g.key, g.message_id, g.attempts, g.parts_done, m.recipient, m.state, s.flags, s.recipients
+            select g.lane, g.key, g.message_id, g.attempts, g.parts_done, m.recipient, m.state, s.flags, s.recipients,
+                  m.reason
             from gone g
-            cross join lateral (select recipient, state from message where id = g.message_id limit 1) m
+            cross join lateral (select recipient, state, reason from message where id = g.message_id limit 1) m
             cross join lateral (select flags, recipients from submission where id = g.message_id >> 16 limit 1) s
             order by g.key, g.message_id""",
         *values,

@@ -100,6 +100,18 @@ class AttemptRow(msgspec.Struct, frozen=True):
     outcome: str
 
 
+class ReplyRow(msgspec.Struct, frozen=True):
+    """What a subscriber answered to a message. kind: 0 response, 1 stop, 2 start; target: who is told, or nobody."""
+
+    message_id: int
+    id: int
+    at: datetime
+    kind: int
+    text: str
+    detail: str
+    target: str
+
+
 class WaitingRow(msgspec.Struct, frozen=True):
     """A webhook that is still to be told. key: when it is due."""
 
@@ -121,6 +133,7 @@ class Everything(msgspec.Struct, frozen=True):
     refunds: list[RefundRow]
     attempts: list[AttemptRow]
     waiting: list[WaitingRow]
+    replies: list[ReplyRow]
     ahead: dict[int, int]
     carriers: dict[int, str]
 
@@ -190,6 +203,7 @@ async def _read(connection: Connection, first_id: int, last_id: int, limit: int)
         attempts=attempts,
         refunds=await _rows(connection, RefundRow, REFUNDS, *ids),
         waiting=await _rows(connection, WaitingRow, WAITING, *ids),
+        replies=await _rows(connection, ReplyRow, REPLIES, *ids),
         ahead=await _ahead(connection, [message for message in messages if message.attempts is not None]),
         carriers={row["id"]: row["name"] for row in await connection.fetch("select id, name from carrier")},
     )
@@ -210,6 +224,8 @@ REFERENCES = """select message_id, carrier_id, carrier_ref, part, submitted_at f
 RECEIPTS = """select message_id, carrier_id, received_at, part, state, word, error, carrier_ref from receipt
     where message_id between $1 and $2 order by received_at, id"""
 EVENTS = "select message_id, at, what, detail from event where message_id between $1 and $2 order by at"
+REPLIES = """select message_id, id, at, kind, text, detail, target from reply
+    where message_id between $1 and $2 order by id"""
 REFUNDS = """select reason as message_id, amount_micros, at from ledger_entry
     where kind = 2 and reason between $1 and $2 order by at"""
 ATTEMPTS = """select message_id, at, state, status, took_ms, outcome from webhook_attempt

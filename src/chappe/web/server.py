@@ -28,6 +28,7 @@ from chappe.store.database import CONNECTION_ERRORS, Bell, Database, DatabaseErr
 from chappe.store.messages import Placed
 from chappe.web.accounts import AccountBook
 from chappe.web.listener import Reply
+from chappe.web.rates import Rates
 
 log = structlog.get_logger("chappe.web")
 
@@ -60,6 +61,7 @@ class Api:
         self._pages = pages or {}
         self._windows = windows or Windows({})
         self._book = AccountBook(database, now, stop_mention)
+        self._rates = Rates(now)
         self._router = Router([])
         self._commit: GroupCommit[Placed, Accepted | Refusal] = GroupCommit(
             self._accept, lambda placed: len(placed.states)
@@ -124,6 +126,8 @@ class Api:
             return
         moment = Moment(datetime.now(UTC), random.random(), self._secret)
         try:
+            if not self._rates.allow(found, dialect.NAME, call.verb):
+                raise Refusal("too_many_requests")
             command = dialect.read(call, found, moment)
             if isinstance(command, Ready):
                 reply.send(dialect.write(command, call, found))

@@ -1,0 +1,53 @@
+"""How often one account may ask: its own limit for all requests, and the providers' limits for dear ones.
+
+Counted by process: with several API processes an account may ask a little more often.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from chappe.core import pace
+from chappe.core.model import Account
+
+# By dialect and verb, a minute: SMS Partner's documentation of 2024.
+PER_MINUTE: Final[Mapping[tuple[str, str], int]] = {
+    ("smspartner", "statistics/cost-resume"): 5,
+    ("smspartner", "lookup"): 360,
+    ("smspartner", "hlr/notify"): 360,
+}
+KEPT_MAX: Final = 20_000
+
+_Key = tuple[int, str, str]
+
+
+class Rates:
+    """Token buckets of accounts; the longest unused are forgotten, and then full again."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._buckets: OrderedDict[_Key, tuple[int, pace.Bucket]] = OrderedDict()
+
+    def allow(self, account: Account, dialect: str, verb: str) -> bool:
+        """Whether the account may ask this now; a yes counts."""
+        own = account.settings.requests_per_minute
+        if own and not self._take((account.id, "", ""), own):
+            return False
+        limit = PER_MINUTE.get((dialect, verb))
+        return limit is None or self._take((account.id, dialect, verb), limit)
+
+    def _take(self, key: _Key, per_minute: int) -> bool:
+        now_s = self._now()
+        known = self._buckets.get(key)
+        if known is None or known[0] != per_minute:
+            bucket = pace.full(per_minute / 60, per_minute, now_s)
+        else:
+            bucket = known[1]
+        bucket, taken, _ = pace.take(bucket, 1, now_s)
+        self._buckets[key] = (per_minute, bucket)
+        self._buckets.move_to_end(key)
+        while len(self._buckets) > KEPT_MAX:
+            self._buckets.popitem(last=False)
+        return taken == 1
