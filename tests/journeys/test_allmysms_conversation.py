@@ -1,0 +1,106 @@
+"""AllMySMS both ways: sent by REST, acknowledged by 9.0, answered from the phone, told, stopped, deleted."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import pytest
+from program import Answer, ask, until
+
+if TYPE_CHECKING:
+    from program import Program
+    from receivers import Receiver
+
+ALICE, BOB = "33655500001", "33655500002"
+
+
+class Client:
+    """A customer who speaks both APIs."""
+
+    def __init__(self, program: Program, login: str, key: str) -> None:
+        self.url, self.login, self.key = program.url, login, key
+
+    def rest(self, path: str, **body: Any) -> Answer:
+        """POST of JSON where there is a body, else GET."""
+        basic = base64.b64encode(f"{self.login}:{self.key}".encode()).decode()
+        headers = {"authorization": f"Basic {basic}"}
+        if not body:
+            return ask(self.url + path, headers=headers)
+        return ask(self.url + path, "POST", json.dumps(body).encode(), headers)
+
+    def method(self, name: str, **fields: object) -> Any:
+        query = urlencode({"login": self.login, "apiKey": self.key} | fields)
+        answer = ask(f"{self.url}/http/9.0/{name}?{query}")
+        assert answer.status == 200
+        return answer.json()
+
+
+@pytest.fixture
+def client(program: Program, request: pytest.FixtureRequest) -> Client:
+    """A commercial customer whose messages may leave at any hour."""
+    login = f"talker{abs(hash(request.node.nodeid)) % 10**12}"
+    key = program.account(login, balance="1.065")
+    program.command("account", "set", login, "window=none", "transactional=off")
+    return Client(program, login, key)
+
+
+def test_a_ping_needs_no_account(program: Program) -> None:
+    answer = ask(f"{program.url}/ping/")
+    assert (answer.status, answer.json()) == (200, {"code": 100, "description": "pong"})
+
+
+def test_a_conversation_from_the_send_to_the_stop(
+    program: Program, phones: Program, client: Client, receive: Callable[[], Receiver]
+) -> None:
+    receiver = receive()
+    program.command("account", "set", client.login, f"replies_url={receiver.url}")
+    sent = client.rest("/sms/send", to=f"+{ALICE}", text="Une question ?", **{"from": "allmysms", "cliMsgId": "réf"})
+    assert sent.status == 201
+    sms_id = sent.json()["smsId"]
+    until(lambda: client.method("getAckBySmsId", smsId=sms_id)["status"] == "1", "the message is acknowledged")
+    assert client.method("getAckBySmsId", smsId=sms_id)["cliMsgId"] == "réf"
+
+    for text in ("Oui, à 9h 😀", "STOP"):
+        program.phones.reply(f"+{ALICE}", "allmysms", text)
+        (hook,) = receiver.wait_for(lambda hook, text=text: hook.query["message"] == text)
+        assert (hook.method, hook.query["phoneNumber"], hook.query["smsId"]) == ("GET", ALICE, sms_id)
+    until(lambda: client.method("getBlacklist")["blacklist"], "the number is on the list")
+    assert [entry["phoneNumber"] for entry in client.method("getBlacklist")["blacklist"]] == [ALICE]
+    assert [reply["message"] for reply in client.method("getPulls")["mos"]] == ["Oui, à 9h 😀", "STOP"]
+    assert client.method("getPulls") == {"mos": []}, "each reply once"
+    assert client.method("getPullBySmsId", smsId=sms_id)["message"] == "STOP"
+
+    simulated = client.rest("/sms/send/bulk", to=[ALICE, BOB], text="Promo", simulate=1).json()
+    campaign = client.rest("/sms/send/bulk", to=[ALICE, BOB], text="Promo").json()
+    for told in (simulated, campaign):
+        assert (told["invalidNumbers"], told["nbContacts"], told["cost"]) == (ALICE, 1, 0.045)
+    assert client.rest("/sms/send", to=ALICE, text="Promo").status == 400
+    assert client.method("getInfo")["balance"] == 0.975, "nothing for the one who wants nothing"
+    assert [message["text"] for message in program.phones.wait_for(f"+{BOB}")] == ["Promo"]
+    assert [message["text"] for message in program.phones.messages(f"+{ALICE}")] == ["Une question ?"]
+
+
+def test_a_scheduled_campaign_is_deleted_once_and_its_money_comes_back(program: Program, client: Client) -> None:
+    sent = client.rest("/sms/send/bulk/", to=[ALICE, BOB], text="Demain", date="2030-01-31 10:00:00")
+    campaign = sent.json()
+    assert (sent.status, campaign["code"], campaign["balance"]) == (201, 101, 0.975)
+    assert {ack["status"] for ack in client.method("getAcks", campId=campaign["campaignId"])["acks"]} == {"3"}
+    stranger = Client(program, "stranger", program.account("stranger"))
+    assert stranger.method("deleteCampaign", campId=campaign["campaignId"])["status"] == "0"
+    for _ in range(2):
+        assert client.method("deleteCampaign", campId=campaign["campaignId"]) == {"status": "OK"}
+    report = client.rest(f"/report/campaign/{campaign['campaignId']}")
+    assert {entry["code"] for entry in report.json()["reports"]} == {4}
+    account = client.rest("/account").json()
+    assert (account["balance"], account["nbSms"]) == (1.065, 23)
+
+
+def test_a_simulated_campaign_leaves_nothing(program: Program, client: Client) -> None:
+    flow = f"<DATA><MESSAGE>Bonjour</MESSAGE><SMS><MOBILEPHONE>{BOB}</MOBILEPHONE></SMS></DATA>"
+    told = client.method("simulateCampaign", smsData=flow, returnformat="json")
+    assert (told["status"], told["nbCredits"], told["nbContacts"], told["nbSms"]) == (100, 15, 1, 1)
+    assert client.method("getInfo")["credits"] == "355"
