@@ -104,3 +104,16 @@ def test_a_simulated_campaign_leaves_nothing(program: Program, client: Client) -
     told = client.method("simulateCampaign", smsData=flow, returnformat="json")
     assert (told["status"], told["nbCredits"], told["nbContacts"], told["nbSms"]) == (100, 15, 1, 1)
     assert client.method("getInfo")["credits"] == "355"
+
+
+def test_a_request_with_an_identifier_is_sent_once(program: Program, phones: Program, client: Client) -> None:
+    def sent(**more: Any) -> tuple[int, int]:
+        answer = client.rest("/sms/send", **{"to": BOB, "text": "Une fois", "uniqueIdentifier": "order 7"} | more)
+        return answer.status, answer.json()["code"]
+
+    assert sent(simulate=1) == (201, 100)
+    assert sent(to="12") == (400, 114), "what was refused or simulated takes no identifier"
+    assert sent(text="x" * 640, to=BOB) == (201, 100)
+    assert sent() == (400, 121)
+    assert sent(uniqueIdentifier="order 8") == (201, 100)
+    assert [message["text"] for message in program.phones.wait_for(f"+{BOB}", 2)] == ["x" * 640, "Une fois"]
