@@ -152,6 +152,8 @@ async def refresh(read: Callable[[], Awaitable[None]], changed: asyncio.Event) -
 
 async def run_work(orders: Orders) -> None:
     """One worker process: delivers, notifies, keeps up."""
+    from chappe.actions.windows import Windows
+    from chappe.core.window_profiles import read_profiles
     from chappe.store import accounts
     from chappe.store.channels import CONFIGURATION_CHANNEL, OUTBOX_CHANNEL, WEBHOOK_CHANNEL
     from chappe.workers.deliver import Deliver
@@ -169,7 +171,8 @@ async def run_work(orders: Orders) -> None:
         secret = await accounts.installation_secret(database)
         notify = Notify(database, door, secret, owner, orders.webhook_timeout_s)
         bell = Bell(orders.address, WEBHOOK_CHANNEL)
-        deliver = Deliver(database, owner, lambda: notify.ring() if notify.ours else bell.ring())
+        windows = Windows(read_profiles(orders.windows))
+        deliver = Deliver(database, owner, lambda: notify.ring() if notify.ours else bell.ring(), windows)
         moved = asyncio.Event()
         upkeep = Upkeep(database, owner, moved)
         upkeep.book.retention_days = orders.retention_days

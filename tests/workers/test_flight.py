@@ -101,9 +101,9 @@ def test_attempts_are_counted_and_capped(attempts: int, cap: int | None, ends: b
 
 
 def test_the_validity_ends_retries() -> None:
-    _, decisions = play(claimed(due_at=NOW - VALIDITY), result(Fate.RETRY))
+    _, decisions = play(claimed(due_at=NOW - VALIDITY, flags=Flag.TRANSACTIONAL), result(Fate.RETRY))
     assert decisions.finish[0].detail.startswith("deadline")
-    _, decisions = play(claimed(due_at=NOW - VALIDITY), result(Fate.PARKED))
+    _, decisions = play(claimed(due_at=NOW - VALIDITY, flags=Flag.TRANSACTIONAL), result(Fate.PARKED))
     assert decisions.finish[0].state is State.FAILED
 
 
@@ -123,8 +123,17 @@ def test_a_doubt_is_resent_once_at_most_and_by_policy(uncertain: str, flags: int
 
 
 def test_what_is_too_old_is_not_sent_unless_some_of_it_was() -> None:
-    assert overdue(claimed(due_at=NOW - VALIDITY + timedelta(seconds=1)), NOW) is None
-    end = overdue(claimed(due_at=NOW - VALIDITY), NOW)
+    urgent = Flag.TRANSACTIONAL
+    assert overdue(claimed(due_at=NOW - VALIDITY + timedelta(seconds=1), flags=urgent), NOW) is None
+    end = overdue(claimed(due_at=NOW - VALIDITY, flags=urgent), NOW)
     assert end is not None
     assert (end.state, end.kept, end.reason) == (State.FAILED, 0, "deadline")
-    assert overdue(claimed(due_at=NOW - VALIDITY, parts=2, parts_done=0b10), NOW) is None
+    assert overdue(claimed(due_at=NOW - VALIDITY, parts=2, parts_done=0b10, flags=urgent), NOW) is None
+
+
+def test_the_time_that_a_message_waited_for_its_window_does_not_make_it_too_old() -> None:
+    accepted_at = NOW - timedelta(days=4)
+    opened = claimed(due_at=accepted_at, key=key_of(NOW - timedelta(minutes=1)))
+    assert overdue(opened, NOW) is None
+    _, decisions = play(claimed(due_at=accepted_at, key=key_of(NOW), attempts=1), result(Fate.RETRY))
+    assert decisions.requeue

@@ -314,7 +314,8 @@ async def test_what_is_too_old_is_given_up_and_paid_back(database: ConnectionPar
     async with staged(database) as stage:
         account = await stage.account()
         red = await stage.carrier()
-        old = await stage.shop.messages(account, 2, now=datetime.now(UTC) - timedelta(hours=49))
+        early = datetime.now(UTC) - timedelta(hours=49)
+        old = await stage.shop.messages(account, 2, now=early, transactional=True)
         (recent,) = await stage.shop.messages(account, 1, now=datetime.now(UTC) - timedelta(hours=47))
         await stage.start(red)
         for number in old:

@@ -31,9 +31,9 @@ class Windows:
             for account_id, name in await accounts.windows(database)
         }
 
-    def check(self, account_id: int, flags: int, recipient: str, now: datetime) -> window.Verdict | None:
+    def check(self, account_id: int, flags: int, recipient: str, sender: str, now: datetime) -> window.Verdict | None:
         """What the window says of a message that would leave now; None for transactional ones, which need none."""
         if flags & Flag.TRANSACTIONAL:
             return None
         profile = self._accounts.get(account_id, self._profiles[DEFAULT])
-        return window.check(profile, recipient, now)
+        return window.check(profile.for_sender(sender), recipient, now)

@@ -17,7 +17,8 @@ class Outgoing(msgspec.Struct, frozen=True):
     """One message to send, whole: the link cuts and encodes it as its carrier wants.
 
     parts_done: bit n set when part n (from 1) was taken by this carrier before and must not be sent again. validity_s:
-    how long the network may try; 0 leaves it to the carrier's profile.
+    how long the network may try; 0 leaves it to the carrier's profile. not_after: loop time from which on it must not be
+    written any more, since its sending window has closed; its parts come back as UNSENT. 0: any time.
     """
 
     message_id: int
@@ -28,6 +29,7 @@ class Outgoing(msgspec.Struct, frozen=True):
     flash: bool = False
     parts_done: int = 0
     validity_s: float = 0
+    not_after: float = 0
 
 
 class Fate(enum.Enum):

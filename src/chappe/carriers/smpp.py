@@ -50,9 +50,12 @@ BREAKER_PAUSE_S = 60.0
 class _Part:
     """One submit_sm on its way."""
 
-    __slots__ = ("message_id", "order", "part", "parts", "pdu")
+    __slots__ = ("message_id", "not_after", "order", "part", "parts", "pdu")
 
-    def __init__(self, message_id: int, part: int, parts: int, pdu: SubmitSm, order: int) -> None:
+    def __init__(
+        self, message_id: int, part: int, parts: int, pdu: SubmitSm, order: int, not_after: float = 0
+    ) -> None:
+        self.not_after = not_after
         self.order = order  # among all that the link was ever given
         self.message_id = message_id
         self.part = part
@@ -135,7 +138,8 @@ class SmppLink:
         for seqnum, pdu in order:
             if not message.parts_done >> seqnum & 1:
                 self._given += 1
-                self._queue.append(_Part(message.message_id, seqnum if total > 1 else 0, total, pdu, self._given))
+                part = seqnum if total > 1 else 0
+                self._queue.append(_Part(message.message_id, part, total, pdu, self._given, message.not_after))
         self._pump()
 
     def drop(self, message_id: int) -> None:
@@ -417,6 +421,9 @@ class SmppLink:
                 self._later(wait)
         for _ in range(room):
             part = self._queue.popleft()
+            if part.not_after and now >= part.not_after:
+                self._results.append(PartResult(part.message_id, part.part, part.parts, Fate.UNSENT))
+                continue
             try:
                 session.submit(part.pdu, part, now)
             except EncodeError as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from chappe.actions.windows import Windows
 from chappe.carriers import Link
 from chappe.carriers.registry import KINDS, policy_of, rules_of
 from chappe.core.model import Carrier
@@ -38,7 +39,11 @@ class _Running:
 class Deliver:
     """Drives binds until stop(). told: called when webhooks may have been written."""
 
-    def __init__(self, database: Database, owner: str, told: Callable[[], None]) -> None:
+    def __init__(
+        self, database: Database, owner: str, told: Callable[[], None], windows: Windows | None = None
+    ) -> None:
+        self._windows = windows
+        self._windows_stale = True
         self._database = database
         self._owner = owner
         self._told = told
@@ -51,6 +56,7 @@ class Deliver:
 
     def changed(self) -> None:
         """The configuration changed: look at once."""
+        self._windows_stale = True
         self._event.set()
 
     def ring(self) -> None:
@@ -77,6 +83,9 @@ class Deliver:
         self._event.set()
 
     async def _round(self) -> None:
+        if self._windows is not None and self._windows_stale:
+            self._windows_stale = False
+            await self._windows.refresh(self._database)
         known = {carrier.id: carrier for carrier in await carriers.all_carriers(self._database) if carrier.enabled}
         for bind, running in list(self._running.items()):
             if running.task.done():
@@ -120,7 +129,7 @@ class Deliver:
         def make(wake: Callable[[], None]) -> Link:
             return KINDS[carrier.kind](carrier, wake)
 
-        pump = Pump(self._database, bind, taken, make, rules, policy, carrier.name, self._told)
+        pump = Pump(self._database, bind, taken, make, rules, policy, carrier.name, self._told, self._windows)
         task = asyncio.get_running_loop().create_task(pump.run())
         task.add_done_callback(lambda _: self._event.set())
         self._running[bind] = _Running(pump, task, carrier, asyncio.get_running_loop().time())

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from chappe.carriers import Fate, PartResult
 from chappe.core import retry
 from chappe.core.lifecycle import State
+from chappe.core.window import Verdict
 from chappe.store.binds import Claimed, Doubt, Finish, Requeue, Turn
 from chappe.store.messages import Flag, LaneClass, key_of, lane
 
 VALIDITY = timedelta(hours=48)
 """How long a message is tried at all (SMS Partner's default validity)."""
+
+CLOSED_MAX = timedelta(days=4)
+"""The longest that a sending window stays closed: a Sunday between holidays."""
 
 
 @dataclass(slots=True)
@@ -103,9 +107,20 @@ def decide(flight: Flight, now: datetime, chance: float, rules: Rules, news: Tur
         )
 
 
+def deadline(claimed: Claimed) -> datetime:
+    """Until when a message is tried. The time in which it had to wait for its window does not count against it: of a
+    first attempt we know when it became due, for later ones commercial messages get the longest wait as well."""
+    began_at = claimed.due_at
+    if not claimed.attempts:
+        began_at = max(began_at, datetime.fromtimestamp(claimed.key / 1_000_000, UTC))
+    if claimed.flags & Flag.TRANSACTIONAL:
+        return began_at + VALIDITY
+    return began_at + VALIDITY + CLOSED_MAX
+
+
 def overdue(claimed: Claimed, now: datetime) -> Finish | None:
     """The end of a message that nobody would want any more, after an outage; None while it is worth sending."""
-    if now < claimed.due_at + VALIDITY or claimed.parts_done:
+    if now < deadline(claimed) or claimed.parts_done:
         return None
     return Finish(claimed.message_id, State.FAILED, 0, "deadline", "gave_up", "its validity was over before it left")
 
@@ -138,7 +153,7 @@ def _retry(
         fault = retry.Fault.CONFIG
     elif trouble.attempts_max is not None:
         policy = retry.Policy(attempts_max={retry.Fault.UNKNOWN: trouble.attempts_max})
-    decision = retry.decide(fault, claimed.attempts, now, claimed.due_at + VALIDITY, chance, policy)
+    decision = retry.decide(fault, claimed.attempts, now, deadline(claimed), chance, policy)
     if isinstance(decision, retry.RetryAt):
         decisions.requeue.append(
             Requeue(
@@ -156,3 +171,14 @@ def _retry(
         assert isinstance(decision, retry.GiveUp)
         detail = f"{decision.reason}: {trouble.detail}"
         decisions.finish.append(Finish(claimed.message_id, State.FAILED, kept, trouble.reason, "gave_up", detail))
+
+
+def held(claimed: Claimed, verdict: Verdict, now: datetime, rules: Rules) -> Requeue:
+    """A claimed message whose sending window is closed: it waits until it opens. One whose window never opens is asked
+    about again every day, until an operator changes the profile or it is too old."""
+    due_at = verdict.next_at or now + timedelta(days=1)
+    waiting = lane(rules.carrier_id, LaneClass.WAITING)
+    why = verdict.reason or "hold.night"
+    return Requeue(
+        claimed.message_id, waiting, key_of(due_at), claimed.attempts, claimed.parts_done, State.HELD, "held", why
+    )

@@ -13,13 +13,15 @@ from datetime import UTC, datetime
 
 import structlog
 
+from chappe.actions.windows import Windows
 from chappe.carriers import Fate, Link, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn
 from chappe.core.lifecycle import State
+from chappe.core.window import Verdict
 from chappe.store import binds
 from chappe.store.binds import BindKey, Claimed, Finish, LeaseLost, Requeue, Taken, Turn
 from chappe.store.database import CONNECTION_ERRORS, RETRY_ERRORS, Connection, Database
 from chappe.store.messages import Flag, LaneClass, lane
-from chappe.workers.flight import Decisions, Flight, Rules, absorb, decide, doubtful, overdue
+from chappe.workers.flight import Decisions, Flight, Rules, absorb, decide, doubtful, held, overdue
 
 log = structlog.get_logger("chappe.deliver")
 
@@ -45,7 +47,9 @@ class Pump:
         policy: int,
         name: str,
         told: Callable[[], None],
+        windows: Windows | None = None,
     ) -> None:
+        self._windows = windows  # None: messages leave at any time
         self.bind = bind
         self.token = taken.token
         self._left = taken.in_flight
@@ -59,6 +63,7 @@ class Pump:
         self._flights: dict[int, Flight] = {}
         self._held: list[int] = []  # what our row of the bind says to be in flight
         self._overdue: list[Finish] = []  # claimed, and not worth sending any more
+        self._shut: list[Requeue] = []  # claimed, and its sending window is closed
         self._receipts: list[ReceiptIn] = []
         self._messages: list[MessageIn] = []
         self._turns = 0
@@ -138,8 +143,9 @@ class Pump:
     async def _turn(self, *, claim: bool) -> None:
         now = datetime.now(UTC)
         news = Turn()
-        decisions = Decisions(finish=self._overdue)
+        decisions = Decisions(finish=self._overdue, requeue=self._shut)
         self._overdue = []
+        self._shut = []
         done: list[int] = []
         self._absorb(self.link.take_results(), news, decisions, done, now)
         self._receipts += self.link.take_receipts()
@@ -169,8 +175,13 @@ class Pump:
                 self._overdue.append(end)
                 self._event.set()
                 continue
+            verdict = self._verdict(row, now)
+            if verdict is not None and not verdict.allowed:
+                self._shut.append(held(row, verdict, now, self._rules))
+                self._event.set()
+                continue
             self._flights[row.message_id] = Flight(row)
-            self.link.send(_outgoing(row))
+            self.link.send(_outgoing(row, verdict, now))
         self._turns += 1
         self._turned_at = asyncio.get_running_loop().time()
         self._seen_work = bool(claimed)
@@ -180,6 +191,12 @@ class Pump:
             self._told()
         if self._receipts or (claimed and len(claimed) >= want > 0):
             self._event.set()
+
+    def _verdict(self, row: Claimed, now: datetime) -> Verdict | None:
+        """What the sending window says; None where there is none to ask."""
+        if self._windows is None:
+            return None
+        return self._windows.check(row.account_id, row.flags, row.recipient, row.sender, now)
 
     def _absorb(
         self, results: list[PartResult], news: Turn, decisions: Decisions, done: list[int], now: datetime
@@ -331,7 +348,9 @@ def _first_of_each(receipts: list[ReceiptIn]) -> tuple[list[ReceiptIn], list[Rec
     return first, rest
 
 
-def _outgoing(row: Claimed) -> Outgoing:
+def _outgoing(row: Claimed, verdict: Verdict | None, now: datetime) -> Outgoing:
+    """What the link is given. Where a window closes, neither it nor the network may try beyond."""
+    open_s = (verdict.closes_at - now).total_seconds() if verdict is not None and verdict.closes_at is not None else 0
     return Outgoing(
         row.message_id,
         row.recipient,
@@ -340,4 +359,6 @@ def _outgoing(row: Claimed) -> Outgoing:
         bool(row.flags & Flag.UNICODE),
         bool(row.flags & Flag.FLASH),
         row.parts_done,
+        validity_s=open_s,
+        not_after=asyncio.get_running_loop().time() + open_s if open_s else 0,
     )
