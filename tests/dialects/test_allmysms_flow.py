@@ -124,3 +124,24 @@ def test_what_is_no_flow_is_refused(flow: str, code: str) -> None:
     with pytest.raises(Refusal) as caught:
         allmysms_flow.read(flow)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("flow", "code"),
+    [
+        ('{"DATA":{"MESSAGE":"x","DATE":["2030-01-31 08:30:00"]}}', "date_invalid"),
+        ('{"DATA":{"MESSAGE":"x","date":{"day":1}}}', "date_invalid"),
+        ("<DATA><DATE><DAY>1</DAY></DATE></DATA>", "date_invalid"),
+        ('{"DATA":{"MESSAGE":"x","TPOA":["me"]}}', "flow_invalid"),
+        ("<DATA><FLASH><B>1</B></FLASH></DATA>", "flow_invalid"),
+    ],
+)
+def test_a_wish_that_cannot_be_read_is_not_dropped(flow: str, code: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        allmysms_flow.read(flow)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize("value", ["null", "[]", "{}", '""'])
+def test_what_programs_write_for_nothing_is_nothing(value: str) -> None:
+    assert not allmysms_flow.read(f'{{"DATA":{{"MESSAGE":"x","DATE":{value}}}}}').fields.get("DATE")

@@ -12,6 +12,8 @@ from chappe.core.errors import Refusal
 from chappe.dialects import xmlflow
 
 _CDATA_KEY: Final = "#CDATA-SECTION"  # what converters from XML to JSON make of a CDATA section
+# Left out for being unreadable, these would let a message go when, from whom, to whom or how nobody wished.
+_DECISIVE: Final = frozenset({"TPOA", "DYNAMIC", "FLASH", "CLIENT", "CLIENTCODE", "MASTERACCOUNT", "CLIMSGID"})
 # PARAM_1 is documented; PARAM1 is the REST API's, PARAMS_0 a client's mistake that counts from zero.
 _PARAMETER: Final = re.compile(r"PARAM(S?)_?([0-9]{1,4})", re.ASCII)
 
@@ -26,7 +28,8 @@ class Block(NamedTuple):
 class Flow(NamedTuple):
     """What a flow says: the values of its tags by name in upper case, trimmed but for MESSAGE, and its SMS blocks.
 
-    A JSON null, and an element that holds elements where text belongs, count as not given.
+    A JSON null counts as not given, and so does what holds more than text where only text belongs, unless the message
+    would then be sent otherwise than was wished.
     """
 
     fields: Mapping[str, str]
@@ -36,7 +39,8 @@ class Flow(NamedTuple):
 def read(flow: str) -> Flow:
     """Reads the text of `smsData`; the first character that is not white space tells XML from JSON.
 
-    Raises Refusal flow_empty; flow_invalid: neither, not well formed, a DOCTYPE, or the root is not DATA.
+    Raises Refusal flow_empty; flow_invalid: neither, not well formed, a DOCTYPE, the root is not DATA, or a TPOA or the
+    like that is no text; date_invalid.
     """
     flow = flow.strip().removeprefix("\ufeff")
     if not flow:
@@ -85,6 +89,8 @@ def _from_xml(flow: str) -> Flow:
         elif not element.children:
             text = element.text
             fields.setdefault(element.name, text if element.name == "MESSAGE" else text.strip())
+        else:
+            _check_dispensable(element.name)
     return Flow(fields, tuple(blocks))
 
 
@@ -105,7 +111,17 @@ def _from_json(flow: str) -> Flow:
             blocks += [block_of(block) for block in written]
         elif (text := scalar(value)) is not None:
             fields.setdefault(name, text if name == "MESSAGE" else text.strip())
+        elif value not in (None, []):  # an empty list is PHP's for nothing
+            _check_dispensable(name)
     return Flow(fields, tuple(blocks))
+
+
+def _check_dispensable(name: str) -> None:
+    """That a tag whose value cannot be read may be left out; raises Refusal flow_invalid, of a date date_invalid."""
+    if name == "DATE":
+        raise Refusal("date_invalid")
+    if name in _DECISIVE:
+        raise Refusal("flow_invalid", tag=name)
 
 
 def _pairs(block: object) -> list[tuple[str, str]]:
