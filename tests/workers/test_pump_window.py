@@ -1,4 +1,4 @@
-"""Commercial messages and the sending window when they leave: held again, given back in time, never late at the phone."""
+"""Commercial messages and the sending window when they leave: held again, given back, never late."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ async def test_the_carrier_may_not_try_beyond_closing(database: ConnectionParame
 async def test_what_a_slow_carrier_has_not_taken_at_closing_stays_here(
     database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The link's own queue is looked at too: a part that waits there for its turn is given back when the time is over."""
+    """The link's own queue is looked at too: a part that waits there is given back when time is over."""
     loop = asyncio.get_running_loop()
     profile, closes_at = closing_in(300)
     async with opened(database) as shop, listening() as smsc:

@@ -17,8 +17,8 @@ class Outgoing(msgspec.Struct, frozen=True):
     """One message to send, whole: the link cuts and encodes it as its carrier wants.
 
     parts_done: bit n set when part n (from 1) was taken by this carrier before and must not be sent again. validity_s:
-    how long the network may try; 0 leaves it to the carrier's profile. not_after: loop time from which on it must not be
-    written any more, since its sending window has closed; its parts come back as UNSENT. 0: any time.
+    how long the network may try; 0 leaves it to the carrier's profile. not_after: loop time from which on it must not
+    be written any more, since its sending window has closed; its parts come back as UNSENT. 0: any time.
     """
 
     message_id: int

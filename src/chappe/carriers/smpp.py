@@ -52,9 +52,7 @@ class _Part:
 
     __slots__ = ("message_id", "not_after", "order", "part", "parts", "pdu")
 
-    def __init__(
-        self, message_id: int, part: int, parts: int, pdu: SubmitSm, order: int, not_after: float = 0
-    ) -> None:
+    def __init__(self, message_id: int, part: int, parts: int, pdu: SubmitSm, order: int, not_after: float = 0) -> None:
         self.not_after = not_after
         self.order = order  # among all that the link was ever given
         self.message_id = message_id

@@ -115,7 +115,7 @@ async def sweep(connection: Connection, account_ids: Sequence[int], number: str,
         number,
         SWEEP_ROWS_MAX,
     )
-    met = [value for row in rows for value in (row["message_id"], row["parts_done"])]
+    met = [row["message_id"] << 5 | row["parts_done"].bit_count() for row in rows]
     if met:
         await connection.execute("select suppress($1, $2::text::smallint[], $3, $4)", now, REFUND_ARRAY, met, detail)
     return len(rows)

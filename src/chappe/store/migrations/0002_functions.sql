@@ -343,9 +343,7 @@ begin
     -- ended while it waited (by a receipt for an earlier attempt or another part) only leaves the queue. So does what is
     -- for a number that has opted out meanwhile, but for transactional messages (class 0).
     return query
-    with lists as materialized (
-        select true as here from opt_out limit 1
-    ), gone as (
+    with gone as (
         delete from outbox o where o.ctid = any (array(
             select q.ctid from unnest(p_lanes) with ordinality as l(lane, place)
             cross join lateral (
@@ -356,13 +354,14 @@ begin
         returning o.lane, o.key, o.message_id, o.attempts, o.parts_done
     ), claimed as (
         select g.*, m.account_id, m.parts, m.doubts, m.recipient, m.text,
-               (select here from lists) and g.lane & 7 <> 0
+               (select true from opt_out limit 1) and g.lane & 7 <> 0
                and (select true from opt_out o where o.account_id = m.account_id and o.number = m.recipient limit 1) as opted
         from gone g cross join lateral (select * from message where id = g.message_id limit 1) m
         where m.state not in (6, 7, 8, 9, 11, 12, 13, 14)
     ), recorded as (
-        update bind b set in_flight = p_still || array(select c.message_id from claimed c where c.opted is not true),
-               stopped = array(select unnest(array[c.message_id, c.parts_done]) from claimed c where c.opted)
+        update bind b set in_flight = p_still || array(
+            select case when c.opted then -(c.message_id << 5 | bit_count(c.parts_done::bit(32))) else c.message_id end
+            from claimed c)
         where b.carrier_id = p_carrier and b.slot = p_slot and b.token = p_token
     )
     select c.message_id, c.lane, c.key, c.attempts, c.parts_done,
@@ -373,12 +372,15 @@ begin
     where c.opted is not true
     order by array_position(p_lanes, c.lane), c.key, c.message_id;
     -- Checked last, where it is locked anyway; a lease that is another's undoes all of the above.
-    select b.stopped into met from bind b where b.carrier_id = p_carrier and b.slot = p_slot and b.token = p_token;
+    select b.in_flight into met from bind b where b.carrier_id = p_carrier and b.slot = p_slot and b.token = p_token;
     if not found then
         raise exception 'the lease of this bind is held by another' using errcode = 'CHP01';
     end if;
-    if cardinality(met) > 0 then
-        perform suppress(p_now, p_refund, met, 'the number had opted out when its turn came');
+    if 0 > any (met) then  -- those of opted-out numbers, written down just above: -(id * 32 + parts that have left)
+        update bind b set in_flight = array(select i from unnest(b.in_flight) as i where i > 0)
+        where b.carrier_id = p_carrier and b.slot = p_slot;
+        perform suppress(p_now, p_refund, array(select -i from unnest(met) as i where i < 0),
+                         'the number had opted out when its turn came');
     end if;
 end $$;
 
@@ -429,13 +431,12 @@ begin
     end if;
 end $$;
 
--- End messages because their numbers have opted out. p_met: message id and parts done (bit n: part n), in turns.
+-- End messages because their numbers have opted out. p_met: message id * 32 + how many parts have left.
 create function suppress(p_now timestamptz, p_refund smallint[], p_met bigint[], p_detail text)
 returns void language sql as $$
     select finish(p_now, p_refund, array_agg(m.id), array_agg(11::smallint), array_agg(m.kept), array_agg(text 'opted_out'),
                   array_agg(text 'suppressed'), array_agg(p_detail))
-    from (select p_met[2 * i - 1] as id, bit_count(p_met[2 * i]::bit(64))::smallint as kept
-          from generate_series(1, cardinality(p_met) / 2) as i order by 1) m
+    from (select i >> 5 as id, (i & 31)::smallint as kept from unnest(p_met) as i order by 1) m
 $$;
 
 -- Mark messages as in doubt. d_key 0: held, nothing more is sent; else when they are sent once more, by the waiting lane.

@@ -13,9 +13,6 @@ create table opt_out (
     primary key (account_id, number)
 );
 
--- What a bind's last claim met of opted-out numbers: message id and parts done, in turns; see bind_turn.
-alter table bind add column stopped bigint[] not null default '{}';
-
 -- The states that give money back, as the operator wants it; null: as core/pricing.py: REFUNDS has it by default.
 alter table installation add column refund_states smallint[];
 
