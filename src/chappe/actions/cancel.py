@@ -20,7 +20,7 @@ async def cancel(database: Database, command: Cancel, moment: Moment) -> Cancell
     submission_id = command.submission_id
     if not 0 < submission_id < IDS_MAX:
         raise Refusal("not_found")
-    async with database.transaction() as tx:
+    async with database.transaction(hot=True) as tx:
         if not await store.owned(tx, command.account.id, submission_id):
             raise Refusal("not_found")
         leaves_at = moment.now + timedelta(seconds=command.lead_s)

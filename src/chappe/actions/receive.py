@@ -73,7 +73,7 @@ class Whole:
 async def sort(database: Database, now: datetime, carriers: Mapping[int, Carrier]) -> None:
     """Sorts what is new, and what has waited too long for its other parts, until there is nothing more."""
     while await inbound.anything(database, now - PARTS_WAIT):
-        async with database.transaction() as tx:
+        async with database.transaction(hot=True) as tx:
             await inbound.lock(tx)
             for row in await inbound.new(tx, BATCH):
                 await _guarded(tx, row, now, carriers, late=False)

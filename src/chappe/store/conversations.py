@@ -14,7 +14,7 @@ from chappe.store.database import Connection, Database
 
 FOLLOW_AFTER = timedelta(seconds=60)
 """How old a submission must be, so that none of a lower id can still be committed (statements end within 30 s)."""
-FOLLOW_SUBMISSIONS = 2_000
+FOLLOW_SUBMISSIONS = 10_000
 FOLLOW_MESSAGES = 20_000
 YOUNG_MESSAGES_MAX = 200_000
 """How many of the newest messages are searched by recipient."""
@@ -44,7 +44,7 @@ _BLOCK = """select max(id) as last from (
 
 async def follow(database: Database, now: datetime) -> bool:
     """Takes the next submissions into conversations and sums of costs; True when there may be more."""
-    async with database.transaction() as tx:
+    async with database.transaction(hot=True) as tx:
         position: int = await tx.fetchval(
             """insert into upkeep (name, position) values ('follow', 0)
                on conflict (name) do update set at = now() returning position"""
@@ -77,7 +77,8 @@ async def follow(database: Database, now: datetime) -> bool:
 
 
 async def of_number(connection: Connection, number: str) -> list[Talk]:
-    """The last message of each account to a number (E.164), the newest first."""
+    """The last message of each account to a number (E.164), the newest first. On a hot connection: whatever statistics
+    say, only what has not been followed is searched."""
     rows = await connection.fetch(
         f"""with young as (
                 select m.account_id, m.id from (

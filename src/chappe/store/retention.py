@@ -60,7 +60,7 @@ _BLOCK = """select max(id) from (
 
 async def vanish(database: Database, before: datetime) -> bool:
     """Deletes the next sandbox submissions with all that belongs to them; False when no more are old enough."""
-    async with database.transaction() as tx:
+    async with database.transaction(hot=True) as tx:
         position = await _position(tx, "vanish")
         last: int | None = await tx.fetchval(_BLOCK, position, before, SUBMISSIONS, MESSAGES)
         if last is None:
@@ -83,7 +83,7 @@ async def vanish(database: Database, before: datetime) -> bool:
 async def blank(database: Database, before: datetime) -> bool:
     """Blanks the next submissions of before then; those that were scheduled for later are remembered until it is their
     time. False when there is nothing more."""
-    async with database.transaction() as tx:
+    async with database.transaction(hot=True) as tx:
         late = await tx.fetch("delete from retention_late where due_at < $1 returning submission_id as id", before)
         position = await _position(tx, "blank")
         last: int | None = await tx.fetchval(_BLOCK, position, before, SUBMISSIONS, MESSAGES)
@@ -126,7 +126,7 @@ async def _blank_range(connection: Connection, first: int, last: int, before: da
 
 async def blank_receipts(database: Database, before: datetime) -> bool:
     """Blanks the next receipts of before then: their words and states stay."""
-    async with database.transaction() as tx:
+    async with database.transaction(hot=True) as tx:
         position = await _position(tx, "blank_receipts")
         last: int | None = await tx.fetchval(
             """select max(id) from (select id, received_at from receipt where id > $1 order by id limit $3) r
@@ -150,7 +150,7 @@ async def blank_receipts(database: Database, before: datetime) -> bool:
 
 async def blank_received(database: Database, before: datetime) -> bool:
     """Blanks the next messages of subscribers, and the replies that were made of them, of before then."""
-    async with database.transaction() as tx:
+    async with database.transaction(hot=True) as tx:
         position = await _position(tx, "blank_received")
         rows = await tx.fetch(
             """select id, reply_id
@@ -179,7 +179,7 @@ async def blank_received(database: Database, before: datetime) -> bool:
 
 async def forget_conversations(database: Database, before: datetime) -> bool:
     """Forgets conversations whose message has been blanked; goes round and round through the numbers."""
-    async with database.transaction() as tx:
+    async with database.transaction(hot=True) as tx:
         oldest: int = await tx.fetchval("select coalesce((select position from upkeep where name = 'blank'), 0)")
         if not oldest:
             return False

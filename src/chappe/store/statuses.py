@@ -1,4 +1,7 @@
-"""The present state of messages as their customers may see it: by submission, number, tag or id. Reads only."""
+"""The present state of messages as their customers may see it: by submission, number, tag or id. Reads only.
+
+On hot connections: by keys only, since statistics know little of ranges of ids; references by their BRIN index.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import msgspec
 from chappe.core.model import Selector
 from chappe.store.database import Database
 from chappe.store.messages import numbers, texts
-from chappe.store.timeline import PLACE, PRESENT_STATE
+from chappe.store.timeline import BY_RANGE, PLACE, PRESENT_STATE
 
 TAGGED_MESSAGES_MAX = 1_000_000
 """How many messages of one tag are counted and paged through."""
@@ -54,12 +57,13 @@ order by w.place, m.id"""
 
 async def selected(database: Database, account_id: int, selectors: Sequence[Selector]) -> list[StatusRow]:
     """The messages of each selector in their order; nothing for submissions that the account does not have."""
-    rows = await database.fetch(
-        _SELECTED,
-        account_id,
-        numbers([selector.submission_id for selector in selectors]),
-        texts([selector.number for selector in selectors]),
-    )
+    async with database.connection(hot=True) as connection:
+        rows = await connection.fetch(
+            _SELECTED,
+            account_id,
+            numbers([selector.submission_id for selector in selectors]),
+            texts([selector.number for selector in selectors]),
+        )
     return [StatusRow(**dict(row)) for row in rows]
 
 
@@ -70,7 +74,7 @@ cross join lateral (select * from message m where m.id >= s.id << 16 and m.id < 
 async def tagged(database: Database, account_id: int, tag: str, offset: int, limit: int) -> tuple[list[StatusRow], int]:
     """One page of the messages whose submission has this tag, oldest first, and how many there are in all."""
     async with (
-        database.connection() as connection,
+        database.connection(hot=True) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         total: int = await connection.fetchval(
@@ -92,12 +96,13 @@ async def tagged(database: Database, account_id: int, tag: str, offset: int, lim
 
 async def one(database: Database, account_id: int, message_id: int) -> StatusRow | None:
     """One message by its id; None unless it is the account's."""
-    rows = await database.fetch(
-        f"""select 1 as "group", {_ROW} from message m join submission s on s.id = m.id >> 16 {PLACE}
-            where m.id = $2 and m.account_id = $1""",
-        account_id,
-        message_id,
-    )
+    async with database.connection(hot=True) as connection:
+        rows = await connection.fetch(
+            f"""select 1 as "group", {_ROW} from message m join submission s on s.id = m.id >> 16 {PLACE}
+                where m.id = $2 and m.account_id = $1""",
+            account_id,
+            message_id,
+        )
     return StatusRow(**dict(rows[0])) if rows else None
 
 
@@ -105,10 +110,12 @@ async def submitted_at(database: Database, message_ids: Sequence[int]) -> dict[i
     """When a carrier took the last part of each of these messages of one submission."""
     if not message_ids:
         return {}
-    rows = await database.fetch(
-        """select message_id, max(submitted_at) as at from reference where message_id between $1 and $2
-           group by message_id""",
-        min(message_ids),
-        max(message_ids),
-    )
+    async with database.transaction() as tx:
+        await tx.execute(BY_RANGE)
+        rows = await tx.fetch(
+            """select message_id, max(submitted_at) as at from reference where message_id between $1 and $2
+               group by message_id""",
+            min(message_ids),
+            max(message_ids),
+        )
     return {row["message_id"]: row["at"] for row in rows}
