@@ -73,7 +73,7 @@ def open(request: Request) -> Call | Response:
     Raises Refusal not_found, unreadable, key_missing, key_unknown.
     """
     if allmysms_rest.matches(request.path):
-        return allmysms_rest.open(request)
+        return allmysms_rest.call_of(request)
     verb = _verb(request.path)
     values = _values(request)
     login = values.get("login") or values.get("clientcode", "")

@@ -43,7 +43,7 @@ def matches(path: str) -> bool:
     return _OURS.match(path) is not None
 
 
-def open(request: Request) -> Call | Response:
+def call_of(request: Request) -> Call | Response:
     """The call that a request makes, or the answer to a ping.
 
     values: of a send what the body says, by names in lower case, None where it is no JSON; of a report the campaign id;
