@@ -231,7 +231,9 @@ async def test_what_is_nobodys_or_unreadable_is_put_aside_and_holds_up_nothing(d
         await shop.messages(account, numbers=[PHONE], sender=CODE)
         binary = frame("", PHONE[1:], CODE)
         binary.data_coding, binary.short_message = 0x04, b"\x00\x01"
-        await arrive(shop, red, frame("STOP", "33600000099", CODE), frame("hi", "OPERATOR", CODE), binary, sort=False)
+        await arrive(
+            shop, red, frame("STOP", "33600000099", CODE), frame("hi", "+" + "9" * 19, CODE), binary, sort=False
+        )
         await shop.database.execute(
             """insert into inbound (carrier_id, received_at, source, destination, esm_class, data_coding, raw)
                values ($1, $2, '', '', 0, 0, '\\x00')""",

@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from chappe.actions.virtual_numbers import e164
+from chappe.actions.virtual_numbers import DIGITS_MAX, e164
 from chappe.carriers.registry import profile_of
 from chappe.core import gsm7, stop
 from chappe.core.model import Carrier
@@ -31,7 +31,7 @@ from chappe.store.replies import NewReply
 
 log = structlog.get_logger("chappe.receive")
 
-BATCH: Final = 100
+BATCH: Final = 25  # of numbers looked for at once in the newest messages
 PARTS_WAIT: Final = timedelta(seconds=1800)  # Kannel's default: then what there is must do
 LATELY: Final = timedelta(days=30)
 """How long after a message a reply may answer it, when others wrote later or STOP could mean several."""
@@ -70,23 +70,37 @@ class Whole:
         return "start" if stop.is_start(self.text) else "response"
 
 
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one transaction's PDUs are judged by. talks: of their numbers, the last message of each account."""
+
+    now: datetime
+    carriers: Mapping[int, Carrier]
+    talks: Mapping[str, Sequence[Talk]]
+
+
 async def sort(database: Database, now: datetime, carriers: Mapping[int, Carrier]) -> None:
     """Sorts what is new, and what has waited too long for its other parts, until there is nothing more."""
     while await inbound.anything(database, now - PARTS_WAIT):
         async with database.transaction(hot=True) as tx:
             await inbound.lock(tx)
-            for row in await inbound.new(tx, BATCH):
-                await _guarded(tx, row, now, carriers, late=False)
-            for row in await inbound.late(tx, now - PARTS_WAIT, BATCH):
+            new = await inbound.new(tx, BATCH)
+            late = await inbound.late(tx, now - PARTS_WAIT, BATCH)
+            numbers = {e164(row.source) for row in (*new, *late)}
+            talks = await conversations.of_numbers(tx, [number for number in numbers if _is_number(number)])
+            round_ = Round(now, carriers, talks)
+            for row in new:
+                await _guarded(tx, row, round_, late=False)
+            for row in late:
                 if await inbound.waits(tx, row.id):  # it has not gone with another part of this same round
-                    await _guarded(tx, row, now, carriers, late=True)
+                    await _guarded(tx, row, round_, late=True)
 
 
-async def _guarded(tx: Connection, row: Arrived, now: datetime, carriers: Mapping[int, Carrier], *, late: bool) -> None:
+async def _guarded(tx: Connection, row: Arrived, round_: Round, *, late: bool) -> None:
     """One PDU; one that the database refuses is put aside, so that it does not hold up the others."""
     try:
         async with tx.transaction():
-            await _sort(tx, row, now, carriers, late=late)
+            await _sort(tx, row, round_, late=late)
     except RETRY_ERRORS:
         raise
     except DatabaseError as error:
@@ -94,14 +108,14 @@ async def _guarded(tx: Connection, row: Arrived, now: datetime, carriers: Mappin
         await inbound.mark(tx, [row.id], inbound.NOBODYS, f"refused: {type(error).__name__}")
 
 
-async def _sort(tx: Connection, row: Arrived, now: datetime, carriers: Mapping[int, Carrier], *, late: bool) -> None:
-    part = _read(row, carriers)
+async def _sort(tx: Connection, row: Arrived, round_: Round, *, late: bool) -> None:
+    part = _read(row, round_.carriers)
     if part is None:
         await inbound.mark(tx, [row.id], inbound.NOBODYS, "no message that could be read")
         return
     together = [part]
     if part.piece.total > 1:
-        others = [_read(other, carriers) for other in await inbound.siblings(tx, row) if other.id != row.id]
+        others = [_read(other, round_.carriers) for other in await inbound.siblings(tx, row) if other.id != row.id]
         together = sorted(
             [part, *(other for other in others if other is not None and other.of == part.of)],
             key=lambda one: one.row.id,
@@ -109,25 +123,25 @@ async def _sort(tx: Connection, row: Arrived, now: datetime, carriers: Mapping[i
         if not late and len({one.piece.seqnum for one in together}) < part.piece.total:
             await inbound.mark(tx, [row.id], inbound.WAITING)
             if part.piece.seqnum == 1:
-                await _stop_early(tx, part, now)
+                await _stop_early(tx, part, round_)
             return
     ids = [one.row.id for one in together]
     whole = _whole(together)
     if whole is None:
         await inbound.mark(tx, ids, inbound.NOBODYS, "no text")
         return
-    reply_ids = await _deliver(tx, whole, now)
+    reply_ids = await _deliver(tx, whole, round_)
     if reply_ids:
         await inbound.mark(tx, ids, inbound.SORTED, reply_id=reply_ids[0])
     else:
         await inbound.mark(tx, ids, inbound.NOBODYS, "nobody has written to this number")
 
 
-async def _stop_early(tx: Connection, first: Part, now: datetime) -> None:
+async def _stop_early(tx: Connection, first: Part, round_: Round) -> None:
     """The first part of a message whose rest is late: a STOP in it is obeyed at once; the reply follows."""
     whole = _whole([first])
     if whole is not None and whole.kind == "stop":
-        await _obey(tx, whole, [talk.account_id for talk in await _meant(tx, whole, now)], now)
+        await _obey(tx, whole, [talk.account_id for talk in _meant(whole, round_)], round_.now)
 
 
 # -- reading
@@ -184,21 +198,20 @@ def _storable(text: str) -> str:
 # -- whose
 
 
-async def _meant(tx: Connection, whole: Whole, now: datetime) -> list[Talk]:
+def _meant(whole: Whole, round_: Round) -> list[Talk]:
     """The conversations that the message may answer, the newest first: those of lately, of senders that can be written
     to at this address; when there is none, the last one of all."""
-    if not _is_number(whole.number):
-        return []
-    talks = await conversations.of_number(tx, whole.number)
-    lately = [talk for talk in talks if talk.at > now - LATELY] or talks[:1]
+    talks = round_.talks.get(whole.number, ())
+    lately = [talk for talk in talks if talk.at > round_.now - LATELY] or list(talks[:1])
     exact = [talk for talk in lately if e164(talk.sender) == whole.to or not _is_digits(talk.sender)]
     return exact or lately
 
 
-async def _deliver(tx: Connection, whole: Whole, now: datetime) -> list[int]:
+async def _deliver(tx: Connection, whole: Whole, round_: Round) -> list[int]:
     """Stores the message for whom it is, and obeys it; gives the replies' ids, none when it is nobody's."""
     owner = await virtual_numbers.owner(tx, whole.to)
-    meant = await _meant(tx, whole, now)
+    meant = _meant(whole, round_)
+    now = round_.now
     if owner is not None:
         talk = next((talk for talk in meant if talk.account_id == owner), None)
         await _obey(tx, whole, [owner], now)
@@ -261,7 +274,7 @@ async def _store(
 
 
 def _is_number(text: str) -> bool:
-    return text.startswith("+") and _is_digits(text)
+    return text.startswith("+") and len(text) <= DIGITS_MAX + 1 and _is_digits(text)
 
 
 def _is_digits(text: str) -> bool:

@@ -6,6 +6,7 @@ before commits; what is younger than that is searched by its recipient.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 import msgspec
@@ -76,28 +77,36 @@ async def follow(database: Database, now: datetime) -> bool:
     return True
 
 
-async def of_number(connection: Connection, number: str) -> list[Talk]:
-    """The last message of each account to a number (E.164), the newest first. On a hot connection: whatever statistics
-    say, only what has not been followed is searched."""
+async def of_numbers(connection: Connection, wanted: Collection[str]) -> dict[str, list[Talk]]:
+    """The last message of each account to each of these numbers (E.164), the newest first.
+
+    On a hot connection: whatever statistics say, only what has not been followed is searched, once for all of them.
+    """
+    if not wanted:
+        return {}
     rows = await connection.fetch(
         f"""with young as (
-                select m.account_id, m.id from (
+                select m.recipient as number, m.account_id, m.id from (
                     select id, account_id, recipient, state from message
                     where id >= (coalesce((select position from upkeep where name = 'follow'), 0) + 1) << 16
-                    order by id desc limit $3) m
+                    order by id desc limit $2) m
                 cross join lateral (select flags from submission where id = m.id >> 16 limit 1) s
-                where m.recipient = $1 and {_REAL}
+                where m.recipient = any ($1::text[]) and {_REAL}
             ), newest as (
-                select account_id, max(id) as id
+                select number, account_id, max(id) as id
                 from (select * from young union all
-                      select account_id, message_id from conversation where number = $2) every
-                group by account_id
+                      select w.number, c.account_id, c.message_id from unnest($1::text[]) as w(number)
+                      cross join lateral (select * from conversation k where k.number = substr(w.number, 2)::bigint) c
+                     ) every
+                group by number, account_id
             )
-            select n.account_id, n.id as message_id, s.created_at as at, s.sender, s.dialect, s.reply_url
+            select n.number, n.account_id, n.id as message_id, s.created_at as at, s.sender, s.dialect, s.reply_url
             from newest n cross join lateral (select * from submission where id = n.id >> 16 limit 1) s
             order by n.id desc""",
-        number,
-        int(number.removeprefix("+")),
+        list(wanted),
         YOUNG_MESSAGES_MAX,
     )
-    return [Talk(**dict(row)) for row in rows]
+    found: dict[str, list[Talk]] = {}
+    for number, *talk in rows:
+        found.setdefault(number, []).append(Talk(*talk))
+    return found
