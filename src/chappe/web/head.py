@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -17,6 +18,9 @@ _REQUEST_LINE: Final = re.compile(
 )
 _SCHEME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _JOINED_BY_SEMICOLON: Final = "cookie"
+
+
+REMEMBERED_OCTETS_MAX = 1024
 
 
 class BadHead(Exception):
@@ -66,6 +70,11 @@ class _Reading:
 
 
 def read_head(octets: bytes) -> Head:
+    """As read(); a program sends the same head again and again, so the last ones are remembered."""
+    return _remembered(octets) if len(octets) <= REMEMBERED_OCTETS_MAX else read(octets)
+
+
+def read(octets: bytes) -> Head:
     """Reads the octets of one head, from its first letter through the empty line that ends it.
 
     What RFC 9112 does not allow but clients of the two providers send is read as they mean it: bare LF as line end, raw
@@ -84,6 +93,9 @@ def read_head(octets: bytes) -> Head:
     if not reading.complete or version not in ("1.1", "1.0"):
         return _read_repaired(octets)
     return _assemble(parser.get_method().decode(), reading.target, reading.headers, old=version == "1.0")
+
+
+_remembered = lru_cache(maxsize=512)(read)
 
 
 def _read_repaired(octets: bytes) -> Head:

@@ -1,4 +1,4 @@
--- The tables. Hot ones: submission, message, outbox, reference, receipt, webhook: no index beyond the ones shown,
+-- The tables. Those that only grow are looked at by autovacuum seldom: no plan depends on their statistics. Hot ones: submission, message, outbox, reference, receipt, webhook: no index beyond the ones shown,
 -- since each costs every message; no foreign keys between them, since those take locks on every insert.
 -- Money is micro-euros; keys of queues are microseconds since 1970, so that they sort by time in eight octets.
 
@@ -40,7 +40,7 @@ create table ledger_entry (
     at timestamptz not null,
     note text,
     primary key (kind, reason)
-);
+) with (autovacuum_analyze_threshold = 100000, autovacuum_vacuum_insert_threshold = 200000);
 create sequence credit_number;
 
 create sequence submission_number;
@@ -62,7 +62,7 @@ create table submission (
     client_reference text not null,
     report_url text not null,
     reply_url text not null
-) with (autovacuum_vacuum_insert_scale_factor = 0.2);
+) with (autovacuum_analyze_threshold = 100000, autovacuum_vacuum_insert_threshold = 200000);
 
 -- id = submission.id * 65536 + place. Not touched again until its end or until something unusual happens: a message
 -- that is `queued`, no longer in the outbox and not in flight, has been submitted (its rows in reference say so).
@@ -80,7 +80,7 @@ create table message (
     recipient text not null,
     text text,                          -- null: the submission's
     reason text
-) with (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.1, autovacuum_analyze_scale_factor = 0.1);
+) with (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.1, autovacuum_analyze_threshold = 100000, autovacuum_vacuum_insert_threshold = 200000);
 
 -- The queue. lane = carrier * 8 + class; key orders within: the fair turn in lanes that are ready, the due time in
 -- waiting lanes. A row is deleted when it is claimed: from then on bind.in_flight is the record of it.
@@ -143,7 +143,7 @@ create table reference (
     part smallint not null,             -- from 1; 0: the only one
     submitted_at timestamptz not null,
     primary key (carrier_id, carrier_ref, message_id)
-) with (fillfactor = 95);
+) with (fillfactor = 95, autovacuum_analyze_threshold = 100000, autovacuum_vacuum_insert_threshold = 200000);
 create index reference_message on reference using brin (message_id) with (pages_per_range = 8, autosummarize = on);
 
 -- Receipts as they came, matched or not.
@@ -160,7 +160,7 @@ create table receipt (
     carrier_ref text not null,
     source text not null,
     raw bytea not null
-);
+) with (autovacuum_analyze_threshold = 100000, autovacuum_vacuum_insert_threshold = 200000);
 create index receipt_message on receipt using brin (message_id) with (pages_per_range = 8, autosummarize = on);
 
 -- Receipts that wait for their match: early ones, and ids of nobody.
@@ -205,7 +205,7 @@ create table webhook_attempt (
     status smallint not null,           -- HTTP status; 0: none came
     took_ms integer not null,
     outcome text not null               -- told, retry, given_up; and why
-);
+) with (autovacuum_analyze_threshold = 100000, autovacuum_vacuum_insert_threshold = 200000);
 create index webhook_attempt_message on webhook_attempt using brin (message_id)
     with (pages_per_range = 8, autosummarize = on);
 
