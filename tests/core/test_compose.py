@@ -67,3 +67,16 @@ def test_what_is_composed_can_always_be_split_into_as_many_parts(written: str, u
         split = segments.split(composed.text, unicode=unicode)
         assert (split.encoding, len(split.parts)) == (composed.encoding, composed.parts)
         assert "".join(split.parts) == composed.text
+
+
+@given(st.text(alphabet="".join(map(chr, range(0x0A, 0x7F))), min_size=1, max_size=400))
+def test_the_short_way_of_plain_texts_ends_where_the_long_one_does(written: str) -> None:
+    for replace in (None, gsm7.replace_smspartner):
+        text = segments.clean(written)
+        if replace is not None:
+            text = replace(text)
+        told = compose(written, replace=replace)
+        if not text or text.isspace():
+            assert told.parts == 0
+        else:
+            assert told == (text, *segments.count(text))
