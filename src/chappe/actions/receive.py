@@ -32,6 +32,7 @@ from chappe.store.replies import NewReply
 log = structlog.get_logger("chappe.receive")
 
 BATCH: Final = 25  # of numbers looked for at once in the newest messages
+ROUNDS_MAX: Final = 8
 PARTS_WAIT: Final = timedelta(seconds=1800)  # Kannel's default: then what there is must do
 LATELY: Final = timedelta(days=30)
 """How long after a message a reply may answer it, when others wrote later or STOP could mean several."""
@@ -80,8 +81,10 @@ class Round:
 
 
 async def sort(database: Database, now: datetime, carriers: Mapping[int, Carrier]) -> None:
-    """Sorts what is new, and what has waited too long for its other parts, until there is nothing more."""
-    while await inbound.anything(database, now - PARTS_WAIT):
+    """Sorts what is new, and what has waited too long for its other parts; a bounded number, since others wait."""
+    for _ in range(ROUNDS_MAX):
+        if not await inbound.anything(database, now - PARTS_WAIT):
+            break
         async with database.transaction(hot=True) as tx:
             await inbound.lock(tx)
             new = await inbound.new(tx, BATCH)

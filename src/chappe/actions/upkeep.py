@@ -268,5 +268,5 @@ TASKS = (
     Task("silence", 300.0, silence),
     Task("replies", 0.5, sort_replies),
     Task("follow", 2.0, follow),
-    Task("forget", 60.0, forget),
+    Task("forget", 10.0, forget),
 )

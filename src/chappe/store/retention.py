@@ -14,10 +14,11 @@ from chappe.store.database import Connection, Database
 SANDBOX_KEPT = timedelta(days=1)
 KEPT_MIN = timedelta(days=4)
 """Whatever the operator sets: by then every message has come to an end, unless it was scheduled for later."""
-SUBMISSIONS = 500
-MESSAGES = 20_000
+SUBMISSIONS = 2_000
+MESSAGES = 5_000
 ROWS = 5_000
-ROUNDS_MAX = 50
+ROUNDS_MAX = 3
+"""Of each task at a time: other upkeep must not wait."""
 
 
 async def forget(database: Database, now: datetime, retention_days: int) -> None:
