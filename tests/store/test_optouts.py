@@ -78,9 +78,23 @@ async def test_when_none_is_left_the_request_is_refused_and_nothing_is_stored(da
         await shop.books_balance()
 
 
-async def test_transactional_messages_are_not_blocked(database: ConnectionParameters) -> None:
+async def test_who_has_opted_out_gets_no_transactional_message_either(database: ConnectionParameters) -> None:
     async with opened(database) as shop:
         account = await shop.account()
+        bind = await shop.bind(await shop.carrier())
+        (waits,) = await shop.messages(account, numbers=[STOPPED], transactional=True)
+        await opt_out(shop, account)
+        (outcome,) = await accept(shop, shop.send(account, numbers=[STOPPED], transactional=True))
+        assert isinstance(outcome, Refusal)
+        assert await bind.turn(5) == []
+        assert await shop.state(waits) is State.SUPPRESSED
+        assert await shop.balance(account) == 100_000_000
+        await shop.books_balance()
+
+
+async def test_an_account_may_let_transactional_messages_pass(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account(stop_blocks_transactional=False)
         bind = await shop.bind(await shop.carrier())
         await opt_out(shop, account)
         (sent,) = await shop.messages(account, numbers=[STOPPED], transactional=True)
@@ -139,7 +153,7 @@ async def test_parts_that_have_left_stay_charged_when_the_rest_is_stopped(databa
 @pytest.mark.parametrize("given_", [{}, {"scheduled_at": later(days=3)}], ids=["queued", "scheduled"])
 async def test_opting_out_ends_at_once_what_waits(database: ConnectionParameters, given_: dict[str, Any]) -> None:
     async with opened(database) as shop:
-        account, other = await shop.account(), await shop.account("other")
+        account, other = await shop.account(stop_blocks_transactional=False), await shop.account("other")
         await shop.carrier()
         mine = await shop.messages(account, 2, numbers=[WANTS[0], STOPPED], report_url="https://h/", **given_)
         urgent = await shop.messages(account, numbers=[STOPPED], transactional=True, **given_)

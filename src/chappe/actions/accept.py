@@ -95,6 +95,8 @@ def _flags(send: Send) -> int:
         flags |= Flag.LOWCOST
     if send.transactional:
         flags |= Flag.TRANSACTIONAL
+        if not send.account.settings.stop_blocks_transactional:
+            flags |= Flag.STOP_IGNORED
     if send.unicode:
         flags |= Flag.UNICODE
     if send.flash:

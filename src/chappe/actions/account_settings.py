@@ -147,6 +147,7 @@ TABLE: Final = (
     Row("sender_needs_stop", "sender_needs_stop", SWITCH, "a sender by name is only allowed with a STOP mention"),
     Row("stop_mention", "stop_mention", TEXT, "its own STOP mention; empty: the installation's"),
     Row("stop_mention_automatic", "stop_mention_automatic", SWITCH, "append the STOP mention to every message"),
+    Row("stop_blocks_transactional", "stop_blocks_transactional", SWITCH, "opt-outs block transactional messages too"),
     Row("lowcost_enabled", "lowcost_enabled", SWITCH, "the low cost range may be asked for"),
     Row("unicode_enabled", "unicode_enabled", SWITCH, "Unicode messages may be asked for"),
     Row("sandbox_reports", "sandbox_reports", SWITCH, "sandbox messages get reports like real ones"),

@@ -17,7 +17,7 @@ async def simulate(database: Database, command: Simulate, moment: Moment) -> Sim
     """
     send = command.send
     gone: set[str] = set()
-    if not send.transactional:
+    if not send.transactional or send.account.settings.stop_blocks_transactional:
         gone = await optouts.among(database, send.account.id, [recipient.number for recipient in send.recipients])
     if gone:
         left = tuple(recipient for recipient in send.recipients if recipient.number not in gone)

@@ -59,6 +59,7 @@ class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sender_needs_stop: bool = False
     stop_mention: str = ""  # empty: the installation's
     stop_mention_automatic: bool = False
+    stop_blocks_transactional: bool = True  # who has opted out gets nothing more; off: nothing commercial
     lowcost_enabled: bool = True
     unicode_enabled: bool = True
     sandbox_reports: bool = False

@@ -48,6 +48,7 @@ class Flag:
     VIRTUAL_NUMBER = 32
     REPORTS_WAITING = 64
     REPORTS_POST = 128
+    STOP_IGNORED = 256  # leaves for numbers that have opted out as well
 
 
 def lane(carrier_id: int, lane_class: int) -> int:

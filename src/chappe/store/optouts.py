@@ -98,15 +98,15 @@ async def among(database: Database, account_id: int, numbers: Sequence[str]) -> 
 
 
 async def sweep(connection: Connection, account_ids: Sequence[int], number: str, now: datetime, detail: str) -> int:
-    """Ends the commercial messages of these accounts to a number that wait in the queue, with their money back; gives
-    how many. Searches a bounded part of the queue: the claim stops whatever else there is."""
+    """Ends what waits in the queue of these accounts for a number, with its money back, but for transactional messages
+    that may pass; gives how many. Searches a bounded part of the queue: the claim stops whatever else there is."""
     rows = await connection.fetch(
         """with found as (
                select w.lane, w.key, w.message_id
-               from (select lane, key, message_id from outbox where lane & 7 <> 0 limit $3) w
+               from (select lane, key, message_id from outbox limit $3) w
                cross join lateral (select account_id, recipient, lane from message where id = w.message_id limit 1) m
                cross join lateral (select flags from submission where id = w.message_id >> 16 limit 1) s
-               where m.recipient = $2 and m.account_id = any ($1::int[]) and s.flags & 2 = 0
+               where m.recipient = $2 and m.account_id = any ($1::int[]) and s.flags & 256 = 0
            )
            delete from outbox o using found f
            where o.lane = f.lane and o.key = f.key and o.message_id = f.message_id

@@ -45,7 +45,7 @@ begin
         -- Scalar and limited: such a look-up is never turned into a hash of the whole table.
         opted := array(
             select m.i from unnest(m_recipient) with ordinality as m(recipient, i)
-            where s_flags[m_submission[m.i]] & 2 = 0 and m_state[m.i] not in (11, 13)
+            where s_flags[m_submission[m.i]] & 256 = 0 and m_state[m.i] not in (11, 13)
               and (select true from opt_out o
                    where o.account_id = a_id[m_account[m.i]] and o.number = m.recipient limit 1) is not null);
         if cardinality(opted) > 0 then
@@ -341,7 +341,7 @@ begin
 
     -- Of the lanes in their order, what comes next; in the same statement the record of it in the bind's row. What has
     -- ended while it waited (by a receipt for an earlier attempt or another part) only leaves the queue. So does what is
-    -- for a number that has opted out meanwhile, but for transactional messages (class 0).
+    -- for a number that has opted out meanwhile, unless the account lets such messages pass (flag 256).
     return query
     with gone as (
         delete from outbox o where o.ctid = any (array(
@@ -353,10 +353,12 @@ begin
             limit p_want))
         returning o.lane, o.key, o.message_id, o.attempts, o.parts_done
     ), claimed as (
-        select g.*, m.account_id, m.parts, m.doubts, m.recipient, m.text,
-               g.lane & 7 <> 0
+        select g.*, m.account_id, m.parts, m.doubts, m.recipient, coalesce(m.text, s.text) as text, s.sender, s.flags,
+               s.report_host, s.dialect, coalesce(s.scheduled_at, s.created_at) as due_at,
+               s.flags & 256 = 0
                and (select true from opt_out o where o.account_id = m.account_id and o.number = m.recipient limit 1) as opted
         from gone g cross join lateral (select * from message where id = g.message_id limit 1) m
+        cross join lateral (select * from submission where id = g.message_id >> 16 limit 1) s
         where m.state not in (6, 7, 8, 9, 11, 12, 13, 14)
     ), recorded as (
         update bind b set in_flight = p_still || array(
@@ -365,10 +367,9 @@ begin
         where b.carrier_id = p_carrier and b.slot = p_slot and b.token = p_token
     )
     select c.message_id, c.lane, c.key, c.attempts, c.parts_done,
-           c.account_id, c.parts, c.doubts, c.recipient, coalesce(c.text, s.text), s.sender, s.flags,
-           s.report_host, s.dialect, coalesce(s.scheduled_at, s.created_at)
+           c.account_id, c.parts, c.doubts, c.recipient, c.text, c.sender, c.flags,
+           c.report_host, c.dialect, c.due_at
     from claimed c
-    cross join lateral (select * from submission where id = c.message_id >> 16 limit 1) s
     where c.opted is not true
     order by array_position(p_lanes, c.lane), c.key, c.message_id;
     -- Checked last, where it is locked anyway; a lease that is another's undoes all of the above.
