@@ -79,6 +79,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     webhook_ports: Annotated[tuple[RemotePort, ...], _help("Ports that webhooks may reach; none given: any.")] = ()
 
     sender_default: Annotated[ShortCode, _help("Short code that sends when the customer names no sender.")] = "36111"
+    senders_denied: Annotated[tuple[str, ...], _help("Sender names that nobody may use, nor what looks like them.")] = ()
     stop_mention: Annotated[str, Meta(min_length=1, max_length=60), _help("Opt-out mention appended on request; {sender} stands for sender_default.")] = " STOP {sender}"
     windows: Annotated[dict[str, Any], _expects("tables, as [windows.NAME] in chappe.toml"), _help("Sending windows of your own, beside those that come with Chappe; docs/windows.md has the keys.")] = {}
     price_premium_micros: Annotated[Micros, _help("Price of a premium part for accounts without their own price.")] = 38_000

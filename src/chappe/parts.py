@@ -53,6 +53,7 @@ class Orders(msgspec.Struct, frozen=True):
     body_bytes_max: int = 0
     sender_default: str = ""
     stop_mention: str = ""
+    senders_denied: tuple[str, ...] = ()
     handset_descriptor: int = -1
     handset_http_descriptor: int = -1
     handset_http_port: int = 0
@@ -117,6 +118,7 @@ async def run_api(orders: Orders) -> None:
             loop.time,
             sender_default=orders.sender_default,
             stop_mention=orders.stop_mention,
+            senders_denied=orders.senders_denied,
             windows=Windows(read_profiles(orders.windows)),
             pages=pages.table(),
         )

@@ -223,6 +223,7 @@ def _orders(config: Config, address: Address) -> Orders:
         body_bytes_max=config.body_bytes_max,
         sender_default=config.sender_default,
         stop_mention=config.stop_mention,
+        senders_denied=config.senders_denied,
         webhook_timeout_s=config.webhook_timeout_s,
         retention_days=config.retention_days,
         webhook_allow_private=private if isinstance(private, bool) else tuple(str(network) for network in private),

@@ -250,3 +250,11 @@ def test_when_no_number_is_left_the_skipped_ones_are_told() -> None:
         _send("x", "12", "0145678901")
     assert caught.value.code == "recipients_unusable"
     assert [s.written for s in caught.value.values["skipped"]] == ["12", "0145678901"]
+
+
+def test_a_forbidden_name_gives_way_to_the_account_s_own_or_is_refused() -> None:
+    own = AccountSettings(sender="36180", senders_denied=("Ameli",))
+    assert sender_of("AM3L1", own) == ("36180", ("sender_not_allowed",))
+    with pytest.raises(Refusal) as refused:
+        sender_of("AM3L1", AccountSettings(senders_denied=("Ameli",), sender_strict=True))
+    assert refused.value.code == "sender_refused"

@@ -283,7 +283,17 @@ class TestRange:
 
 
 class TestSender:
-    @pytest.mark.parametrize("written", ["Boutique", "abc", "A1 b2 C3 d4", "12345678901", "36111", " Shop "])
+    @pytest.mark.parametrize("written", ["12345678901", "36111"])
+    def test_a_number_is_no_sender_unless_it_is_the_account_s(self, written: str) -> None:
+        assert refusal_of(sender=written) == "sender_invalid"
+        assert send(sender=written, own={"senders_allowed": (written,)}).sender == written
+        assert send(sender=written, own={"sender": written}).sender == written
+
+    @pytest.mark.parametrize("written", ["AMELI", "AM3L1"])
+    def test_a_forbidden_name_is_refused_in_its_disguises_too(self, written: str) -> None:
+        assert refusal_of(sender=written, own={"senders_denied": ("Ameli",)}) == "sender_refused"
+
+    @pytest.mark.parametrize("written", ["Boutique", "abc", "A1 b2 C3 d4", " Shop "])
     def test_3_to_11_letters_digits_and_spaces(self, written: str) -> None:
         assert send(sender=written).sender == written.strip()
 

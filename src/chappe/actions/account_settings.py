@@ -142,6 +142,7 @@ TABLE: Final = (
     Row("reports_method", "reports_method", _choice("GET", "POST"), "how reports are sent (AllMySMS)"),
     Row("reports_waiting", "reports_waiting", SWITCH, "also report that the carrier has it (SMS Partner)"),
     Row("sender", "sender", SENDER, "who sends when a request names no sender; empty: the installation's short code"),
+    Row("senders_denied", "senders_denied", SENDERS, "names it may not use, nor what looks like them"),
     Row("senders_allowed", "senders_allowed", SENDERS, "the only senders it may name; empty: any"),
     Row("sender_strict", "sender_strict", SWITCH, "refuse senders that are not allowed instead of replacing them"),
     Row("sender_needs_stop", "sender_needs_stop", SWITCH, "a sender by name is only allowed with a STOP mention"),

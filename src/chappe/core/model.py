@@ -54,6 +54,7 @@ class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reports_method: str = "GET"  # AllMySMS only: GET with a query, or POST with a form
     reports_waiting: bool = True  # SMS Partner only: also tell when the operator has taken the message
     sender: str = ""  # used when a request names none; empty: the installation's short code
+    senders_denied: tuple[str, ...] = ()  # beside the installation's; look-alikes too
     senders_allowed: tuple[str, ...] = ()  # empty: any well-formed sender
     sender_strict: bool = False
     sender_needs_stop: bool = False

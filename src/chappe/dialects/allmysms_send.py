@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from chappe.core import localtime, numbers, pricing, segments, stop
+from chappe.core import localtime, numbers, pricing, segments, senders, stop
 from chappe.core.compose import Composed, TooLong, compose
 from chappe.core.errors import Refusal
 from chappe.core.model import (
@@ -123,6 +123,8 @@ def sender_of(wanted: str, settings: AccountSettings, *, strict: bool = False) -
     strict = strict or settings.sender_strict
     if not wanted or wanted == settings.sender:
         return settings.sender, ()
+    if senders.is_denied(wanted, settings.senders_denied):
+        return _replaced("sender_refused", SENDER_NOT_ALLOWED, settings, strict)
     # A listed sender may have any form, a long number for instance.
     if settings.senders_allowed and wanted not in settings.senders_allowed:
         return _replaced("sender_refused", SENDER_NOT_ALLOWED, settings, strict)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from chappe.core import gsm7, numbers, segments
+from chappe.core import gsm7, numbers, segments, senders
 from chappe.core.compose import Composed, TooLong, compose
 from chappe.core.errors import Refusal, Violation
 from chappe.core.model import AccountSettings
@@ -115,6 +115,10 @@ def named_sender(values: Values, settings: AccountSettings) -> Sender:
     # 06 and 07 numbers may not send application traffic (ARCEP 2018-0881); a long number of one's own is /vn/send.
     if not _SENDER(name) or _FRENCH_MOBILE(name.replace(" ", "")):
         return Sender(refusal="sender_invalid")
+    if not senders.has_letter(name) and name != settings.sender and name not in settings.senders_allowed:
+        return Sender(refusal="sender_invalid")  # a number that nobody has shown to be his
+    if senders.is_denied(name, settings.senders_denied):
+        return Sender(refusal="sender_refused")
     if settings.senders_allowed:
         allowed = {allowed.strip().casefold() for allowed in settings.senders_allowed}
         if name.casefold() not in allowed:

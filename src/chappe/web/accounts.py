@@ -28,10 +28,13 @@ Found = Callable[[Account | Refusal], None]
 class AccountBook:
     """Looks accounts up by credentials. A hit answers at once; misses of the same key share one query."""
 
-    def __init__(self, database: Database, now: Callable[[], float], stop_mention: str) -> None:
+    def __init__(
+        self, database: Database, now: Callable[[], float], stop_mention: str, senders_denied: tuple[str, ...] = ()
+    ) -> None:
         self._database = database
         self._now = now
         self._stop_mention = stop_mention
+        self._senders_denied = senders_denied
         self._known: OrderedDict[str, tuple[Account | None, float]] = OrderedDict()
         self._asked: dict[str, list[tuple[Credentials, str, Found]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -65,8 +68,13 @@ class AccountBook:
             for _, _, found in self._asked.pop(key):
                 found(Refusal("queue_failed"))
             return
-        if account is not None and not account.settings.stop_mention:
-            settings = msgspec.structs.replace(account.settings, stop_mention=self._stop_mention)
+        if account is not None:
+            own = account.settings
+            settings = msgspec.structs.replace(
+                own,
+                stop_mention=own.stop_mention or self._stop_mention,
+                senders_denied=own.senders_denied + self._senders_denied,
+            )
             account = msgspec.structs.replace(account, settings=settings)
         if generation == self._generation:
             self._known[key] = (account, self._now() + (FRESH_S if account else UNKNOWN_FRESH_S))

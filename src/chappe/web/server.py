@@ -50,6 +50,7 @@ class Api:
         *,
         sender_default: str,
         stop_mention: str,
+        senders_denied: tuple[str, ...] = (),
         windows: Windows | None = None,
         pages: dict[str, Page] | None = None,
     ) -> None:
@@ -60,7 +61,7 @@ class Api:
         self._sender_default = sender_default
         self._pages = pages or {}
         self._windows = windows or Windows({})
-        self._book = AccountBook(database, now, stop_mention)
+        self._book = AccountBook(database, now, stop_mention, senders_denied)
         self._rates = Rates(now)
         self._router = Router([])
         self._commit: GroupCommit[Placed, Accepted | Refusal] = GroupCommit(
