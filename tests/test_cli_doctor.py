@@ -13,7 +13,7 @@ import pytest_asyncio
 from chappe import cli_doctor
 from chappe.cli_doctor import proposals
 from chappe.cli_probe import Findings, PartSent, Probe, Probed, ReceiptSeen
-from chappe.core.model import CarrierSettings
+from chappe.core.network import CarrierSettings
 from chappe.handset.smsc import Smsc
 from chappe.smpp.profile import profile
 
@@ -96,7 +96,7 @@ async def test_a_carrier_that_answers_nothing_ends_in_time() -> None:
 
 @pytest.mark.asyncio
 async def test_the_diagnosis_is_text_and_has_no_password(port: int) -> None:
-    from chappe.core.model import Carrier
+    from chappe.core.network import Carrier
 
     carrier = Carrier(1, "main", "smpp", _settings(port), True)
     diagnosis = await cli_doctor.examine(carrier, profile(), "", "36111", 0)

@@ -13,7 +13,7 @@ from chappe.cli_output import Failure, Misuse, emit, one_line, table
 
 if TYPE_CHECKING:
     from chappe.cli_doctor import Diagnosis
-    from chappe.core.model import Carrier
+    from chappe.core.network import Carrier
     from chappe.store.database import Database
 
 app = typer.Typer(help="Networks that messages go through.", no_args_is_help=True, rich_markup_mode=None)

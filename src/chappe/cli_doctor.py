@@ -20,7 +20,7 @@ from chappe.smpp.message_ids import RULES, agrees
 from chappe.smpp.profile import MultipartPolicy, Profile
 
 if TYPE_CHECKING:
-    from chappe.core.model import Carrier, CarrierSettings
+    from chappe.core.network import Carrier, CarrierSettings
 
 CERTIFICATE_DAYS_MIN = 30
 WINDOW_MARGIN = 1.5

@@ -19,7 +19,7 @@ import msgspec
 from chappe.carriers import Outgoing
 from chappe.carriers.submission import CannotCarry, pdus, validity
 from chappe.carriers.wire import Wire
-from chappe.core.model import CarrierSettings
+from chappe.core.network import CarrierSettings
 from chappe.smpp import receipts
 from chappe.smpp.commands import Status
 from chappe.smpp.events import Answered, BindRefused, Bound, Closed, Event, Nacked, Received, TimedOut

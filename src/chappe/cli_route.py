@@ -10,7 +10,7 @@ from chappe.cli_installation import Data, DatabaseUrl, Json, configuration, perf
 from chappe.cli_output import emit, table
 
 if TYPE_CHECKING:
-    from chappe.core.model import CarrierRoute
+    from chappe.core.network import CarrierRoute
     from chappe.store.database import Database
 
 app = typer.Typer(help="Which messages go through which carrier.", no_args_is_help=True, rich_markup_mode=None)

@@ -13,7 +13,8 @@ import pytest_asyncio
 from chappe.actions import accounts, carrier_views
 from chappe.actions import carriers as actions
 from chappe.actions.carriers import CarrierMisuse, changed, made
-from chappe.core.model import AccountSettings, Carrier, CarrierSettings
+from chappe.core.model import AccountSettings
+from chappe.core.network import Carrier, CarrierSettings
 from chappe.store.binds import BindView
 from chappe.store.database import Address, Database
 from chappe.store.embedded import ConnectionParameters

@@ -11,7 +11,8 @@ import pytest_asyncio
 
 from chappe.actions import accept, reports
 from chappe.core.lifecycle import State
-from chappe.core.model import Accepted, AccountSettings, CarrierSettings, Moment, Recipient, Send
+from chappe.core.model import Accepted, AccountSettings, Moment, Recipient, Send
+from chappe.core.network import CarrierSettings
 from chappe.core.routing import Route, Router
 from chappe.store import accounts, carriers, timeline
 from chappe.store.database import Address, Database

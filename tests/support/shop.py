@@ -11,7 +11,8 @@ from typing import Any
 
 from chappe.actions.accept import place
 from chappe.core.lifecycle import State
-from chappe.core.model import Account, AccountSettings, CarrierSettings, Recipient, Send, Skipped, message_id
+from chappe.core.model import Account, AccountSettings, Recipient, Send, Skipped, message_id
+from chappe.core.network import CarrierSettings
 from chappe.core.routing import Route, Router
 from chappe.store import accounts, binds, carriers, messages
 from chappe.store.binds import BindKey, Claimed, Turn

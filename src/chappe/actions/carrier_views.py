@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from chappe.core.model import Carrier, CarrierRoute
+from chappe.core.network import Carrier, CarrierRoute
 from chappe.store import binds, carriers, operator
 from chappe.store.binds import BindView
 from chappe.store.database import Database

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from chappe.carriers.registry import KINDS
-from chappe.core.model import Carrier, CarrierRoute, CarrierSettings
+from chappe.core.network import Carrier, CarrierRoute, CarrierSettings
 from chappe.core.pricing import PREFIX_DIGITS_MAX
 from chappe.smpp.profile import KNOBS, Profile, profile
 from chappe.store import binds, carriers, operator

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 
-from chappe.core.model import AccountSettings, CarrierSettings
+from chappe.core.model import AccountSettings
+from chappe.core.network import CarrierSettings
 from chappe.store import accounts, carriers
 from chappe.store.database import Database
 

@@ -17,7 +17,7 @@ import structlog
 from chappe.actions.virtual_numbers import DIGITS_MAX, e164
 from chappe.carriers.registry import profile_of
 from chappe.core import gsm7, stop
-from chappe.core.model import Carrier
+from chappe.core.network import Carrier
 from chappe.smpp import longtext, pdu, textcoding
 from chappe.smpp.header import DecodeError
 from chappe.smpp.longtext import Piece

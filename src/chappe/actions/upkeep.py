@@ -11,7 +11,7 @@ import structlog
 from chappe.actions import receive
 from chappe.carriers.registry import policy_of, profile_of
 from chappe.core.lifecycle import State
-from chappe.core.model import Carrier
+from chappe.core.network import Carrier
 from chappe.core.routing import Route, Router
 from chappe.smpp.message_ids import Learner, variants
 from chappe.smpp.profile import IdFormat

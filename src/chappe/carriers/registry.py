@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from chappe.carriers import Link
 from chappe.carriers.smpp import SmppLink
-from chappe.core.model import Carrier
+from chappe.core.network import Carrier
 from chappe.smpp.profile import MultipartPolicy, Profile, profile
 
 _POLICIES = {

@@ -8,7 +8,7 @@ import asyncpg
 import msgspec
 import structlog
 
-from chappe.core.model import Carrier, CarrierRoute, CarrierSettings
+from chappe.core.network import Carrier, CarrierRoute, CarrierSettings
 from chappe.store.database import Database
 
 log = structlog.get_logger("chappe.store")

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from chappe.core.model import Account, AccountSettings, AccountState, CarrierSettings
+from chappe.core.model import Account, AccountSettings, AccountState
+from chappe.core.network import CarrierSettings
 from chappe.store.accounts import fingerprint
 from chappe.store.database import Connection, Database
 from chappe.store.messages import CLASSES

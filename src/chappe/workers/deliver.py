@@ -11,7 +11,7 @@ import structlog
 from chappe.actions.windows import Windows
 from chappe.carriers import Link
 from chappe.carriers.registry import KINDS, policy_of, rules_of
-from chappe.core.model import Carrier
+from chappe.core.network import Carrier
 from chappe.store import binds, carriers
 from chappe.store.binds import BindKey, LeaseLost
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
