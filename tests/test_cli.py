@@ -202,7 +202,8 @@ def test_a_message_is_sent_charged_and_found_by_each_of_its_ids(chappe: Run) -> 
     chappe("account", "create", "shop", "--balance", "1")
     chappe("carrier", "add", "main", *CARRIER)
     chappe("route", "add", "--carrier", "main", "--prefix", "33")
-    sent = chappe("send", "--to", "06 12 34 56 78,0698765432", "--to", "0140000000", "--text", "Bonjour", "--json")
+    words = ("--to", "06 12 34 56 78,0698765432", "--to", "0140000000", "--text", "Bonjour", "--json")
+    sent = chappe("send", *words, "--transactional")
     made = sent.document
     assert (made["cost"], made["balance"], len(made["messages"])) == ("0.076", "0.924", 2)
     assert made["skipped"] == [{"written": "0140000000", "reason": "number_not_mobile"}]

@@ -165,6 +165,10 @@ def send(
     account: Annotated[str | None, typer.Option(help="Who pays.", show_default="demo, or the only one")] = None,
     range_: Annotated[str, typer.Option("--range", help="Quality of delivery.", metavar="premium|lowcost")] = "premium",
     flash: Annotated[bool, typer.Option("--flash", help="Show it at once, keep it nowhere.")] = False,
+    transactional: Annotated[
+        bool | None,
+        typer.Option("--transactional/--commercial", help="Whether sending hours apply.", show_default="the account's"),
+    ] = None,
     data: Data = None,
     database_url: DatabaseUrl = None,
     as_json: Json = False,
@@ -178,7 +182,15 @@ def send(
     config = configuration(data, database_url)
     words = sys.stdin.read(TEXT_CHARACTERS_MAX).removesuffix("\n") if text == "-" else text
     cli_message.send(
-        config, to=to, text=words, sender=sender, login=account, range_=range_, flash=flash, as_json=as_json
+        config,
+        to=to,
+        text=words,
+        sender=sender,
+        login=account,
+        range_=range_,
+        flash=flash,
+        transactional=transactional,
+        as_json=as_json,
     )
 
 

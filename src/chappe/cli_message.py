@@ -10,6 +10,7 @@ from chappe.cli_output import Failure, Misuse, emit, one_line, table
 
 if TYPE_CHECKING:
     from chappe.actions.reports import Entry, MessageTimeline, SubmissionTimeline
+    from chappe.actions.windows import Windows
     from chappe.config import Config
     from chappe.core.compose import Composed
     from chappe.core.errors import Refusal
@@ -32,11 +33,16 @@ def send(
     login: str | None,
     range_: str,
     flash: bool,
+    transactional: bool | None,
     as_json: bool,
 ) -> None:
     """Accepts messages as the listener would, for an account; prints the ids."""
+    from msgspec.structs import replace
+
     from chappe.actions.carriers import RANGES
+    from chappe.actions.windows import Windows
     from chappe.core.model import Range
+    from chappe.core.window_profiles import read_profiles
 
     if range_ not in RANGES:
         raise Misuse("--range: expected premium or lowcost")
@@ -44,7 +50,9 @@ def send(
     async def work(database: Database) -> tuple[Account, Send, Accepted | Refusal]:
         account = await _account(database, login)
         made = _send(account, to, text, sender, Range(RANGES[range_]), flash, config.sender_default)
-        return account, made, await _accept(database, made)
+        if transactional is not None:
+            made = replace(made, transactional=transactional)
+        return account, made, await _accept(database, made, Windows(read_profiles(config.windows)))
 
     from chappe.core.errors import Refusal
     from chappe.core.pricing import json_number
@@ -52,6 +60,7 @@ def send(
     account, made, outcome = perform(config, work)
     if isinstance(outcome, Refusal):
         raise Failure(_refused(outcome))
+    made = outcome.command  # less those who have opted out
     count = len(made.recipients)
     messages = [
         {"id": outcome.submission_id << 16 | place, "public_id": public_id, "recipient": recipient.number}
@@ -181,9 +190,10 @@ def _recipients(
     return tuple(recipients.values()), tuple(skipped)
 
 
-async def _accept(database: Database, made: Send) -> Accepted | Refusal:
+async def _accept(database: Database, made: Send, windows: Windows) -> Accepted | Refusal:
     """One transaction, and a call to the workers."""
     from chappe.actions import accept
+    from chappe.core.errors import Refusal
     from chappe.core.model import Moment
     from chappe.core.routing import Route, Router
     from chappe.store import accounts, carriers
@@ -192,7 +202,11 @@ async def _accept(database: Database, made: Send) -> Accepted | Refusal:
     routes = await carriers.all_routes(database)
     router = Router([Route(r.prefix, r.range, str(r.carrier_id), r.priority) for r in routes])
     moment = Moment(datetime.now(UTC), secret=await accounts.installation_secret(database))
-    outcomes = await accept.accept(database, [accept.place(made, moment.now, router)], moment)
+    try:
+        placed = accept.place(made, moment.now, router, windows.of(made.account.settings))
+    except Refusal as refusal:
+        return refusal
+    outcomes = await accept.accept(database, [placed], moment)
     await database.execute(f"notify {OUTBOX_CHANNEL}")
     return outcomes[0]
 
