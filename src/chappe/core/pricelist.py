@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-from chappe.core.pricing import FRENCH_ZONE
-
+# The numbering plans served at the French price. +687, +689 and +681 are French soil but not in the tariff zone.
+FRENCH_ZONE: Final = ("33", "590", "594", "596", "262", "508")
 _REFUSED: Final = -1  # "no price" of a longer prefix must hide the price of a shorter one
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from chappe.core import localtime, numbers, pricing, segments, senders, stop
+from chappe.core import localtime, numbers, segments, senders, stop
 from chappe.core.compose import Composed, TooLong, compose
 from chappe.core.errors import Refusal
 from chappe.core.model import (
@@ -20,7 +20,7 @@ from chappe.core.model import (
     Send,
     Skipped,
 )
-from chappe.core.pricelist import price_list
+from chappe.core.pricelist import FRENCH_ZONE, price_list
 from chappe.dialects import Credentials
 from chappe.dialects.allmysms_flow import Block
 
@@ -42,7 +42,7 @@ _DATE: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2}) ([0-9]{2}):([0-9]{2
 _VARIABLE: Final = re.compile(r"#param_?([0-9]{1,4})#", re.IGNORECASE | re.ASCII)
 # Letters, digits and spaces with a letter among them: an all-digit sender would pose as a telephone number.
 _SENDER: Final = re.compile(r"(?=[0-9 ]*[A-Za-z])[A-Za-z0-9 ]{1,11}", re.ASCII)
-_FRENCH: Final = tuple("+" + code for code in pricing.FRENCH_ZONE)
+_FRENCH: Final = tuple("+" + code for code in FRENCH_ZONE)
 
 
 class Wish(NamedTuple):
