@@ -13,7 +13,9 @@ from chappe.core.model import Account, AccountState
 from chappe.dialects import Credentials
 from chappe.store import accounts
 from chappe.store.embedded import ConnectionParameters
+from chappe.web import accounts as web_accounts
 from chappe.web.accounts import FRESH_S, UNKNOWN_FRESH_S, AccountBook
+from chappe.web.guesses import FREE
 
 pytestmark = pytest.mark.asyncio
 
@@ -113,3 +115,94 @@ async def test_many_at_once_ask_the_database_once(database: ConnectionParameters
         book = AccountBook(shop.database, Clock(), "")
         answers = await asyncio.gather(*(ask(book, "key of demo") for _ in range(50)))
         assert len({id(answer) for answer in answers}) == 1
+
+
+# -- wrong keys at speed
+
+ATTACKER = "203.0.113.66"
+
+
+async def attacked(shop: Any, clock: Clock) -> AccountBook:
+    """A book of which an address has tried as many wrong keys as it may."""
+    await shop.account()
+    await shop.account("neighbour")
+    book = AccountBook(shop.database, clock, "")
+    assert isinstance(await ask(book, "key of neighbour", remote=ATTACKER), Account)
+    answers = [code(await ask(book, f"guess {number}", remote=ATTACKER)) for number in range(FREE + 5)]
+    assert answers == ["key_unknown"] * FREE + ["too_many_requests"] * 5
+    return book
+
+
+async def test_who_guesses_keys_is_told_nothing_more_not_even_about_the_right_one(
+    database: ConnectionParameters,
+) -> None:
+    async with opened(database) as shop:
+        clock = Clock()
+        book = await attacked(shop, clock)
+        assert isinstance(await ask(book, "key of demo", remote="198.51.100.1"), Account), "others are served"
+        assert code(await ask(book, "key of demo", remote=ATTACKER)) == "too_many_requests", "known or not"
+        clock.now += FRESH_S + 1
+        assert isinstance(await ask(book, "key of demo", remote=ATTACKER), Account), "and not for ever"
+
+
+async def test_a_neighbour_at_the_address_of_a_guesser_is_served_on(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        clock = Clock()
+        book = await attacked(shop, clock)
+        for change in (lambda: None, book.forget, lambda: setattr(clock, "now", clock.now + FRESH_S + 0.1)):
+            change()
+            for _ in range(200):
+                await ask(book, "wrong", remote=ATTACKER)
+            assert isinstance(await ask(book, "key of neighbour", remote=ATTACKER), Account)
+        await shop.database.execute("delete from balance; delete from ledger_entry; delete from account")
+        book.forget()
+        assert code(await ask(book, "key of neighbour", remote=ATTACKER)) == "key_unknown"
+        assert code(await ask(book, "key of neighbour", remote=ATTACKER)) == "too_many_requests", "no neighbour more"
+
+
+async def test_the_same_wrong_key_and_a_wrong_login_count_too(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        await shop.account()
+        for key, login in (("yesterday's", ""), ("key of demo", "somebody else")):
+            book = AccountBook(shop.database, Clock(), "")
+            answers = [code(await ask(book, key, login, ATTACKER)) for _ in range(FREE + 1)]
+            assert answers == ["key_unknown"] * FREE + ["too_many_requests"]
+
+
+async def test_many_accounts_behind_one_address_all_get_in_at_once(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        for number in range(FREE * 2):
+            await shop.account(f"a{number}")
+        book = AccountBook(shop.database, Clock(), "")
+        answers = await asyncio.gather(
+            *(ask(book, f"key of a{number}", remote="10.0.0.1") for number in range(FREE * 2))
+        )
+        assert all(isinstance(answer, Account) for answer in answers)
+
+
+async def test_guesses_do_not_drive_out_what_is_known(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_accounts, "UNKNOWN_KEPT_MAX", 20)
+    monkeypatch.setattr(web_accounts, "LOOKUPS_MAX", 30)
+    async with opened(database) as shop:
+        await shop.account()
+        book = AccountBook(shop.database, Clock(), "")
+        known = await ask(book, "key of demo")
+        answers = await asyncio.gather(*(ask(book, f"guess {n}", remote=f"198.51.100.{n}") for n in range(50)))
+        assert [code(answer) for answer in answers] == ["key_unknown"] * 30 + ["too_many_requests"] * 20
+        assert await ask(book, "key of demo") is known
+        assert len(book._unknown) == 20
+        assert not book._asked
+
+
+async def test_an_address_that_used_a_key_is_remembered_in_bounded_memory(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_accounts, "REMOTES_MAX", 5)
+    async with opened(database) as shop:
+        await shop.account()
+        book = AccountBook(shop.database, Clock(), "")
+        for number in range(50):
+            assert isinstance(await ask(book, "key of demo", remote=f"198.51.100.{number}"), Account)
+        assert len(book._remotes["key of demo"]) == 5

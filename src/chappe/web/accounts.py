@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -15,18 +16,28 @@ from chappe.core.model import Account, AccountState
 from chappe.dialects import Credentials
 from chappe.store import accounts
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
+from chappe.web.guesses import Guesses
 
 log = structlog.get_logger("chappe.web")
 
 KEPT_MAX = 20_000
+UNKNOWN_KEPT_MAX = 10_000
+REMOTES_MAX = 64  # addresses remembered of one key
+LOOKUPS_MAX = 2_000  # look-ups under way at once
 FRESH_S = 30.0  # how old a cached account may be should the news of a change be lost
 UNKNOWN_FRESH_S = 1.0
 
+T = TypeVar("T")
 Found = Callable[[Account | Refusal], None]
 
 
 class AccountBook:
-    """Looks accounts up by credentials. A hit answers at once; misses of the same key share one query."""
+    """Looks accounts up by credentials. A hit answers at once; misses of the same key share one query.
+
+    Who tries many wrong keys is told to slow down, whatever keys he tries then: but for those that were right from his
+    address before, so that a neighbour at the same address is served on. A key is looked up by its hash, so that how
+    long that takes says nothing about it.
+    """
 
     def __init__(
         self, database: Database, now: Callable[[], float], stop_mention: str, senders_denied: tuple[str, ...] = ()
@@ -35,7 +46,11 @@ class AccountBook:
         self._now = now
         self._stop_mention = stop_mention
         self._senders_denied = senders_denied
-        self._known: OrderedDict[str, tuple[Account | None, float]] = OrderedDict()
+        self.guesses = Guesses(now)
+        self._known: OrderedDict[str, tuple[Account, float, set[str]]] = OrderedDict()
+        # Where each key was right from; outlives what is known of its account.
+        self._remotes: OrderedDict[str, set[str]] = OrderedDict()
+        self._unknown: OrderedDict[str, float] = OrderedDict()
         self._asked: dict[str, list[tuple[Credentials, str, Found]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._generation = 0
@@ -43,20 +58,37 @@ class AccountBook:
     def forget(self) -> None:
         """Something changed: everything is looked up anew."""
         self._known.clear()
+        self._unknown.clear()
         self._generation += 1
 
     def find(self, credentials: Credentials, remote: str, found: Found) -> None:
         """Calls `found` with the account, or with the Refusal that its caller deserves; at once when it is known."""
-        entry = self._known.get(credentials.key)
-        if entry is not None and entry[1] > self._now():
+        key = credentials.key
+        entry = self._known.get(key)
+        if entry is not None and entry[1] > self._now() and remote in entry[2]:
             found(self._checked(entry[0], credentials, remote))
             return
-        waiting = self._asked.setdefault(credentials.key, [])
-        waiting.append((credentials, remote, found))
-        if len(waiting) == 1:
-            task = asyncio.get_running_loop().create_task(self._ask(credentials.key))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if self.guesses.too_many(remote) and remote not in self._remotes.get(key, ()):
+            found(Refusal("too_many_requests"))
+        elif entry is not None and entry[1] > self._now():
+            found(self._judged(entry[0], credentials, remote))
+        elif self._unknown.get(key, 0.0) > self._now():
+            found(self._judged(None, credentials, remote))
+        else:
+            self._look_up(credentials, remote, found)
+
+    def _look_up(self, credentials: Credentials, remote: str, found: Found) -> None:
+        waiting = self._asked.get(credentials.key)
+        if waiting is not None:
+            waiting.append((credentials, remote, found))
+            return
+        if len(self._asked) >= LOOKUPS_MAX:
+            found(Refusal("too_many_requests"))
+            return
+        self._asked[credentials.key] = [(credentials, remote, found)]
+        task = asyncio.get_running_loop().create_task(self._ask(credentials.key))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _ask(self, key: str) -> None:
         generation = self._generation
@@ -77,11 +109,32 @@ class AccountBook:
             )
             account = msgspec.structs.replace(account, settings=settings)
         if generation == self._generation:
-            self._known[key] = (account, self._now() + (FRESH_S if account else UNKNOWN_FRESH_S))
-            while len(self._known) > KEPT_MAX:
-                self._known.popitem(last=False)
+            self._keep(key, account)
         for credentials, remote, found in self._asked.pop(key):
-            found(self._checked(account, credentials, remote))
+            found(self._judged(account, credentials, remote))
+
+    def _keep(self, key: str, account: Account | None) -> None:
+        if account is None:
+            self._remotes.pop(key, None)
+            _put(self._unknown, key, self._now() + UNKNOWN_FRESH_S, UNKNOWN_KEPT_MAX)
+            return
+        remotes = self._remotes.get(key, set())
+        _put(self._remotes, key, remotes, KEPT_MAX)
+        _put(self._known, key, (account, self._now() + FRESH_S, remotes), KEPT_MAX)
+
+    def _judged(self, account: Account | None, credentials: Credentials, remote: str) -> Account | Refusal:
+        """As _checked; and remembers of the address whether it was right."""
+        judged = self._checked(account, credentials, remote)
+        if isinstance(judged, Refusal):
+            if judged.code == "key_unknown":
+                self.guesses.count(remote)
+            return judged
+        remotes = self._remotes.get(credentials.key)
+        if remotes is not None:
+            if len(remotes) >= REMOTES_MAX:
+                remotes.pop()
+            remotes.add(remote)
+        return judged
 
     def _checked(self, account: Account | None, credentials: Credentials, remote: str) -> Account | Refusal:
         if account is None or (credentials.login and credentials.login.lower() != account.login.lower()):
@@ -94,6 +147,14 @@ class AccountBook:
         if allowed and not _is_among(remote, allowed):
             return Refusal("address_refused")
         return account
+
+
+def _put(kept: OrderedDict[str, T], key: str, value: T, kept_max: int) -> None:
+    """Puts a value in as the newest; the oldest leave."""
+    kept[key] = value
+    kept.move_to_end(key)
+    while len(kept) > kept_max:
+        kept.popitem(last=False)
 
 
 def _is_among(remote: str, networks: tuple[str, ...]) -> bool:
