@@ -95,8 +95,9 @@ async def test_a_reply_goes_to_who_wrote_last(database: ConnectionParameters, fo
         red = await shop.carrier()
         await shop.messages(first, numbers=[PHONE], sender=CODE)
         (sent,) = await shop.messages(
-            last, numbers=[PHONE], sender=CODE, reply_url="https://h/r?x=1", now=later(seconds=5), dialect="allmysms"
-        )
+            last, numbers=[PHONE], sender=CODE, reply_url="https://h/r?x=1", now=later(seconds=5), dialect="allmysms",
+            client_reference="mine",
+        )  # fmt: skip
         await shop.messages(first, numbers=["+33600000002"], sender=CODE, now=later(seconds=9))
         if followed:
             while await conversations.follow(shop.database, later(hours=1)):
@@ -108,7 +109,7 @@ async def test_a_reply_goes_to_who_wrote_last(database: ConnectionParameters, fo
         assert (reply.number, reply.to, reply.text, reply.kind) == (PHONE, CODE, "Oui, merci €", "response")
         assert (reply.submission_id, reply.message_id) == (submission_of(sent), sent)
         assert (reply.dialect, reply.target, reply.at) == ("allmysms", "https://h/r?x=1", later(minutes=1))
-        assert reply.public_id == public_id(b"s", sent)
+        assert (reply.public_id, reply.client_reference) == (public_id(b"s", sent), "mine")
         assert await shop.webhooks() == [(-reply.id, 0)]
         assert await replies(shop, last) == [], "they count as read"
         assert await notes(shop) == [(2, None)]

@@ -123,6 +123,11 @@ def test_a_reply_may_be_a_posted_form() -> None:
     assert call.body == REPLY_QUERY.encode()
 
 
+def test_the_reference_goes_with_the_reply_when_the_send_had_one() -> None:
+    url = webhooks.reply(msgspec.structs.replace(REPLY, client_reference="réf & 1")).url
+    assert url == f"{REPLY.target}&{REPLY_QUERY}&cliMsgId=r%C3%A9f%20%26%201"
+
+
 def test_a_stop_is_a_reply_like_others() -> None:
     stop = msgspec.structs.replace(REPLY, kind="stop", text="STOP")
     assert webhooks.reply(stop).url.endswith("&campaignId=4587&message=STOP")

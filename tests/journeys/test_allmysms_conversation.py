@@ -68,6 +68,7 @@ def test_a_conversation_from_the_send_to_the_stop(
         program.phones.reply(f"+{ALICE}", "allmysms", text)
         (hook,) = receiver.wait_for(lambda hook, text=text: hook.query["message"] == text)
         assert (hook.method, hook.query["phoneNumber"], hook.query["smsId"]) == ("GET", ALICE, sms_id)
+        assert hook.query["cliMsgId"] == "réf", "it is given back with what was sent under it"
     until(lambda: client.method("getBlacklist")["blacklist"], "the number is on the list")
     assert [entry["phoneNumber"] for entry in client.method("getBlacklist")["blacklist"]] == [ALICE]
     assert [reply["message"] for reply in client.method("getPulls")["mos"]] == ["Oui, à 9h 😀", "STOP"]

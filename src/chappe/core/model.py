@@ -375,7 +375,8 @@ class Reply(msgspec.Struct, frozen=True):
 
     number: who wrote, E.164; to: the long number (E.164) or short code that was written to, empty when unknown.
     submission_id, message_id: the conversation it answers, None when unknown. kind: response, or stop. parts: the text
-    of each part as it arrived; reference: of a long one. target: whom to tell; dialect: in whose words."""
+    of each part as it arrived; reference: of a long one. target: whom to tell; dialect: in whose words.
+    client_reference: the customer's own id of the submission that it answers."""
 
     id: int
     number: str
@@ -392,6 +393,7 @@ class Reply(msgspec.Struct, frozen=True):
     dialect: str = ""
     target: str = ""
     method: str = "GET"
+    client_reference: str = ""
 
 
 class Replies(msgspec.Struct, frozen=True):

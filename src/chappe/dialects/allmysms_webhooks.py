@@ -72,6 +72,8 @@ def reply(event: Reply) -> WebhookCall:
         ("campaignId", "" if event.submission_id is None else str(event.submission_id)),
         ("message", event.text),
     ]
+    if event.client_reference:
+        fields.append(("cliMsgId", event.client_reference))
     return _call(event.target, event.method, fields)
 
 

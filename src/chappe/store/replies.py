@@ -19,8 +19,8 @@ LATELY_SUBMISSIONS = 10_000
 """How many of the newest submissions are asked for the dialect of an account."""
 
 _COLUMNS = """r.id, r.at, r.kind, r.number, r.destination, r.text, r.parts, r.reference, r.long_number, r.message_id,
-    r.dialect, r.target, a.settings ->> 'reports_method' as method
-    from reply r left join account a on a.id = r.account_id"""
+    r.dialect, r.target, a.settings ->> 'reports_method' as method, coalesce(s.client_reference, '') as client_reference
+    from reply r left join account a on a.id = r.account_id left join submission s on s.id = r.message_id >> 16"""
 
 
 class NewReply(msgspec.Struct, frozen=True):
@@ -156,4 +156,5 @@ def _reply(row: Any) -> Reply:
         dialect=row["dialect"],
         target=row["target"],
         method=row["method"] or "GET",
+        client_reference=row["client_reference"],
     )
