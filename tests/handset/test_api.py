@@ -132,6 +132,37 @@ async def test_pages_of_other_sites_steer_nothing(headers: dict[str, str], statu
 
 
 @pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("", 200),
+        ("127.0.0.1:8080", 200),
+        ("[::1]:8080", 200),
+        ("[fe80::1%25eth0]", 200),
+        ("192.168.1.7", 200),
+        ("localhost:8080", 200),
+        ("LOCALHOST.", 200),
+        ("phone.localhost", 200),
+        ("handset:8025", 200),  # another container's name
+        ("macbook.local:8080", 200),
+        ("evil.example:8080", 403),
+        ("evil.example.", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("localhost.evil.example", 403),
+        ("local.evil.example:8080", 403),
+        ("127.0.0.1@evil.example", 403),
+    ],
+)
+@pytest.mark.parametrize("path", ["/handset", "/handset/messages", "/handset/feed", "/handset/nothing"])
+@pytest.mark.asyncio
+async def test_no_strangers_name_leads_here(host: str, status: int, path: str) -> None:
+    """DNS rebinding: the page of evil.example, whose name has just become 127.0.0.1, is of the same site for a
+    browser."""
+    headers = {"host": host, "origin": f"http://{host}"} if host else {}
+    answer = await Smsc().page(Request("GET", path, b"", headers))
+    assert answer.status == (404 if status == 200 and path.endswith("nothing") else status)
+
+
+@pytest.mark.parametrize(
     ("path", "kind"),
     [
         ("/handset", "text/html"),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.resources import files
+from ipaddress import ip_address
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -44,6 +45,9 @@ _FILES = {
     "/handset/app.css": ("app.css", "text/css; charset=utf-8"),
 }
 
+# RFC 6761, 6762, 8375, 9476 and ICANN's choice of 2024.
+_LOCAL_NAMES = (".localhost", ".local", ".internal", ".test", ".home.arpa", ".alt")
+
 Answer = Callable[[Request], Response]
 
 
@@ -76,6 +80,7 @@ class Api:
         """The answer to any request; a mistake of the caller is 4xx with {"error": sentence}."""
         path = request.path.rstrip("/") if request.path != "/handset/" else request.path
         try:
+            _refuse_foreign_names(request)
             if path in self._static:
                 _only(request, ("GET",))
                 body, kind = self._static[path]
@@ -312,6 +317,23 @@ def _json(value: object, status: int = 200) -> Response:
 def _only(request: Request, methods: tuple[str, ...]) -> None:
     if request.method not in methods and not (request.method == "HEAD" and "GET" in methods):
         raise _Bad(405, f"this address takes {' and '.join(methods)} only")
+
+
+def _refuse_foreign_names(request: Request) -> None:
+    """A name of somebody's domain may lead here for a moment, so that his page reads ours (DNS rebinding): only what
+    no stranger can own names this place: addresses, names without a dot, and those that no registry gives away."""
+    host = request.headers.get("host", "").strip().lower()
+    name = host.partition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0].rstrip(".")
+    if "." in name and not name.endswith(_LOCAL_NAMES) and not _is_address(name):
+        raise _Bad(403, "this page is reached by an address or as localhost, not under another name")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _refuse_other_sites(request: Request) -> None:

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from typing import Final
+from urllib.parse import quote
 
 from chappe.dialects import Request, Response
 
 TIMEOUT_S = 10.0
 ANSWER_OCTETS_MAX = 16 * 1024 * 1024
+# What the other process needs to know a request of another site's page by.
+_PASSED: Final = ("host", "origin", "sec-fetch-site", "content-type")
+_KEPT: Final = ("content-security-policy", "cache-control", "x-content-type-options", "allow")
+_STATUS_LINE: Final = re.compile(r"HTTP/1\.[01] ([1-5][0-9][0-9])(?: |$)")
+_NO_TARGET: Final = re.compile(rb"[\x00-\x20\x7f]")
 _UNAVAILABLE = Response(503, "text/plain; charset=utf-8", b"The handset does not answer; it may be starting.\n")
 
 
 async def forward(request: Request, port: int) -> Response:
-    """The answer of the process that listens on a loopback port; 503 when it does not answer."""
-    target = request.path + ("?" + request.query.decode("latin-1") if request.query else "")
-    head = (
-        f"{request.method} {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
-        f"Content-Type: {request.headers.get('content-type', '')}\r\nContent-Length: {len(request.body)}\r\n\r\n"
-    )
+    """The answer of the process that listens on a loopback port; 503 when it does not answer.
+
+    Path and query are written anew, since the path came decoded: a line end in it must not begin another request.
+    """
+    query = _NO_TARGET.sub(lambda octet: b"%%%02X" % ord(octet[0]), request.query).decode("latin-1")
+    target = quote(request.path) + ("?" + query if query else "")
+    fields = {name: request.headers[name] for name in _PASSED if name in request.headers}
+    lines = [f"{request.method} {target} HTTP/1.1", "Connection: close", f"Content-Length: {len(request.body)}"]
+    lines += [f"{name}: {value}" for name, value in ({"host": "127.0.0.1"} | fields).items()]
+    head = "\r\n".join(lines) + "\r\n\r\n"
     try:
         async with asyncio.timeout(TIMEOUT_S):
             reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=ANSWER_OCTETS_MAX)
@@ -30,13 +42,16 @@ async def forward(request: Request, port: int) -> Response:
                 writer.close()
     except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
         return _UNAVAILABLE
-    kept = tuple((name, headers[name]) for name in ("content-security-policy", "cache-control") if name in headers)
+    kept = tuple((name, headers[name]) for name in _KEPT if name in headers)
     return Response(status, headers.get("content-type", "text/plain"), body, kept)
 
 
 def _read_head(octets: bytes) -> tuple[int, dict[str, str]]:
     """Status and headers, names in lower case; raises ValueError on anything else."""
     lines = octets.decode("latin-1").split("\r\n")
-    status = int(lines[0].split(" ", 2)[1])
+    matched = _STATUS_LINE.match(lines[0])
+    if matched is None:
+        raise ValueError("no status line")
+    status = int(matched[1])
     pairs = (line.partition(":") for line in lines[1:] if line)
     return status, {name.strip().lower(): value.strip() for name, _, value in pairs}
