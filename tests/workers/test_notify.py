@@ -14,7 +14,7 @@ from shop import Shop, address_of, eventually, opened
 
 from chappe.core.lifecycle import State
 from chappe.net import Door
-from chappe.store import webhooks
+from chappe.store import binds, webhooks
 from chappe.store.database import Database
 from chappe.store.embedded import ConnectionParameters
 from chappe.store.messages import host_of, key_of
@@ -282,3 +282,24 @@ async def test_a_claim_is_bounded_by_host_and_in_all(database: ConnectionParamet
             assert len(await webhooks.claim(connection, due, [], 10, [], 15)) == 15
             assert await webhooks.claim(connection, due, [], 10, [], -5) == []
             assert await webhooks.claim(connection, 1, [], 10, [], 100) == []
+
+
+async def test_news_of_an_end_that_gave_money_back_tell_what_it_cost_then(database: ConnectionParameters) -> None:
+    ear = Ear()
+    async with opened(database) as shop, listening(ear):
+        await shop.carrier()
+        account = await shop.account()
+        taken, kept = await shop.messages(account, 2, parts=3, report_url=ear.url)
+        async with shop.database.connection(hot=True) as connection:
+            ends = [
+                binds.Finish(taken, State.CANCELLED, 0, "cancelled", "cancelled"),
+                binds.Finish(kept, State.FAILED, 1, "failed", "failed"),  # one part of three had left
+            ]
+            await binds.finish(connection, datetime.now(UTC), ends)
+        async with telling(shop):
+            await gone(shop)
+        assert {(body["phone"], body["status"], body["cost"]) for body in ear.heard} == {
+            ((await shop.message(taken))["recipient"], "ko", "0.000"),
+            ((await shop.message(kept))["recipient"], "ko", "0.038"),
+        }
+        await shop.books_balance()

@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 from msgspec.structs import replace
 
+from chappe.core.lifecycle import FINAL, State
 from chappe.core.model import Reply
 from chappe.store import replies
 from chappe.store.database import Connection, Database
@@ -17,7 +18,8 @@ from chappe.store.messages import numbers
 class Pending(msgspec.Struct, frozen=True):
     """A webhook with all that its words need. message_state is the message's state now, state what is to be told.
 
-    One that tells a reply has the reply's id, negative, as message_id, and the reply itself.
+    price_micros: less what came back. One that tells a reply has the reply's id, negative, as message_id, and the reply
+    itself.
     """
 
     host: int
@@ -49,6 +51,8 @@ class Told(msgspec.Struct, frozen=True):
     outcome: str
     again_key: int = 0
 
+
+_MAY_GIVE_BACK = FINAL - {State.DELIVERED}  # that it costs what was charged is not looked up for what arrived
 
 # The hosts that have something waiting are found by skipping through the primary key; then a few rows of each.
 CLAIM = """
@@ -84,7 +88,23 @@ async def claim(
     if wanted:
         found = await replies.by_id(connection, wanted)
         pending = [replace(one, reply=found.get(-one.message_id)) if one.message_id < 0 else one for one in pending]
+    ended = [one.message_id for one in pending if one.state in _MAY_GIVE_BACK and one.price_micros]
+    if ended:
+        back = await _given_back(connection, ended)
+        pending = [
+            replace(one, price_micros=one.price_micros - back[one.message_id]) if one.message_id in back else one
+            for one in pending
+        ]
     return pending
+
+
+async def _given_back(connection: Connection, message_ids: Sequence[int]) -> dict[int, int]:
+    """What came back for those of these messages for which something did, in micro-euros."""
+    rows = await connection.fetch(
+        "select reason, amount_micros from ledger_entry where kind = 2 and reason = any ($1::text::bigint[])",
+        numbers(message_ids),
+    )
+    return {row["reason"]: row["amount_micros"] for row in rows}
 
 
 END = """
