@@ -1,7 +1,7 @@
 """The parts that run as processes of their own: an API process, a worker, the handset.
 
-`python -m chappe.parts PART PARENT` is such a process; what it needs comes as one document on its standard input, so
-that no secret stands in its arguments or its environment.
+`python -m chappe.parts PART PARENT` is such a process; what it needs comes as one line on its standard input, so that
+no secret stands in its arguments or its environment. PARENT is for who looks at the list of processes.
 """
 
 from __future__ import annotations
@@ -289,12 +289,12 @@ PARTS: dict[str, Callable[[Orders], Coroutine[Any, Any, None]]] = {
 
 
 def main() -> int:
-    """A child process: `python -m chappe.parts PART PARENT`, orders on standard input."""
+    """A child process: `python -m chappe.parts PART PARENT`, orders in the first line of standard input."""
     from chappe.workers.supervisor import die_with_parent
 
-    part, parent = sys.argv[1], int(sys.argv[2])
-    die_with_parent(parent)
-    orders = msgspec.json.decode(sys.stdin.buffer.read(), type=Orders)
+    part = sys.argv[1]
+    orders = msgspec.json.decode(sys.stdin.buffer.readline(), type=Orders)
+    die_with_parent(sys.stdin.fileno())
     observe.configure(orders.log_format, orders.log_level)  # type: ignore[arg-type]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(PARTS[part.partition("-")[0]](orders))

@@ -22,7 +22,10 @@ CHILD = """
 import os, signal, sys, time
 name, parent = sys.argv[1], int(sys.argv[2])
 assert parent == os.getppid()
-orders = sys.stdin.read()
+orders = sys.stdin.readline().strip()
+from chappe.workers import supervisor
+supervisor.ORPHAN_S = 0.3
+supervisor.die_with_parent(sys.stdin.fileno())
 with open(orders, "a") as log:
     log.write(f"{os.getpid()}\\n")
 if name == "stubborn":
@@ -63,11 +66,11 @@ async def started(log: Path, count: int) -> list[int]:
 
 
 def lives(pid: int) -> bool:
+    """Whether a process is there and no zombie, which an orphan may stay for as long as nobody asks for its status."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
         return False
-    return True
 
 
 async def test_a_part_that_dies_is_started_again(tmp_path: Path) -> None:
@@ -106,7 +109,41 @@ async def test_a_stop_while_a_part_is_being_started_leaves_nobody(tmp_path: Path
     assert part.process is None or part.process.returncode is not None
 
 
-async def test_a_child_without_its_parent_ends(tmp_path: Path) -> None:
-    code = "from chappe.workers.supervisor import die_with_parent; die_with_parent(1 << 22)"
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
-    assert await asyncio.wait_for(process.wait(), 20) == 1
+PARENT = """
+import asyncio, sys
+from chappe.workers.supervisor import Part, Supervisor
+
+async def main():
+    supervisor = Supervisor("supervised_child")
+    supervisor.start(Part(sys.argv[1], sys.argv[2].encode()))
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "within_s"), [("steady", 1.5), ("stubborn", 4.0)], ids=["in good order", "or at once, a little later"]
+)
+async def test_a_child_ends_when_its_parent_was_killed(name: str, within_s: float, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", PARENT, name, str(log))
+    (child,) = await started(log, 1)
+    parent.kill()
+    await parent.wait()
+
+    async def gone() -> bool:
+        return not lives(child)
+
+    await eventually(gone, within_s)
+
+
+async def test_a_child_whose_parent_was_gone_before_it_listened_ends(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, str(tmp_path / "log").encode() + b"\n")
+    os.close(writing)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "supervised_child", "steady", str(os.getpid()), stdin=reading
+    )
+    os.close(reading)
+    assert await asyncio.wait_for(process.wait(), 20) == -signal.SIGTERM

@@ -1,16 +1,16 @@
 """Processes: starts those of this node, starts again what dies, ends all in good order.
 
-A child gets its orders as one JSON document on its standard input, so that no secret stands in its arguments or its
-environment; it dies with its parent, however that one ends.
+A child gets its orders as one JSON document, a line, on its standard input, so that no secret stands in its arguments
+or its environment. That pipe stays open: its end is the end of the parent, however that one ended, and the child's own.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -22,15 +22,25 @@ RESTART_S_MIN = 0.1
 RESTART_S_MAX = 10.0
 STEADY_S = 30.0  # a process that lived so long begins again with the shortest delay
 STOP_S = 20.0
-_PR_SET_PDEATHSIG = 1
+ORPHAN_S = 2.0  # what a child without a parent may take to end in good order
 
 
-def die_with_parent(parent: int) -> None:
-    """In a child: end in good order when the parent is gone. Raises SystemExit when it is gone already."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        raise SystemExit(1)
+def die_with_parent(lifeline: int) -> None:
+    """In a child, with its orders read: ends it once `lifeline`, the pipe they came by, has ended.
+
+    In good order if that is quick; else at once. Whoever started us may have taken the database along, a next one waits
+    for our socket and our lease, and all that we do is made to be killed. A thread, since a busy or a waiting loop must
+    not keep us alive.
+    """
+
+    def watch() -> None:
+        while os.read(lifeline, 4096):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+        threading.Event().wait(ORPHAN_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="lifeline", daemon=True).start()
 
 
 @dataclass(slots=True)
@@ -93,12 +103,12 @@ class Supervisor:
                 part.process.terminate()
             assert part.process.stdin is not None
             try:
-                part.process.stdin.write(part.orders)
+                part.process.stdin.write(part.orders + b"\n")
                 await part.process.stdin.drain()
-                part.process.stdin.close()
             except OSError:
                 log.warning("process_did_not_listen", process=part.name)
             status = await part.process.wait()
+            part.process.stdin.close()
             if self.stopping:
                 return
             if loop.time() - part.started_at > STEADY_S:

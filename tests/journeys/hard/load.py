@@ -42,6 +42,7 @@ class Load:
         self.name = name
         self.report_url = report_url
         self.accepted: dict[int, int] = {}  # number of the message -> id of its submission
+        self.accepted_at: dict[int, float] = {}
         self.refused: list[str] = []
         self.refused_numbers: set[int] = set()
         self.unanswered: set[int] = set()
@@ -146,6 +147,7 @@ class Load:
             self.slowest_s = max(self.slowest_s, monotonic() - began_at)
             if response.status == 200:
                 self.accepted[number] = answer["message_id"]
+                self.accepted_at[number] = monotonic()
             else:
                 self.refused.append(f"{response.status} {answer.get('code')}")
                 self.refused_numbers.add(number)

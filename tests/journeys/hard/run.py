@@ -24,9 +24,11 @@ from typing import Any
 sys.path[1:1] = [str(Path(__file__).parent.parent)]  # program.py, which all journeys share
 
 import deaths  # noqa: E402
+import networks  # noqa: E402
+import webhooks  # noqa: E402
 from stage import COUNTS, Scenario, Stage, Template  # noqa: E402
 
-SCENARIOS: dict[str, Scenario] = {**deaths.SCENARIOS}
+SCENARIOS: dict[str, Scenario] = {**deaths.SCENARIOS, **networks.SCENARIOS, **webhooks.SCENARIOS}
 HEADS = {
     "asked": "asked",
     "accepted": "yes",

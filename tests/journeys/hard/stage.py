@@ -111,6 +111,7 @@ class Stage:
         self.wrong: list[str] = []
         self.notes: dict[str, Any] = {}
         self.allowed: set[str] = set()  # answers that are right besides yes
+        self.doubts_max = 0
         self.settle_s = 60.0
         self.loads: list[Load] = []
         self.keys = template.keys
@@ -272,6 +273,7 @@ class Stage:
         wrong = [
             *self.wrong,
             *(name for name in ("lost", "twice", "refused_yet_sent") if report[name]),
+            *(["too many in doubt"] if report["in_doubt"] > self.doubts_max else []),
             *(["reports missing"] if reports_missing else []),
             *(["money"] if not money["right"] else []),
             *(["answers"] if set(answers) - self.allowed else []),
@@ -320,7 +322,7 @@ COUNTS = (
     "refused_yet_sent", "unanswered_yet_sent",
 )  # fmt: skip
 
-ENVIRONMENT = {"CHAPPE_HANDSET": "false", "CHAPPE_WEBHOOK_TIMEOUT_S": "3"}
+ENVIRONMENT = {"CHAPPE_HANDSET": "false", "CHAPPE_WEBHOOK_TIMEOUT_S": "1.5"}
 
 
 class Template:
