@@ -8,6 +8,7 @@ kept for a table that is full.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -16,6 +17,8 @@ from typing import Any, Generic, TypeAlias, TypeVar
 import asyncpg
 import msgspec
 import structlog
+
+from chappe.store.reach import LIVENESS, Way
 
 log = structlog.get_logger("chappe.store")
 
@@ -42,9 +45,12 @@ SETTINGS = {
     "timezone": "UTC",
     "statement_timeout": "30s",
     "lock_timeout": "10s",
-    "idle_in_transaction_session_timeout": "60s",
+    "idle_in_transaction_session_timeout": "10s",  # a process that is frozen in the middle must not hold its locks
     "jit": "off",
+    **LIVENESS,
 }
+COMMAND_S = 60
+HOT_COMMAND_S = 20  # customers wait for these, also while commits wait for a standby that is away
 # Look-ups by key are the only good plan for the hot path's statements, whatever the statistics say today.
 HOT_SETTINGS = SETTINGS | {
     "plan_cache_mode": "force_generic_plan",
@@ -83,12 +89,16 @@ class Address(msgspec.Struct, frozen=True):
         }
 
 
+@functools.cache
+def _way(address: Address) -> Way:
+    """The way of this process to a database: it remembers which of several hosts was good."""
+    return Way(address.arguments())
+
+
 async def connect(address: Address, *, hot: bool = False, name: str = "chappe") -> Connection:
     """One connection outside any pool; raises one of CONNECTION_ERRORS."""
-    return await asyncpg.connect(
-        **address.arguments(),
-        timeout=10,
-        command_timeout=60,
+    return await _way(address).connect(
+        command_timeout=COMMAND_S,
         server_settings=(HOT_SETTINGS if hot else SETTINGS) | {"application_name": name},
     )
 
@@ -110,20 +120,19 @@ class Database:
     async def open(self) -> None:
         """Makes the pools; connections come when they are first needed. Raises one of CONNECTION_ERRORS."""
 
-        def pool(size: int, settings: dict[str, str]) -> Any:
+        def pool(size: int, settings: dict[str, str], command_s: float) -> Any:
             return asyncpg.create_pool(
-                **self.address.arguments(),
+                connect=_way(self.address).for_pool,
                 min_size=0,
                 max_size=size,
-                timeout=10,
-                command_timeout=60,
+                command_timeout=command_s,
                 max_inactive_connection_lifetime=300,
                 reset=_keep,  # nobody here leaves anything behind in a session: no round trip to clean it
                 server_settings=settings | {"application_name": self.name},
             )
 
-        self._ordinary = await pool(self._sizes[0], SETTINGS)
-        self._hot = await pool(self._sizes[1], HOT_SETTINGS)
+        self._ordinary = await pool(self._sizes[0], SETTINGS, COMMAND_S)
+        self._hot = await pool(self._sizes[1], HOT_SETTINGS, HOT_COMMAND_S)
 
     async def close(self) -> None:
         for pool in (self._ordinary, self._hot):
