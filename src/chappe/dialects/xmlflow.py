@@ -53,7 +53,8 @@ def read(flow: str) -> Element:
     instructions are dropped. Raises Refusal flow_invalid: not well formed, a DOCTYPE, an entity that XML does not
     predefine, beyond DEPTH_MAX, ELEMENTS_MAX or CHARACTERS_MAX.
     """
-    if len(flow) > CHARACTERS_MAX:
+    # expat takes text with a NUL behind its first `<` for UTF-16, whatever it is told, and would read other words.
+    if len(flow) > CHARACTERS_MAX or "\x00" in flow:
         raise Refusal("flow_invalid")
     reader = _Reader()
     try:
