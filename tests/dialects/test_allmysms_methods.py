@@ -59,6 +59,8 @@ STATUS = MessageStatus(
     cost_micros=45_000,
     parts=1,
 )
+NO_NUMBER = msgspec.structs.replace(STATUS, recipient="12", state="failed", reason="number_invalid")
+NOT_MOBILE = msgspec.structs.replace(NO_NUMBER, recipient="0145678901", reason="number_not_mobile")
 REPLY = Reply(
     id=32154,
     number="+33600000001",
@@ -223,6 +225,8 @@ def test_our_own_troubles_keep_their_http_status(method: str, code: str, http: i
             f'{{"acks":[{ACK % ""}],"cliMsgId":"r\\u00e9f"}}',
         ),
         ("getAcks", MessagesFound(((),)), '{"acks":[],"cliMsgId":""}'),
+        # What is no number was told with the answer to the send: it has no smsId and cannot be acknowledged.
+        ("getAcks", MessagesFound(((STATUS, NO_NUMBER, NOT_MOBILE),)), f'{{"acks":[{ACK % ""}],"cliMsgId":""}}'),
         ("getAckBySmsId", MessagesFound(((STATUS,),)), ACK % ',"cliMsgId":""'),
         (
             "getPulls",

@@ -149,7 +149,8 @@ def test_a_bulk_send_is_answered_with_an_id_for_each_number() -> None:
 
 
 def test_a_report_is_answered_with_numbers_and_codes() -> None:
-    exchange = Exchange(_get("/report/campaign/4587"), found=MessagesFound(((STATUS,),)))
+    no_number = msgspec.structs.replace(STATUS, recipient="12", state="failed", reason="number_invalid")
+    exchange = Exchange(_get("/report/campaign/4587"), found=MessagesFound(((STATUS, no_number),)))
     assert exchange.command == ReadMessages(ACCOUNT, (Selector(4587),))
     assert exchange.status == 200
     assert exchange.response.body == (

@@ -78,6 +78,12 @@ def test_the_reference_goes_with_the_receipt_when_there_is_one() -> None:
         ("rejected", "", ("4", "Refused")),
         ("rejected", "unknown_subscriber", ("5", "Rejected")),
         ("rejected", "absent_subscriber", ("5", "Rejected")),
+        ("rejected", "rinvdstadr", ("5", "Rejected")),
+        ("rejected", "001", ("5", "Rejected")),
+        ("rejected", "27", ("5", "Rejected")),
+        ("rejected", "000", ("4", "Refused")),
+        ("rejected", "rinvsrcadr", ("4", "Refused")),
+        ("undelivered", "001", ("2", "Not delivered")),
     ],
 )
 def test_states_have_the_provider_s_numbers(state: str, reason: str, status: tuple[str, str]) -> None:

@@ -39,7 +39,7 @@ from chappe.dialects import Call, Response
 from chappe.dialects.allmysms_answers import credits_left
 from chappe.dialects.allmysms_prices import credits_of_country, prices
 from chappe.dialects.allmysms_render import Fields, Row, money, respond
-from chappe.dialects.allmysms_webhooks import delivery
+from chappe.dialects.allmysms_webhooks import acknowledged, delivery
 
 REPLIES_DEFAULT: Final = 1_000  # the provider's
 REPLIES_MAX: Final = 10_000  # what is left comes with the next call
@@ -156,7 +156,10 @@ def _acks(outcome: MessagesFound, call: Call) -> Fields | None:
     found = outcome.groups[0] if outcome.groups else None
     if found is None:
         return None
-    return {"acks": [_ack_fields(status) for status in found], "cliMsgId": found[0].client_reference if found else ""}
+    return {
+        "acks": [_ack_fields(status) for status in acknowledged(found)],
+        "cliMsgId": found[0].client_reference if found else "",
+    }
 
 
 def _ack(outcome: MessagesFound, call: Call) -> Fields | None:

@@ -14,7 +14,7 @@ from chappe.dialects import Call, Response
 from chappe.dialects.allmysms_answers import SCHEDULED, SENT, invalid_numbers, retry_after, violated
 from chappe.dialects.allmysms_prices import HOME, price_at_home_micros
 from chappe.dialects.allmysms_render import Row, Value, money, respond
-from chappe.dialects.allmysms_webhooks import delivery
+from chappe.dialects.allmysms_webhooks import acknowledged, delivery
 
 ONE: Final = "sms/send"
 BULK: Final = "sms/send/bulk"
@@ -182,7 +182,7 @@ def _report(outcome: MessagesFound, call: Call) -> Response:
     if found is None:
         raise Refusal("not_found")
     reports: list[Row] = []
-    for status in found:
+    for status in acknowledged(found):
         code, description = delivery(status.state, status.reason)
         reports.append(
             {

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 from urllib.parse import quote, urlencode
 
 from chappe.core import localtime
-from chappe.core.model import Reply, Report
+from chappe.core.model import MessageStatus, Reply, Report
 from chappe.dialects import WebhookCall
 
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
@@ -36,14 +36,26 @@ DELIVERY: Final[dict[str, tuple[int, str]]] = {
     "suppressed": _REFUSED,
     "cancelled": _REFUSED,
 }
-_NOBODY_THERE: Final = ("unknown", "absent")  # in reasons: unknown number, absent subscriber
+# Reasons of a rejection that mean "probably an unknown number, or an absent subscriber": SMPP 3.4, 5.1.3 (0x0B), and
+# the causes of GSM MAP that most carriers' receipts copy (3GPP TS 29.002), which compare without leading zeros.
+_NOBODY_THERE: Final = frozenset({"unknown_subscriber", "absent_subscriber", "rinvdstadr", "1", "5", "6", "27"})
+_NO_NUMBER: Final = frozenset({"number_malformed", "number_invalid", "number_not_mobile"})
 
 
 def delivery(state: str, reason: str) -> tuple[int, str]:
     """The provider's number and word for a state of ours, and why it came to that."""
-    if state == "rejected" and any(word in reason for word in _NOBODY_THERE):
+    if state == "rejected" and reason.lstrip("0") in _NOBODY_THERE:
         return _REJECTED
     return DELIVERY[state]
+
+
+def acknowledged(found: Iterable[MessageStatus]) -> list[MessageStatus]:
+    """Those messages of a campaign that have a receipt.
+
+    What was given as a number and is none was told as such when it was sent; it has no smsId, and clients that look up
+    the number of a receipt among those would not find it.
+    """
+    return [status for status in found if status.reason not in _NO_NUMBER]
 
 
 def receipt(report: Report) -> WebhookCall:
