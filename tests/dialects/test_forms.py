@@ -2,7 +2,7 @@
 
 import contextlib
 from functools import partial
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote_to_bytes, urlencode
 
 import pytest
 from hypothesis import given
@@ -91,6 +91,15 @@ def test_what_a_library_escapes_comes_back(values: dict[str, str], with_spaces: 
     encoded = urlencode(values, quote_via=quote) if with_spaces else urlencode(values)
     # A mark at the beginning of a value is taken for an encoding's, not for text.
     assert forms.parse_query(encoded.encode()) == {n: v.removeprefix("\ufeff") for n, v in values.items()}
+
+
+@given(
+    st.binary(max_size=60)
+    | st.lists(st.sampled_from([b"%", b"%3", b"%3D", b"%e9", b"%0d%0A", b"=", b"\r\n", b"\t ", b"_", b"x"])).map(b"".join)
+)
+def test_octets_are_decoded_as_the_standard_library_does(octets: bytes) -> None:
+    spaced = octets.replace(b"+", b" ")
+    assert forms.unquote(octets.replace(b"%u", b"%v")) == forms.text(unquote_to_bytes(spaced.replace(b"%u", b"%v")))
 
 
 @given(st.binary(max_size=300), st.sampled_from(["", "multipart/form-data; boundary=b", "multipart/x", "text/plain"]))

@@ -6,6 +6,7 @@ Nothing is ever "not decodable": octets that are no UTF-8 are Windows-1252, as o
 
 from __future__ import annotations
 
+import binascii
 import codecs
 import re
 from typing import Final
@@ -21,6 +22,7 @@ _CP1252: Final = "".join(bytes([o]).decode("latin-1" if o in _HOLES else "cp1252
 _HEX: Final = {
     f"{a}{b}".encode(): bytes([int(a + b, 16)]) for a in "0123456789abcdefABCDEF" for b in "0123456789abcdefABCDEF"
 }
+_LONE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})").search  # a percent sign that escapes nothing
 _UNIT: Final = re.compile(rb"%u([0-9A-Fa-f]{4})")  # what Escape() of VBScript and JavaScript writes
 _ENTITY: Final = re.compile(rb"(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});")
 _RAW: Final = re.compile(rb"[\s<>{}\"]")  # octets that no parameter name has: unescaped text
@@ -100,6 +102,9 @@ def _pairs(octets: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def _octets(octets: bytes) -> bytes:
+    if _LONE(octets) is None:
+        # Quoted-printable is the same code with another sign, and is decoded in C: flows are a third escapes.
+        return binascii.a2b_qp(octets.replace(b"=", b"%3D").replace(b"%", b"="))
     first, *rest = octets.split(b"%")
     out = [first]
     for piece in rest:
