@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 
 import pytest
 from shop import NOW, PRICE, Shop, later, opened
 
 from chappe.actions import accept as action
 from chappe.core.errors import Refusal
-from chappe.core.model import Account, Moment, Send
+from chappe.core.lifecycle import State
+from chappe.core.model import Accepted, Account, Moment, Send
+from chappe.core.window_profiles import PROFILES
 from chappe.store import optouts, retention
 from chappe.store.embedded import ConnectionParameters
+from chappe.store.messages import host_of
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
 
@@ -67,3 +71,47 @@ async def test_of_the_same_request_at_once_on_many_connections_one_is_accepted(d
         )
         assert sorted(found) == [["accepted", "accepted"]] + [["repeated", "repeated"]] * 3
         assert await shop.balance(account) == 100_000_000 - 2 * PRICE
+
+
+@pytest.mark.parametrize(
+    ("days", "hours", "code"),
+    [(1, 0, None), (1, 13, "window_hour"), (6, 0, "window_day")],  # from a Monday, 11:00 in Paris
+)
+async def test_a_sandbox_schedule_is_refused_as_a_real_one_would_be(
+    database: ConnectionParameters, days: int, hours: int, code: str | None
+) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        send = shop.send(account, sandbox=True, schedule_strict=True, scheduled_at=later(days=days, hours=hours))
+        router = await shop.router()
+        for moment in (NOW, later(hours=12)):  # now, or at night: what is scheduled does not leave now anyway
+            with nullcontext() if code is None else pytest.raises(Refusal) as refused:
+                assert action.place(send, moment, router, PROFILES["fr-seed"]).charge_micros == 0
+            assert (refused.value.code if refused else None) == code
+        transactional = shop.send(account, sandbox=True, scheduled_at=send.scheduled_at, transactional=True)
+        assert action.place(transactional, NOW, router, PROFILES["fr-seed"]).charge_micros == 0
+
+
+async def test_a_sandbox_send_is_reported_as_delivered_where_the_account_wants_that(
+    database: ConnectionParameters,
+) -> None:
+    async with opened(database) as shop:
+        silent, told = await shop.account("silent"), await shop.account("told", sandbox_reports=True)
+        stopped = "+33600000009"
+        async with shop.database.transaction() as tx:
+            await optouts.add(tx, told.id, stopped, NOW, "api", "manual")
+        sends = [
+            shop.send(silent, sandbox=True, report_url="https://hooks.example/x"),
+            shop.send(told, sandbox=True, numbers=["+33600000001", stopped, "+33600000002"], report_url="https://r/"),
+            shop.send(told, sandbox=True),
+            shop.send(told, report_url="https://r/"),
+        ]
+        outcomes = await action.accept(shop.database, [await shop.placed(send) for send in sends], Moment(NOW))
+        accepted = outcomes[1]
+        assert isinstance(accepted, Accepted)
+        rows = await shop.database.fetch("select host, message_id, at, state from webhook order by message_id")
+        first = accepted.submission_id << 16
+        assert [tuple(row) for row in rows] == [
+            (host_of("https://r/"), first + place, NOW, State.DELIVERED) for place in range(2)
+        ]
+        await shop.books_balance()

@@ -6,7 +6,7 @@ waiting lane until its time comes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from datetime import datetime
 
 import msgspec
@@ -19,9 +19,9 @@ from chappe.core.model import Accepted, Moment, Range, Send, Skipped, message_id
 from chappe.core.publicid import public_id
 from chappe.core.routing import Router
 from chappe.core.window_profiles import PROFILES, Profile
-from chappe.store import identifiers, messages
-from chappe.store.database import Database
-from chappe.store.messages import BULK_RECIPIENTS, Flag, LaneClass, OptedOut, Placed, Stored, key_of, lane
+from chappe.store import identifiers, messages, webhooks
+from chappe.store.database import Connection, Database
+from chappe.store.messages import BULK_RECIPIENTS, Flag, LaneClass, OptedOut, Placed, Stored, host_of, key_of, lane
 
 NEVER_CLOSED = PROFILES["none"]
 
@@ -35,6 +35,8 @@ def place(send: Send, now: datetime, router: Router, profile: Profile = NEVER_CL
     flags = _flags(send)
     count = len(send.recipients)
     if send.sandbox:
+        if not send.transactional and profile is not NEVER_CLOSED:
+            _within(send, flags, now, router, profile, State.SCHEDULED, LaneClass.WAITING)  # refused as a real one is
         # Ends as it would have if all had gone well; nothing is queued and nothing is charged.
         return Placed(send, flags, 0, (int(State.DELIVERED),) * count, (0,) * count, (0,) * count)
     if send.scheduled_at is not None and send.scheduled_at > now:
@@ -162,7 +164,8 @@ async def _stored(
         for key, placed in waiting.items()
         if placed.send.unique_identifier
     }
-    if not named:
+    played = any(placed.send.sandbox and placed.send.account.settings.sandbox_reports for placed in waiting.values())
+    if not named and not played:
         return await messages.accept(database, list(waiting.values()), now)
     async with database.transaction(hot=True) as tx:
         free = await identifiers.take(tx, named.values(), now)
@@ -175,7 +178,17 @@ async def _stored(
         stored = await messages.accept_by(tx, list(waiting.values()), now) if waiting else []
         refused = [key for key, one in zip(waiting, stored, strict=True) if one.submission_id is None]
         await identifiers.give_back(tx, [named[key] for key in refused if key in named])
+        await _report_played(tx, waiting.values(), stored, now)
     return stored
+
+
+async def _report_played(tx: Connection, batch: Iterable[Placed], stored: Sequence[Stored], now: datetime) -> None:
+    """Sandbox messages of the accounts that want it are reported as delivered."""
+    for placed, one in zip(batch, stored, strict=True):
+        send = placed.send
+        if send.sandbox and send.report_url and send.account.settings.sandbox_reports and one.submission_id is not None:
+            ids = [message_id(one.submission_id, place) for place in range(len(send.recipients))]
+            await webhooks.add(tx, host_of(send.report_url), ids, State.DELIVERED, now)
 
 
 def _outcome(placed: Placed, stored: Stored, moment: Moment) -> Accepted | Refusal:

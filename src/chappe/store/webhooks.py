@@ -12,7 +12,7 @@ from chappe.core.lifecycle import FINAL, State
 from chappe.core.model import Reply
 from chappe.store import replies
 from chappe.store.database import Connection, Database
-from chappe.store.messages import numbers
+from chappe.store.messages import key_of, numbers
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -53,6 +53,21 @@ class Told(msgspec.Struct, frozen=True):
 
 
 _MAY_GIVE_BACK = FINAL - {State.DELIVERED}  # that it costs what was charged is not looked up for what arrived
+
+
+async def add(connection: Connection, host: int, message_ids: Sequence[int], state: State, at: datetime) -> None:
+    """Has a host told that these messages have come to a state; what usually happens is told where it is recorded."""
+    await connection.execute(
+        """insert into webhook (host, key, id, message_id, at, state)
+           select $1, $3, nextval('webhook_number'), m.id, $4, $5
+           from unnest($2::text::bigint[]) with ordinality as m(id, place) order by m.place""",
+        host,
+        numbers(message_ids),
+        key_of(at),
+        at,
+        int(state),
+    )
+
 
 # The hosts that have something waiting are found by skipping through the primary key; then a few rows of each.
 CLAIM = """
