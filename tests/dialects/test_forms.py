@@ -95,7 +95,9 @@ def test_what_a_library_escapes_comes_back(values: dict[str, str], with_spaces: 
 
 @given(
     st.binary(max_size=60)
-    | st.lists(st.sampled_from([b"%", b"%3", b"%3D", b"%e9", b"%0d%0A", b"=", b"\r\n", b"\t ", b"_", b"x"])).map(b"".join)
+    | st.lists(st.sampled_from([b"%", b"%3", b"%3D", b"%e9", b"%0d%0A", b"=", b"\r\n", b"\t ", b"_", b"x"])).map(
+        b"".join
+    )
 )
 def test_octets_are_decoded_as_the_standard_library_does(octets: bytes) -> None:
     spaced = octets.replace(b"+", b" ")
