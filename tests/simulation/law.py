@@ -1,0 +1,315 @@
+"""What must hold at every step of the simulation, whatever breaks, and what must hold in the end.
+
+It looks on from outside: at the octets on the wire, at what the carriers took, and at the rows of the database. The
+sending window is worked out here once more from the rule's words, not by asking the code that is under test.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from carrier import Owed, Smsc
+from durable import Server
+from network import End
+from virtual import VirtualLoop
+
+from chappe.carriers import Outgoing
+from chappe.carriers.wire import Wire
+from chappe.core.lifecycle import FINAL, TRANSITIONS, State
+from chappe.smpp import pdu as pdus
+from chappe.smpp.framer import Framer
+from chappe.smpp.pdu import SubmitSm
+
+ALLOWED = {(int(state), int(target)) for (state, _), target in TRANSITIONS.items()}
+REFUNDED = (State.REJECTED, State.SUPPRESSED, State.CANCELLED, State.FAILED)
+ZONES = {"33": "Europe/Paris", "596": "America/Martinique", "262": "Indian/Reunion"}
+OPENS, CLOSES = time(8), time(22)
+ROUND_S = 20.0
+"""A claim is told within so long, or its connection is given up: what was decided before may still be sent."""
+
+UDHI = 0x40
+_TOKEN = re.compile(r"<(\d+)>")
+
+
+class Broken(AssertionError):
+    """Something happened that must never happen."""
+
+
+def key_of(pdu: SubmitSm) -> tuple[int, str]:
+    """Which message a submit_sm is of: the token in its text, and the number."""
+    text = pdu.short_message
+    if pdu.esm_class & UDHI:
+        text = text[text[0] + 1 :]
+    read = text.decode("utf-16-be" if pdu.data_coding & 0x0C == 8 else "latin-1", "replace")
+    found = _TOKEN.search(read)
+    assert found is not None, "every part of every text has its token"
+    return int(found[1]), "+" + pdu.destination_addr.decode()
+
+
+def part_of(pdu: SubmitSm) -> int:
+    """The part's number from 1; 0: the only one."""
+    return pdu.short_message[5] if pdu.esm_class & UDHI else 0
+
+
+def is_open(number: str, at: datetime) -> bool:
+    """SMS Partner's rule: from 8 to 22 where the phone is, and not on Sundays. (No run meets a holiday.)"""
+    zone = next(zone for prefix, zone in ZONES.items() if number[1:].startswith(prefix))
+    local = at.astimezone(ZoneInfo(zone))
+    return local.weekday() != 6 and OPENS <= local.time() < CLOSES
+
+
+@dataclass
+class Asked:
+    """One Send that a customer asked for. accepted: we said yes."""
+
+    token: int
+    numbers: tuple[str, ...]
+    transactional: bool
+    account_id: int
+    accepted: bool = False
+
+
+@dataclass
+class Counts:
+    asked: int = 0
+    accepted: int = 0
+    unanswered: int = 0
+    refused: int = 0
+    submitted: int = 0
+    taken: int = 0
+    in_doubt: int = 0
+    doubled: int = 0
+    receipts: int = 0
+    replies: int = 0
+    refunded: int = 0
+    faults: dict[str, int] = field(default_factory=dict)
+    states: dict[str, int] = field(default_factory=dict)
+
+
+class Law:
+    """The watch. Raises Broken from within whatever breaks it, and remembers the first."""
+
+    def __init__(self, server: Server, loop: VirtualLoop) -> None:
+        self._server = server
+        self._loop = loop
+        self.counts = Counts()
+        self.asked: dict[int, Asked] = {}
+        self.broken: list[str] = []
+        self.windows: dict[int, int] = {}  # by port
+        self._framers: dict[int, tuple[End, Framer]] = {}
+        self._ids: dict[int, tuple[int, str]] = {}  # message id -> key
+        self._taken: defaultdict[tuple[int, str, int], list[str]] = defaultdict(list)
+        self._outstanding: defaultdict[int, dict[int, float]] = defaultdict(dict)
+        self._acknowledged: list[tuple[int, str, str]] = []  # (port, id, word)
+
+    def breaks(self, what: str) -> None:
+        words = f"{self._loop.wall:%a %H:%M:%S} {self._loop.now_s:.3f}s: {what}"
+        self.broken.append(words)
+
+    # -- on the wire
+
+    def gives(self, message: Outgoing) -> None:
+        """A message is given to a link: it was claimed a moment ago."""
+        text = _TOKEN.search(message.text)
+        assert text is not None
+        key = int(text[1]), message.recipient
+        self._ids[message.message_id] = key
+        known = self._server.rows(
+            "select part from reference where message_id = $1", message.message_id
+        )
+        again = [row["part"] for row in known if row["part"] == 0 or not message.parts_done >> row["part"] & 1]
+        if again:
+            self.breaks(f"message {key}: parts {again} are at the carrier and are given to a link again")
+        asked = self.asked[key[0]]
+        opted = self._server.rows(
+            "select at from opt_out where account_id = $1 and number = $2", asked.account_id, message.recipient
+        )
+        if opted and opted[0]["at"] < self._loop.wall - timedelta(seconds=ROUND_S):
+            self.breaks(f"message {key} is given to a link, and its number has opted out")
+        (state,) = self._server.rows("select state, updated_at from message where id = $1", message.message_id)
+        if State(state["state"]) in FINAL and state["updated_at"] < self._loop.wall - timedelta(seconds=ROUND_S):
+            self.breaks(f"message {key} is given to a link, and is {State(state['state']).word}")
+
+    def wrote(self, end: End, data: bytes) -> None:
+        """A process of ours writes octets to a carrier."""
+        if end.process.name.startswith("smsc"):
+            return
+        _, framer = self._framers.setdefault(id(end), (end, Framer()))
+        for command_id, status, sequence, frame in framer.feed(data):
+            if command_id == SubmitSm.command_id:
+                decoded = pdus.decode(frame)
+                assert isinstance(decoded, SubmitSm)
+                self._submits(decoded)
+
+    def _submits(self, pdu: SubmitSm) -> None:
+        self.counts.submitted += 1
+        key = key_of(pdu)
+        if self.asked[key[0]].transactional:
+            return
+        now = self._loop.wall
+        if not is_open(key[1], now):
+            self.breaks(f"commercial message {key} leaves when its window is closed")
+        until = datetime.strptime(pdu.validity_period[:12].decode(), "%y%m%d%H%M%S").replace(tzinfo=UTC)
+        last = until - timedelta(seconds=1)
+        if is_open(key[1], now) and (not is_open(key[1], last) or last - now > timedelta(hours=14)):
+            self.breaks(f"commercial message {key} may be delivered until {until}, after closing")
+
+    # -- at the carrier
+
+    def arrived(self, smsc: Smsc, wire: Wire, pdu: SubmitSm) -> None:
+        waiting = self._outstanding[id(wire)]
+        unanswered = wire.session._unanswered  # what the session itself still owes an answer to
+        for sequence in [sequence for sequence in waiting if sequence not in unanswered]:
+            del waiting[sequence]
+        if pdu.sequence in waiting:
+            self.breaks(f"sequence {pdu.sequence} comes again before it is answered")
+        waiting[pdu.sequence] = self._loop.now_s
+        patience = self._loop.now_s - 4.0  # our response timer is 5 s: what is older takes no place any more
+        if sum(at > patience for at in waiting.values()) > self.windows[smsc.port]:
+            self.breaks(f"{len(waiting)} requests are open, the window is {self.windows[smsc.port]}")
+
+    def took(self, smsc: Smsc, pdu: SubmitSm, ref: str) -> None:
+        self.counts.taken += 1
+        key = (*key_of(pdu), part_of(pdu))
+        self._taken[key].append(ref)
+        times = len(self._taken[key])
+        if times < 2:
+            return
+        asked = self.asked[key[0]]
+        self.counts.doubled += 1
+        message_id = next(one for one, known in self._ids.items() if known == key[:2])
+        ((doubts,),) = self._server.rows("select doubts from message where id = $1", message_id)
+        if doubts < times - 1:
+            self.breaks(f"part {key} is at the carrier {times} times, and was in doubt {doubts} times")
+        if not asked.transactional:
+            self.breaks(f"commercial part {key} is at the carrier {times} times: one in doubt is held")
+
+    def acknowledged(self, smsc: Smsc, owed: Owed, status: int) -> None:
+        """We have said that we have it."""
+        if status:
+            return
+        table = "receipt" if owed.message_ref else "inbound"
+        found = self._server.rows(f"select true from {table} where position($1::bytea in raw) > 0 limit 1", owed.marker)
+        if not found:
+            self.breaks(f"a {table} was acknowledged and is not stored")
+        if owed.message_ref:
+            self.counts.receipts += 1
+            self._acknowledged.append((smsc.port, owed.message_ref, owed.word))
+        else:
+            self.counts.replies += 1
+
+    # -- in the store, at any instant
+
+    def check(self) -> None:
+        """What holds whenever nothing is half written."""
+        for message_id, old, new in self._server.rows("delete from simulation.move returning message_id, old, new"):
+            if (old, new) not in ALLOWED:
+                self.breaks(f"message {message_id} went from {State(old).word} to {State(new).word}")
+        for account_id, balance, ledger in self._server.rows(
+            """select b.account_id, b.balance_micros, coalesce(sum(l.amount_micros), 0)::bigint
+               from balance b left join ledger_entry l using (account_id) group by 1, 2
+               having b.balance_micros <> coalesce(sum(l.amount_micros), 0) or b.balance_micros < 0"""
+        ):
+            self.breaks(f"account {account_id}: the balance is {balance}, the ledger says {ledger}")
+        for message_id, places in self._server.rows(
+            """select id, count(*) from (select unnest(in_flight) as id from bind
+                                         union all select message_id from outbox) p group by id having count(*) > 1"""
+        ):
+            self.breaks(f"message {message_id} is in {places} places")
+        lost = self._server.rows(
+            """select id, state from message m where state in (1, 2, 3, 4)
+               and not exists (select from outbox o where o.message_id = m.id)
+               and not exists (select from bind b where m.id = any (b.in_flight))
+               and not exists (select from reference r where r.message_id = m.id)"""
+        )
+        for message_id, state in lost:
+            self.breaks(f"message {message_id} is {State(state).word} and in no place")
+
+    # -- in the end
+
+    def unsettled(self) -> int:
+        """How many messages have not come to their end, or to the hold that policy wants."""
+        ((count,),) = self._server.rows("select count(*) from message where state not in (6, 7, 8, 9, 11, 12, 13, 14)")
+        return int(count)
+
+    def settled(self, balances: dict[int, int]) -> None:
+        """After all has calmed down. balances: of each account at the beginning."""
+        self.check()
+        for what, statement in LEFT.items():
+            ((count,),) = self._server.rows(statement)
+            if count:
+                self.breaks(f"{count} {what}")
+        for account_id, began in balances.items():
+            ((left,),) = self._server.rows("select balance_micros from balance where account_id = $1", account_id)
+            ((spent,),) = self._server.rows(
+                """select coalesce(sum(m.price_micros), 0)::bigint
+                        - coalesce((select sum(amount_micros) from ledger_entry
+                                    where kind = 2 and account_id = $1), 0)::bigint
+                   from message m where m.account_id = $1""",
+                account_id,
+            )
+            if began - spent != left:
+                self.breaks(f"account {account_id} had {began}, spent {spent}, and has {left}")
+        self._durable()
+        self._receipts_have_worked()
+        self._count()
+
+    def _durable(self) -> None:
+        """Whatever we said yes to is there, once for each number."""
+        rows = self._server.rows(
+            """select s.text, array_agg(m.recipient order by m.id) as numbers
+               from submission s join message m on m.id >> 16 = s.id group by s.id"""
+        )
+        stored: defaultdict[int, list[list[str]]] = defaultdict(list)
+        for row in rows:
+            found = _TOKEN.search(row["text"])
+            assert found is not None
+            stored[int(found[1])].append(row["numbers"])
+        for asked in self.asked.values():
+            times = len(stored[asked.token])
+            if times > 1 or (asked.accepted and times == 0):
+                self.breaks(f"send {asked.token}, {'accepted' if asked.accepted else 'unanswered'}, is stored {times} times")
+
+    def _receipts_have_worked(self) -> None:
+        """A receipt that we acknowledged, of a part that we know, has moved its message."""
+        states = {(r[0], r[1]): (r[2], r[3]) for r in self._server.rows(
+            """select r.carrier_id, r.carrier_ref, m.state, m.parts from reference r join message m on m.id = r.message_id"""
+        )}
+        ports = {row[1]: row[0] for row in self._server.rows("select id, (settings->>'port')::int from carrier")}
+        for port, ref, word in self._acknowledged:
+            known = states.get((ports[port], ref))
+            if known is None or word == "ENROUTE":
+                continue
+            state = State(known[0])
+            if state is State.NO_RECEIPT and (known[1] == 1 or word != "DELIVRD"):
+                self.breaks(f"{word} of part {ref} was acknowledged, and its message is {state.word}")
+            if word == "DELIVRD" and known[1] == 1 and state in (State.UNDELIVERED, State.EXPIRED):
+                self.breaks(f"{word} of part {ref} was acknowledged, and its message is {state.word}")
+
+    def _count(self) -> None:
+        rows = self._server.rows("select state, count(*) from message group by 1 order by 1")
+        self.counts.states = {State(state).word: count for state, count in rows}
+        ((self.counts.in_doubt,),) = self._server.rows("select coalesce(sum(doubts), 0) from message")
+        ((self.counts.refunded,),) = self._server.rows("select count(*) from ledger_entry where kind = 2")
+
+
+LEFT = {
+    "messages have no end": "select count(*) from message where state not in (6, 7, 8, 9, 11, 12, 13, 14)",
+    "messages wait in a queue": "select count(*) from outbox",
+    "messages are in flight": "select coalesce(sum(cardinality(in_flight)), 0) from bind",
+    "messages are in doubt": "select count(*) from uncertain",
+    "refunds are missing": f"""
+        select count(*) from message m where state = any (array{[int(s) for s in REFUNDED]}) and price_micros > 0
+        and not exists (select from ledger_entry where kind = 2 and reason = m.id)
+        and not exists (select from reference r where r.message_id = m.id)""",
+    "refunds are given for nothing": f"""
+        select count(*) from ledger_entry l join message m on m.id = l.reason
+        where l.kind = 2 and m.state <> all (array{[int(s) for s in REFUNDED]})""",
+}
+
+
