@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
@@ -23,6 +25,7 @@ from chappe.smpp.pdu import DataSm, DeliverSm, SubmitSm
 from chappe.smpp.profile import profile
 from chappe.smpp.states import Mode
 from chappe.smpp.tlv import Tag
+from chappe.workers.flight import Rules
 
 pytestmark = pytest.mark.asyncio
 
@@ -212,6 +215,50 @@ async def test_the_pace_is_kept() -> None:
         assert owner.link.free() == 0
         await owner.until(lambda: len(owner.results) == 25)
         assert 0.15 < asyncio.get_running_loop().time() - began < 2
+
+
+async def test_nothing_is_submitted_beyond_the_time_that_is_allowed_and_all_of_it_when_it_is_again() -> None:
+    async with listening() as smsc, linked(smsc, window=5) as owner:
+        await owner.bound()
+        now = asyncio.get_running_loop().time()
+        owner.link.allow(now)
+        assert owner.link.free() == 0
+        for number in range(3):
+            owner.send(number)
+        assert owner.link.figures()["queued"] == 3
+        owner.link.allow(now - 1.0)  # still over
+        assert owner.link.figures()["submitted"] == 0
+        owner.link.allow(now + 60.0)
+        await owner.until(lambda: len(owner.results) == 3)
+        assert owner.fates() == [(0, Fate.TAKEN), (1, Fate.TAKEN), (2, Fate.TAKEN)]
+        assert len(smsc.submits) == 3
+
+
+async def test_a_pace_that_would_outlast_the_time_allowed_stops_with_it() -> None:
+    """What was claimed and waits for its pace must not leave when another process drives the bind."""
+    async with listening() as smsc, linked(smsc, rate=20, burst="1") as owner:
+        await owner.bound()
+        loop = asyncio.get_running_loop()
+        owner.link.allow(loop.time() + 0.2)
+        for number in range(10):
+            owner.send(number)
+        await smsc.until(lambda: len(smsc.submits) >= 2)
+        over = asyncio.Event()
+        loop.call_later(0.6, over.set)
+        await over.wait()
+        left = len(smsc.submits)
+        assert 2 <= left <= 6
+        owner.link.allow(math.inf)
+        await smsc.until(lambda: len(smsc.submits) == 10)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this system's TCP has no such option")
+async def test_what_a_dead_network_holds_of_ours_is_thrown_away_before_it_is_sent_again() -> None:
+    async with listening() as smsc, linked(smsc) as owner:
+        await owner.bound()
+        raw = owner.link._wires[0]._transport.get_extra_info("socket")
+        patience_ms = raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+        assert 0 < patience_ms < Rules(1).grace_s * 1000
 
 
 async def test_receipts_and_messages_wait_for_their_acknowledgement() -> None:
@@ -434,3 +481,20 @@ async def test_tls_is_checked_and_spoken(tmp_path: Path) -> None:
             await owner.until(lambda: owner.link.state is LinkState.DOWN and "cannot connect" in owner.link.detail)
     finally:
         await smsc.stop()
+
+
+async def test_a_link_on_trial_has_one_part_under_way_until_it_is_answered() -> None:
+    async with listening() as smsc, linked(smsc, window=5) as owner:
+        await owner.bound()
+        smsc.on_submit = lambda wire, pdu: None
+        for number in range(5):
+            owner.send(number)
+        await smsc.until(lambda: len(smsc.submits) == 5)
+        smsc.bound[-1].cut()
+        await owner.until(lambda: len(owner.results) == 5 and owner.link.free() > 0)
+        assert owner.link.free() == 1
+        owner.send(5)
+        assert owner.link.free() == 0
+        await smsc.until(lambda: len(smsc.submits) == 6)
+        smsc.take(smsc.bound[-1], smsc.submits[-1])
+        await owner.until(lambda: owner.link.free() == 5)

@@ -138,6 +138,27 @@ async def test_a_stolen_lease_ends_the_driver_and_the_bind_is_taken_again(databa
         await referred(shop, await sent(shop, 3))
 
 
+async def test_a_driver_that_cannot_renew_its_lease_sends_nothing_and_goes_on_when_it_can(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LEASE_S", 0.5)
+    async with opened(database, hot=6) as shop, listening() as smsc, delivering(shop) as deliver:
+        await carrier(shop, smsc)
+        await bound(shop, 1)
+        (running,) = deliver._running.values()
+        # Somebody holds the row of the bind, as a transaction of a machine without power does: no renewal gets through.
+        async with shop.database.transaction() as tx:
+            await tx.execute("select from bind for update")
+            await eventually(lambda: _is(running.pump.link.free() == 0))
+        await eventually(lambda: _is(running.pump.link.free() > 0))
+        await referred(shop, await sent(shop, 3))
+        assert len(smsc.binds) == 1, "the connection to the carrier was kept"
+
+
+async def _is(truth: bool) -> bool:
+    return truth
+
+
 async def test_settings_that_mean_nothing_stop_one_carrier_only(database: ConnectionParameters) -> None:
     async with opened(database, hot=6) as shop, listening() as smsc, delivering(shop):
         await shop.carrier("odd", port=smsc.port, settings={"knob_of_tomorrow": "1"})

@@ -97,6 +97,11 @@ class Link(Protocol):
     state: LinkState
     detail: str
 
+    def allow(self, until: float) -> None:
+        """Nothing is submitted from `until` on, by the loop's clock: then another process may drive this bind. What
+        waits goes on when a later time is given; without any it always may."""
+        ...
+
     def free(self) -> int:
         """How many parts it takes now: the free window, less what waits, as the pace allows; 0 when not bound."""
         ...

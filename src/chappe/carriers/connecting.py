@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 
@@ -23,6 +24,10 @@ _MODES = {
     Mode.TX: (BindMode.TX,),
     Mode.TX_RX: (BindMode.TX, BindMode.RX),
 }
+UNHEARD_S_MAX = 8
+"""What a dead network keeps of our octets is thrown away after so long: sooner than what was in doubt with the owner
+before us is sent again (flight.Rules.grace_s), so that it never arrives after all."""
+
 _CREDENTIALS = (Status.RINVPASWD, Status.RINVSYSID, Status.RINVSYSTYP)
 
 
@@ -66,13 +71,16 @@ async def connect(
 ) -> Wire:
     """Opens one connection with an ESME's session on it. Raises OSError; UnicodeError for a host that is no name."""
     context = _tls(profile) if profile.tls else None
-    _, wire = await asyncio.get_running_loop().create_connection(
+    transport, wire = await asyncio.get_running_loop().create_connection(
         lambda: Wire(lambda now: _session(profile, window, now), happened, write_timeout_s=profile.write_timeout_s),
         host,
         port,
         ssl=context,
         server_hostname=(profile.tls_server_name or host) if context else None,
     )
+    raw = transport.get_extra_info("socket")
+    if raw is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNHEARD_S_MAX * 1000)
     return wire
 
 

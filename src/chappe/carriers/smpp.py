@@ -1,12 +1,14 @@
 """One bind of an SMPP carrier: connects, binds, keeps the window full, and gives back what came of each part.
 
 TRX on one connection, or TX and RX on two. Reconnects by itself: with growing delays, slowly after refused credentials,
-and not before the carrier can have forgotten an older session.
+and not before the carrier can have forgotten an older session. Long because what is sent, what is answered and what is
+connected change one state.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections import deque
 from collections.abc import Callable
@@ -95,6 +97,7 @@ class SmppLink:
         self._wires: list[Wire] = []
         self._bucket = pace.full(rate, max(1.0, min(rate, profile.burst)), 0.0) if rate > 0 else None
         self._paused_until = 0.0
+        self._allowed_until = math.inf
         self._resume: asyncio.TimerHandle | None = None
         self._config_failures = 0
         self._stopping = False
@@ -107,9 +110,21 @@ class SmppLink:
 
     # -- the worker's side
 
+    def allow(self, until: float) -> None:
+        was_over = self._now() >= self._allowed_until
+        self._allowed_until = until
+        if was_over:
+            self._pump()
+            self._wake()
+
     def free(self) -> int:
         wire = self._transmit
-        if wire is None or not wire.writable or self._stopping or self._now() < self._paused_until:
+        if (
+            wire is None
+            or not wire.writable
+            or self._stopping
+            or not self._paused_until <= self._now() < self._allowed_until
+        ):
             return 0
         room = wire.session.free - len(self._queue)
         if self._bucket is not None and room > 0:
@@ -409,7 +424,7 @@ class SmppLink:
         """Submits what waits, as far as window and pace allow."""
         wire = self._transmit
         now = self._now()
-        if wire is None or not wire.writable or now < self._paused_until:
+        if wire is None or not wire.writable or not self._paused_until <= now < self._allowed_until:
             return
         session = wire.session
         room = min(session.free, len(self._queue))

@@ -112,16 +112,21 @@ class Deliver:
                 # One carrier that cannot be understood (settings of another version) must not stop the others.
                 log.error("carrier_settings_unusable", carrier=found.name, error=str(error))
                 continue
+            asked_at = asyncio.get_running_loop().time()
             taken = await binds.take(self._database, bind, self._owner, LEASE_S)
             if taken is not None:
                 self._begin(bind, taken, found, rules, policy)
+                self._running[bind].pump.link.allow(asked_at + LEASE_S)
 
     async def _renew(self, bind: BindKey, running: _Running) -> None:
         pump = running.pump
         token = pump.token
         link = pump.link
+        asked_at = asyncio.get_running_loop().time()
         is_ours = await binds.renew(self._database, bind, token, LEASE_S, link.state.value, link.detail, link.figures())
-        if not is_ours and token == pump.token:  # else the pump has just taken a new token itself
+        if is_ours:
+            link.allow(asked_at + LEASE_S)
+        elif token == pump.token:  # else the pump has just taken a new token itself
             log.error("lease_lost", carrier=running.carrier.name, slot=bind.slot)
             running.task.cancel()
 
