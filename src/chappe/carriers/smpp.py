@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 import structlog
 
 from chappe.carriers import Fate, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn, connecting, receiving
+from chappe.carriers.fates import FATES
 from chappe.carriers.submission import CannotCarry, pdus, validity
 from chappe.carriers.wire import Wire
 from chappe.core import pace
@@ -103,6 +104,8 @@ class SmppLink:
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
         self._refused: int | None = None
+        self._answers = 0  # on this connection
+        self._on_trial = False  # the last connection took messages and answered none: one at a time until it does
         self._validity = (0, b"")
         self._counts = dict.fromkeys(
             ("submitted", "taken", "refused", "throttled", "doubt", "receipts", "messages", "odd", "connects"), 0
@@ -126,7 +129,7 @@ class SmppLink:
             or not self._paused_until <= self._now() < self._allowed_until
         ):
             return 0
-        room = wire.session.free - len(self._queue)
+        room = self._window_free(wire) - len(self._queue)
         if self._bucket is not None and room > 0:
             self._bucket, tokens, _ = pace.take(self._bucket, room, self._now())
             self._bucket = pace.give_back(self._bucket, tokens)
@@ -243,7 +246,8 @@ class SmppLink:
         """One connection, or a pair of them, from its start to its end; whether it was bound."""
         self._show(LinkState.CONNECTING, "")
         self._wires = []
-        connects = self._counts["connects"]
+        self._answers = 0
+        connects, doubts = self._counts["connects"], self._counts["doubt"]
         try:
             for mode in connecting.modes(self._profile):
                 async with asyncio.timeout(self._profile.connect_timeout_s):
@@ -266,6 +270,8 @@ class SmppLink:
             self._transmit = None
         for wire in self._wires:
             await wire.gone.wait()
+        # A peer that binds, reads and ends at once would bring a window into doubt each time.
+        self._on_trial |= not self._answers and self._counts["doubt"] > doubts
         self._give_back(self._queue)
         self._wake()
         return self._counts["connects"] > connects
@@ -333,6 +339,8 @@ class SmppLink:
     def _answered(self, context: object, status: int, message_id: bytes, *, late: bool) -> None:
         if not isinstance(context, _Part):
             return
+        self._answers += 1
+        self._on_trial = False
         if status == 0:
             self._counts["taken"] += 1
             self._config_failures = 0
@@ -361,14 +369,7 @@ class SmppLink:
             return
         if kind is not ErrorClass.CONFIG:
             self._config_failures = 0
-        fate = {
-            ErrorClass.TEMPORARY: Fate.RETRY,
-            ErrorClass.REQUEST: Fate.RETRY,
-            ErrorClass.LINK: Fate.UNSENT,
-            ErrorClass.AUTH: Fate.UNSENT,
-            ErrorClass.CONFIG: Fate.PARKED,
-            ErrorClass.BUG: Fate.FAILED,
-        }.get(kind, Fate.REFUSED)
+        fate = FATES.get(kind, Fate.REFUSED)
         self._results.append(
             PartResult(
                 part.message_id,
@@ -420,6 +421,9 @@ class SmppLink:
 
     # -- sending
 
+    def _window_free(self, wire: Wire) -> int:
+        return 1 - wire.session.outstanding if self._on_trial else wire.session.free
+
     def _pump(self) -> None:
         """Submits what waits, as far as window and pace allow."""
         wire = self._transmit
@@ -427,7 +431,7 @@ class SmppLink:
         if wire is None or not wire.writable or not self._paused_until <= now < self._allowed_until:
             return
         session = wire.session
-        room = min(session.free, len(self._queue))
+        room = min(self._window_free(wire), len(self._queue))
         if self._bucket is not None and room > 0:
             self._bucket, room, wait = pace.take(self._bucket, room, now)
             if wait > 0:
