@@ -210,6 +210,7 @@ def test_webhooks_reach_private_addresses_only_while_the_server_is_private_itsel
     found = load({"host": host}, {})
     assert found.listens_on_loopback is loopback
     assert found.webhook_private_allowed is loopback
+    assert found.strange_numbers_refused is not loopback
 
 
 def test_the_operator_decides_about_private_addresses() -> None:

@@ -80,6 +80,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     sender_default: Annotated[ShortCode, _help("Short code that sends when the customer names no sender.")] = "36111"
     senders_denied: Annotated[tuple[str, ...], _help("Sender names that nobody may use, nor what looks like them.")] = ()
+    numbers_own_only: Annotated[bool | None, _help("Whether an account without a long number of its own may not send from one either; auto: unless host is a loopback address.")] = None
     stop_mention: Annotated[str, Meta(min_length=1, max_length=60), _help("Opt-out mention appended on request; {sender} stands for sender_default.")] = " STOP {sender}"
     windows: Annotated[dict[str, Any], _expects("tables, as [windows.NAME] in chappe.toml"), _help("Sending windows of your own, beside those that come with Chappe; docs/windows.md has the keys.")] = {}
     price_premium_micros: Annotated[Micros, _help("Price of a premium part for accounts without their own price.")] = 38_000
@@ -121,6 +122,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         if self.webhook_allow_private is None:
             return self.listens_on_loopback
         return self.webhook_allow_private if isinstance(self.webhook_allow_private, bool) else self._networks()
+
+    @property
+    def strange_numbers_refused(self) -> bool:
+        """What numbers_own_only means here."""
+        return not self.listens_on_loopback if self.numbers_own_only is None else self.numbers_own_only
 
     def _networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         assert isinstance(self.webhook_allow_private, tuple)

@@ -54,6 +54,7 @@ class Orders(msgspec.Struct, frozen=True):
     sender_default: str = ""
     stop_mention: str = ""
     senders_denied: tuple[str, ...] = ()
+    numbers_own_only: bool = False
     handset_descriptor: int = -1
     handset_http_descriptor: int = -1
     handset_http_port: int = 0
@@ -119,6 +120,7 @@ async def run_api(orders: Orders) -> None:
             sender_default=orders.sender_default,
             stop_mention=orders.stop_mention,
             senders_denied=orders.senders_denied,
+            numbers_own_only=orders.numbers_own_only,
             windows=Windows(read_profiles(orders.windows)),
             pages=pages.table(),
         )
@@ -178,10 +180,12 @@ async def run_work(orders: Orders) -> None:
         moved = asyncio.Event()
         upkeep = Upkeep(database, owner, moved)
         upkeep.book.retention_days = orders.retention_days
+        upkeep.book.windows = windows
 
         def heard(channel: str) -> None:
             if channel == CONFIGURATION_CHANNEL:
                 deliver.changed()
+                upkeep.changed()
             elif channel == WEBHOOK_CHANNEL:
                 notify.ring()
             else:

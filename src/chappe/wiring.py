@@ -224,6 +224,7 @@ def _orders(config: Config, address: Address) -> Orders:
         sender_default=config.sender_default,
         stop_mention=config.stop_mention,
         senders_denied=config.senders_denied,
+        numbers_own_only=config.strange_numbers_refused,
         webhook_timeout_s=config.webhook_timeout_s,
         retention_days=config.retention_days,
         webhook_allow_private=private if isinstance(private, bool) else tuple(str(network) for network in private),

@@ -53,6 +53,11 @@ async def test_only_the_owner_sends_from_a_long_number(database: ConnectionParam
         assert await vn_send(shop, owner, "33700000009") == "sender_refused"
         assert await vn_send(shop, other, "33700000001") == "sender_refused"
         assert await vn_send(shop, other, "33700000009") == "accepted"
+        strict = await shop.account("strict", numbers_own_only=True)
+        assert await vn_send(shop, strict, "33700000009") == "sender_refused", "not even while it has none"
+        assert await virtual_numbers.add(shop.database, "33700000002", "strict") == "+33700000002"
+        assert await vn_send(shop, strict, "33700000002") == "accepted"
+        assert await virtual_numbers.remove(shop.database, "33700000002") == "+33700000002"
         one, two = shop.send(other, sender="33700000001", virtual_number=True), shop.send(other)
         outcomes = await action.accept(shop.database, [await shop.placed(s) for s in (one, two)], Moment(NOW))
         assert isinstance(outcomes[0], Refusal)

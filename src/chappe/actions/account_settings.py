@@ -144,6 +144,7 @@ TABLE: Final = (
     Row("sender", "sender", SENDER, "who sends when a request names no sender; empty: the installation's short code"),
     Row("senders_denied", "senders_denied", SENDERS, "names it may not use, nor what looks like them"),
     Row("senders_allowed", "senders_allowed", SENDERS, "the only senders it may name; empty: any"),
+    Row("numbers_own_only", "numbers_own_only", SWITCH, "may not send from long numbers that nobody has been given"),
     Row("sender_strict", "sender_strict", SWITCH, "refuse senders that are not allowed instead of replacing them"),
     Row("sender_needs_stop", "sender_needs_stop", SWITCH, "a sender by name is only allowed with a STOP mention"),
     Row("stop_mention", "stop_mention", TEXT, "its own STOP mention; empty: the installation's"),

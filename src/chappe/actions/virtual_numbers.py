@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from chappe.actions import accounts
 from chappe.actions.accounts import AccountError
 from chappe.core import numbers
+from chappe.core.model import Account
 from chappe.core.numbers import Number
 from chappe.store import virtual_numbers as store
 from chappe.store.database import Database
@@ -72,7 +73,8 @@ async def every(database: Database) -> list[VirtualNumber]:
 
 async def strangers(database: Database, batch: Sequence[Placed]) -> set[int]:
     """The places in the batch of those Sends that would leave from a long number which is not theirs: somebody else's,
-    or none of their own although they have some. Asks only where there is a Send from a long number."""
+    or nobody's although they have some or may use their own only. Asks only where there is a Send from a long number.
+    """
     sends = {place: placed.send for place, placed in enumerate(batch) if placed.send.virtual_number}
     if not sends:
         return set()
@@ -81,8 +83,11 @@ async def strangers(database: Database, batch: Sequence[Placed]) -> set[int]:
         database, sorted({send.account.id for send in sends.values()}), sorted(set(senders.values()))
     )
     holders = set(owners.values())
-    return {
-        place
-        for place, send in sends.items()
-        if owners.get(senders[place], None if send.account.id in holders else send.account.id) != send.account.id
-    }
+
+    def is_allowed(sender: str, account: Account) -> bool:
+        owner = owners.get(sender)
+        if owner is None:
+            return not account.settings.numbers_own_only and account.id not in holders
+        return owner == account.id
+
+    return {place for place, send in sends.items() if not is_allowed(senders[place], send.account)}

@@ -56,6 +56,7 @@ class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sender: str = ""  # used when a request names none; empty: the installation's short code
     senders_denied: tuple[str, ...] = ()  # beside the installation's; look-alikes too
     senders_allowed: tuple[str, ...] = ()  # empty: any well-formed sender
+    numbers_own_only: bool = False  # no long number that nobody owns, even while the account has none
     sender_strict: bool = False
     sender_needs_stop: bool = False
     stop_mention: str = ""  # empty: the installation's

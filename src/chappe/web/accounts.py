@@ -40,12 +40,19 @@ class AccountBook:
     """
 
     def __init__(
-        self, database: Database, now: Callable[[], float], stop_mention: str, senders_denied: tuple[str, ...] = ()
+        self,
+        database: Database,
+        now: Callable[[], float],
+        stop_mention: str,
+        senders_denied: tuple[str, ...] = (),
+        *,
+        numbers_own_only: bool = False,
     ) -> None:
         self._database = database
         self._now = now
         self._stop_mention = stop_mention
         self._senders_denied = senders_denied
+        self._numbers_own_only = numbers_own_only
         self.guesses = Guesses(now)
         self._known: OrderedDict[str, tuple[Account, float, set[str]]] = OrderedDict()
         # Where each key was right from; outlives what is known of its account.
@@ -106,6 +113,7 @@ class AccountBook:
                 own,
                 stop_mention=own.stop_mention or self._stop_mention,
                 senders_denied=own.senders_denied + self._senders_denied,
+                numbers_own_only=own.numbers_own_only or self._numbers_own_only,
             )
             account = msgspec.structs.replace(account, settings=settings)
         if generation == self._generation:

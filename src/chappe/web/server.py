@@ -55,6 +55,7 @@ class Api:
         sender_default: str,
         stop_mention: str,
         senders_denied: tuple[str, ...] = (),
+        numbers_own_only: bool = False,
         windows: Windows | None = None,
         pages: dict[str, Page] | None = None,
     ) -> None:
@@ -65,7 +66,7 @@ class Api:
         self._sender_default = sender_default
         self._pages = pages or {}
         self._windows = windows or Windows({})
-        self._book = AccountBook(database, now, stop_mention, senders_denied)
+        self._book = AccountBook(database, now, stop_mention, senders_denied, numbers_own_only=numbers_own_only)
         self._rates = Rates(now)
         self._router = Router([])
         self._commit: GroupCommit[Placed, Accepted | Refusal] = GroupCommit(
