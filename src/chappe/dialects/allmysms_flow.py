@@ -10,12 +10,14 @@ import msgspec
 
 from chappe.core.errors import Refusal
 from chappe.dialects import xmlflow
+from chappe.dialects.xmlflow import Element
 
 _CDATA_KEY: Final = "#CDATA-SECTION"  # what converters from XML to JSON make of a CDATA section
 # Left out for being unreadable, these would let a message go when, from whom, to whom or how nobody wished.
 _DECISIVE: Final = frozenset({"TPOA", "DYNAMIC", "FLASH", "CLIENT", "CLIENTCODE", "MASTERACCOUNT", "CLIMSGID"})
 # PARAM_1 is documented; PARAM1 is the REST API's, PARAMS_0 a client's mistake that counts from zero.
 _PARAMETER: Final = re.compile(r"PARAM(S?)_?([0-9]{1,4})", re.ASCII)
+_NUMBER: Final = -1
 
 
 class Block(NamedTuple):
@@ -74,7 +76,7 @@ def scalar(value: object) -> str | None:
 
 def block_of(value: object) -> Block:
     """The block that a JSON object is, its names in any case; of anything else an empty one."""
-    return _block(_pairs(value))
+    return _block_of_json(value, _Tags())
 
 
 def _from_xml(flow: str) -> Flow:
@@ -83,9 +85,10 @@ def _from_xml(flow: str) -> Flow:
         raise Refusal("flow_invalid")
     fields: dict[str, str] = {}
     blocks: list[Block] = []
+    tags = _Tags()
     for element in root.children:
         if element.name == "SMS":
-            blocks.append(_block([(inner.name, inner.text) for inner in element.children if not inner.children]))
+            blocks.append(_block_of_xml(element, tags))
         elif not element.children:
             text = element.text
             fields.setdefault(element.name, text if element.name == "MESSAGE" else text.strip())
@@ -108,7 +111,8 @@ def _from_json(flow: str) -> Flow:
         name = key.strip().upper()
         if name == "SMS":
             written = [value] if isinstance(value, dict) else value if isinstance(value, list) else []
-            blocks += [block_of(block) for block in written]
+            tags = _Tags()
+            blocks += [_block_of_json(block, tags) for block in written]
         elif (text := scalar(value)) is not None:
             fields.setdefault(name, text if name == "MESSAGE" else text.strip())
         elif value not in (None, []):  # an empty list is PHP's for nothing
@@ -124,28 +128,52 @@ def _check_dispensable(name: str) -> None:
         raise Refusal("flow_invalid", tag=name)
 
 
-def _pairs(block: object) -> list[tuple[str, str]]:
-    """Names and values of a JSON block; a list of numbers is several, anything but an object is an empty block."""
-    if not isinstance(block, dict):
-        return []
-    pairs: list[tuple[str, str]] = []
-    for key, value in block.items():
-        name = key.strip().upper()
-        for single in value if isinstance(value, list) and name == "MOBILEPHONE" else (value,):
-            text = scalar(single)
-            if text is not None:
-                pairs.append((name, text))
-    return pairs
+class _Tags(dict[str, int | None]):
+    """What the tags of blocks mean, by name as written: n of PARAM_n, _NUMBER, None for what is nothing to us.
+
+    Filled as they come, for one flow: its thousands of blocks have the same few.
+    """
+
+    def __missing__(self, written: str) -> int | None:
+        name = written.strip().upper()
+        found = _PARAMETER.fullmatch(name)
+        if found:
+            meaning: int | None = int(found[2]) + (1 if found[1] else 0)
+        else:
+            meaning = _NUMBER if name == "MOBILEPHONE" else None
+        self[written] = meaning
+        return meaning
 
 
-def _block(pairs: list[tuple[str, str]]) -> Block:
+def _block_of_json(block: object, tags: _Tags) -> Block:
     numbers: list[str] = []
     parameters: dict[int, str] = {}
-    for name, text in pairs:
-        text = text.strip()
-        if name == "MOBILEPHONE":
-            if text:
-                numbers.append(text)
-        elif found := _PARAMETER.fullmatch(name):
-            parameters.setdefault(int(found[2]) + (1 if found[1] else 0), text)
+    if not isinstance(block, dict):
+        return Block((), parameters)
+    for written, value in block.items():
+        tag = tags[written]
+        if tag is None:
+            continue
+        for single in value if tag == _NUMBER and isinstance(value, list) else (value,):
+            text = single if type(single) is str else scalar(single)
+            if text is not None:
+                _add(tag, text, numbers, parameters)
     return Block(tuple(numbers), parameters)
+
+
+def _block_of_xml(block: Element, tags: _Tags) -> Block:
+    numbers: list[str] = []
+    parameters: dict[int, str] = {}
+    for inner in block.children:
+        tag = tags[inner.name]
+        if tag is not None and not inner.children:
+            _add(tag, inner.text, numbers, parameters)
+    return Block(tuple(numbers), parameters)
+
+
+def _add(tag: int, text: str, numbers: list[str], parameters: dict[int, str]) -> None:
+    text = text.strip()
+    if tag != _NUMBER:
+        parameters.setdefault(tag, text)
+    elif text:
+        numbers.append(text)

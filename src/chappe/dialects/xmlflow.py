@@ -80,6 +80,7 @@ class _Reader:
         self.top = Element("")
         self.path = [self.top]
         self.elements = 0
+        self.names: dict[str, str] = {}
         self.in_cdata = False
         # The second argument stays out: namespace processing would put the URI before each name.
         self.parser = parser = expat.ParserCreate("utf-8")
@@ -98,9 +99,14 @@ class _Reader:
         self.elements += 1
         if len(self.path) > DEPTH_MAX or self.elements > ELEMENTS_MAX:
             raise Refusal("flow_invalid")
-        element = Element(name.rpartition(":")[2].upper())
+        element = Element(self.names.get(name) or self._name(name))
         self.path[-1].children.append(element)
         self.path.append(element)
+
+    def _name(self, written: str) -> str:
+        """The name of an element, remembered: a flow has thousands of the same few."""
+        name = self.names[written] = written.rpartition(":")[2].upper()
+        return name
 
     def _end(self, name: str) -> None:
         self.path.pop()
