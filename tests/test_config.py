@@ -79,6 +79,7 @@ def test_variables_of_others_are_left_alone() -> None:
         ("CHAPPE_WEBHOOK_ALLOW_PRIVATE", "true", "webhook_allow_private", True),
         ("CHAPPE_WEBHOOK_ALLOW_PRIVATE", "0", "webhook_allow_private", False),
         ("CHAPPE_WEBHOOK_ALLOW_PRIVATE", "10.0.0.0/8, ::1", "webhook_allow_private", ("10.0.0.0/8", "::1")),
+        ("CHAPPE_TRUSTED_PROXIES", "10.0.0.5, fd00::/8", "trusted_proxies", ("10.0.0.5", "fd00::/8")),
         ("CHAPPE_WEBHOOK_PORTS", "80,443", "webhook_ports", (80, 443)),
         (
             "CHAPPE_POSTGRES_BIN_DIR",

@@ -51,6 +51,7 @@ ShortCode = Annotated[str, Meta(pattern="^[0-9]{3,8}$"), _expects("3 to 8 digits
 Private = Annotated[
     bool | tuple[str, ...] | None, _expects("true, false, auto, or networks such as 10.0.0.0/8,fd00::/8")
 ]
+Networks = Annotated[tuple[str, ...], _expects("addresses or networks such as 10.0.0.5,fd00::/8")]
 Level = Literal["debug", "info", "warning", "error"]
 
 
@@ -73,6 +74,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     postgres_user: Annotated[str | None, _help("System user that runs the embedded PostgreSQL when root starts Chappe; auto: look for one.")] = None
 
     body_bytes_max: Annotated[int, Meta(ge=1), _help("Largest HTTP body accepted; a larger one is answered with 413.")] = 2_000_000
+
+    trusted_proxies: Annotated[Networks, _help("Proxies before the HTTP listener whose X-Forwarded-For is believed, as addresses or networks.")] = ()
 
     webhook_timeout_s: Annotated[float, Meta(gt=0, le=300), _help("Time for one webhook call, from connecting to the end of the answer.")] = 10.0
     webhook_allow_private: Annotated[Private, _help("Whether webhooks may reach private addresses, or which of them; auto: while host is a loopback address.")] = None
@@ -99,6 +102,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         msgspec.structs.force_setattr(self, "stop_mention", mention)
         if isinstance(self.webhook_allow_private, tuple):
             self._networks()
+        for network in self.trusted_proxies:
+            ip_network(network)
 
     def __repr__(self) -> str:
         """All settings on one line, secrets masked: a Config may end in a log or a traceback."""

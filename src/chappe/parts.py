@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import resource
 import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -34,6 +36,11 @@ log = structlog.get_logger("chappe")
 SHUTDOWN_S = 10.0
 
 
+CONNECTIONS_MAX = 4_096
+DESCRIPTORS_OWN = 100  # what a process opens beside its customers' connections
+DESCRIPTORS_MAX = 65_536
+
+
 class Loop(Protocol):
     """A loop of workers/: run() until stop()."""
 
@@ -51,6 +58,7 @@ class Orders(msgspec.Struct, frozen=True):
     port: int = 0
     descriptor: int = -1
     body_bytes_max: int = 0
+    trusted_proxies: tuple[str, ...] = ()
     sender_default: str = ""
     stop_mention: str = ""
     senders_denied: tuple[str, ...] = ()
@@ -83,6 +91,17 @@ def signalled() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
+
+
+def descriptors() -> int:
+    """How many descriptors this process may have open, after asking for as many as the system lets it: many systems
+    give 1,024 at first, which strangers' connections could use up before our own to the database."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS_MAX if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_MAX)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return DESCRIPTORS_MAX if soft == resource.RLIM_INFINITY else soft
 
 
 def settle_memory() -> None:
@@ -128,7 +147,12 @@ async def run_api(orders: Orders) -> None:
         listener = Listener(orders.address, [CONFIGURATION_CHANNEL], lambda _channel: changed.set())
         listener.start()
         refreshing = loop.create_task(refresh(api.refresh, changed))
-        http = HttpListener(api.ask, Limits(body_bytes_max=orders.body_bytes_max), api.ask_limit)
+        limits = Limits(
+            body_bytes_max=orders.body_bytes_max,
+            connections_max=max(1, min(CONNECTIONS_MAX, descriptors() - DESCRIPTORS_OWN)),
+            trusted_proxies=tuple(ip_network(network) for network in orders.trusted_proxies),
+        )
+        http = HttpListener(api.ask, limits, api.ask_limit)
         settle_memory()
         await http.start(sockets=(socket.socket(fileno=orders.descriptor),))
         await stop.wait()
@@ -205,8 +229,6 @@ async def run_work(orders: Orders) -> None:
 
 
 def _door(orders: Orders) -> Door:
-    from ipaddress import ip_network
-
     from chappe.net import Door
     from chappe.workers.notify import CALLS_MAX, CALLS_PER_HOST
 

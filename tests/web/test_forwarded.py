@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from chappe.web.forwarded import is_trusted, original, peer_address
+from chappe.web.forwarded import is_trusted, original, peer_address, place_of
 
 PROXIES = (ip_network("127.0.0.0/8"), ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
@@ -51,3 +51,19 @@ def test_who_is_a_proxy(peer: str, trusted: bool) -> None:
 )
 def test_the_client_is_the_last_that_a_trusted_proxy_vouches_for(forwarded: str, client: str) -> None:
     assert original("127.0.0.1", forwarded, PROXIES) == client
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("203.0.113.7", "203.0.113.8", False),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("fe80::1%eth0", "fe80::1%eth1", True),
+        ("::ffff:203.0.113.7", "203.0.113.7", True),
+        ("", "203.0.113.7", False),
+        ("nonsense", "nonsense", True),
+    ],
+)
+def test_of_ipv6_a_network_counts_as_one(one: str, other: str, same: bool) -> None:
+    assert (place_of(one) == place_of(other)) is same

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chappe.web import guesses
-from chappe.web.guesses import DEBT_MAX, FREE, PER_S, Guesses, place_of
+from chappe.web.guesses import DEBT_MAX, FREE, PER_S, Guesses
 
 
 class Clock:
@@ -51,21 +51,6 @@ def test_a_clock_that_steps_back_forgives_and_charges_nothing() -> None:
     book = tried(FREE, clock)
     clock.now_s -= 500
     assert book.too_many("203.0.113.7")
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("203.0.113.7", "203.0.113.8", False),
-        ("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff", True),
-        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
-        ("fe80::1%eth0", "fe80::1%eth1", True),
-        ("", "203.0.113.7", False),
-        ("nonsense", "nonsense", True),
-    ],
-)
-def test_of_ipv6_a_network_counts_as_one(one: str, other: str, same: bool) -> None:
-    assert (place_of(one) == place_of(other)) is same
 
 
 def test_addresses_without_number_fill_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:

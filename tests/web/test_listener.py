@@ -600,6 +600,25 @@ async def test_one_connection_too_many_is_told_so() -> None:
         assert listener.connections_refused == 1
 
 
+@pytest.mark.parametrize(("proxies", "welcome"), [((), False), ((ip_network("127.0.0.1"),), True)])
+@pytest.mark.asyncio
+async def test_one_address_may_not_take_all_connections_unless_many_are_behind_it(
+    proxies: tuple[Any, ...], welcome: bool
+) -> None:
+    limits = Limits(connections_per_address_max=2, trusted_proxies=proxies)
+    async with serving(Echo(), limits) as listener:
+        async with connected(listener) as first, connected(listener) as second, connected(listener) as third:
+            for client in (first, second, third):
+                client.send(GET)
+            statuses = [(await client.answer())[0] for client in (first, second, third)]
+            assert statuses == [200, 200, 200 if welcome else 503]
+        await settled(lambda: not listener.connections)
+        assert listener._by_place == {}, "nothing is kept of who has gone"
+        async with connected(listener) as again:
+            again.send(GET)
+            assert (await again.answer())[0] == 200
+
+
 # ---- what ends
 
 

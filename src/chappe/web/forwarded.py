@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
+
+_IPV6_PREFIX_BITS: Final = 64  # what one subscriber has to himself
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
@@ -53,3 +56,12 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return address if mapped is None else mapped
+
+
+@lru_cache(maxsize=4_096)
+def place_of(remote: str) -> str:
+    """An address as it is counted: of IPv6 the network, since a subscriber has 2^64 addresses of one."""
+    address = _address(remote)
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address, _IPV6_PREFIX_BITS), strict=False))
+    return remote if address is None else str(address)

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import lru_cache
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
+
+from chappe.web.forwarded import place_of
 
 FREE: Final = 120  # wrong keys in a row that nobody minds: a program with yesterday's key tries again and again
 PER_S: Final = 2.0  # what is forgiven a second: 40 random hexadecimal digits outlast that by far
 DEBT_MAX: Final = 120  # of requests that were under way together; a minute pays it off
 KEPT_MAX: Final = 10_000
-_IPV6_PREFIX_BITS: Final = 64  # what one subscriber has to himself
 
 
 class Guesses:
@@ -50,15 +49,3 @@ class Guesses:
             return left
         del self._owed[place]
         return 0.0
-
-
-@lru_cache(maxsize=4_096)
-def place_of(remote: str) -> str:
-    """An address as it is counted: of IPv6 the network, since a subscriber has 2^64 addresses of one."""
-    try:
-        address = ip_address(remote.partition("%")[0])
-    except ValueError:
-        return remote
-    if isinstance(address, IPv6Address):
-        return str(ip_network((address, _IPV6_PREFIX_BITS), strict=False))
-    return remote

@@ -12,7 +12,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     target_bytes_max: request line (414), as long as that of a GET with a whole flow in it; head_bytes_max: header
     fields (431); body_bytes_max: body, de-chunked (413, worded by the dialect); gathered_bytes_max: unfinished bodies
-    of all connections together (503); connections_max: per process (503); requests_in_flight_max: pipelined on one
+    of all connections together (503); connections_max: per process (503); connections_per_address_max: of one IPv4
+    address or IPv6 /64, trusted proxies excepted (503); requests_in_flight_max: pipelined on one
     connection before reading pauses; write_bytes_max: octets of answers unsent before reading pauses; backlog:
     connections that the system keeps for us before we accept them.
     progress_timeout_s: silence inside a request (408); head_timeout_s: a whole head; body_timeout_s: a whole body,
@@ -27,6 +28,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     body_bytes_max: int = 2_000_000
     gathered_bytes_max: int = 268_435_456
     connections_max: int = 4_096
+    connections_per_address_max: int = 1_024
     requests_in_flight_max: int = 64
     write_bytes_max: int = 262_144
     backlog: int = 1_024

@@ -14,6 +14,7 @@ from typing import Final
 
 from chappe.dialects import Request, Response
 from chappe.web.connection import Connection
+from chappe.web.forwarded import is_trusted, place_of
 from chappe.web.limits import Limits
 from chappe.web.reply import Reply
 
@@ -50,6 +51,7 @@ class Listener:
         self.gathered_bytes = 0  # of bodies that are not whole yet, all connections together
         self.connections: set[Connection] = set()
         self.connections_refused = 0
+        self._by_place: dict[str, int] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._servers: list[asyncio.Server] = []
         self._dirty: list[Connection] = []
@@ -118,7 +120,11 @@ class Listener:
 
     def enter(self, connection: Connection) -> bool:
         """Counts a connection in; False when it has to be refused: too many, or accepted while stopping."""
-        welcome = not self.stopping and len(self.connections) < self.limits.connections_max
+        place = self._place(connection)
+        here = self._by_place[place] = self._by_place.get(place, 0) + 1
+        limits = self.limits
+        welcome = not self.stopping and len(self.connections) < limits.connections_max
+        welcome = welcome and (not place or here <= limits.connections_per_address_max)
         self.connections_refused += not welcome
         self.connections.add(connection)
         self._empty.clear()
@@ -126,8 +132,16 @@ class Listener:
 
     def leave(self, connection: Connection) -> None:
         self.connections.discard(connection)
+        place = self._place(connection)
+        self._by_place[place] -= 1
+        if not self._by_place[place]:
+            del self._by_place[place]
         if not self.connections:
             self._empty.set()
+
+    def _place(self, connection: Connection) -> str:
+        """As what a connection is counted: its address, but for proxies, behind which are many."""
+        return "" if is_trusted(connection.peer, self.limits.trusted_proxies) else place_of(connection.peer)
 
     def answered(self, connection: Connection) -> None:
         """Notes a connection with answers to write; those of one turn of the loop leave together."""
