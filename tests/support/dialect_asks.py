@@ -134,7 +134,7 @@ def opened(dialect: Dialect, request: Request) -> Call:
 def outcomes(command: Command) -> list[Outcome]:
     """What the actions may answer to a command: something, nothing, and what is hard to write."""
     hard = 'é"<&>😀\0'
-    status = MessageStatus(4587, 4587 << 16, "+33612345678", "delivered", AT, AT, 45_000, 1, public_id=SMS_ID)
+    status = MessageStatus(4587, 4587 << 16, "+33612345678", "delivered", AT, AT, 45_000, 1)
     statuses = tuple(
         msgspec.structs.replace(status, state=state.word, reason=hard, tag=hard, client_reference=hard)
         for state in State

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from chappe.core.errors import Refusal
 from chappe.core.lifecycle import State
 from chappe.core.model import MessagesFound, MessageStatus, Moment, ReadMessage, ReadMessages, ReadTagged, Selector
-from chappe.core.publicid import public_id
 from chappe.store import statuses
 from chappe.store.database import Database
 from chappe.store.statuses import StatusRow
@@ -33,9 +32,7 @@ async def read_messages(database: Database, command: ReadMessages, moment: Momen
     if len(command.selectors) == 1:
         rows = await _dated(database, groups[0] or [])
         groups = [rows if groups[0] is not None else None]
-    return MessagesFound(
-        tuple(None if group is None else tuple(_status(row, moment) for row in group) for group in groups)
-    )
+    return MessagesFound(tuple(None if group is None else tuple(_status(row) for row in group) for group in groups))
 
 
 async def read_tagged(database: Database, command: ReadTagged, moment: Moment) -> MessagesFound:
@@ -45,7 +42,7 @@ async def read_tagged(database: Database, command: ReadTagged, moment: Moment) -
     if not command.tag or "\x00" in command.tag or offset >= statuses.TAGGED_MESSAGES_MAX:
         return MessagesFound(((),), 0)
     rows, total = await statuses.tagged(database, command.account.id, command.tag, offset, size)
-    return MessagesFound((tuple(_status(row, moment) for row in rows),), total)
+    return MessagesFound((tuple(_status(row) for row in rows),), total)
 
 
 async def read_message(database: Database, command: ReadMessage, moment: Moment) -> MessagesFound:
@@ -55,7 +52,7 @@ async def read_message(database: Database, command: ReadMessage, moment: Moment)
         row = await statuses.one(database, command.account.id, command.message_id)
     if row is None:
         raise Refusal("not_found")
-    return MessagesFound((tuple(_status(row, moment) for row in await _dated(database, [row])),), 1)
+    return MessagesFound((tuple(_status(row) for row in await _dated(database, [row])),), 1)
 
 
 async def _dated(database: Database, rows: list[StatusRow]) -> list[StatusRow]:
@@ -65,7 +62,7 @@ async def _dated(database: Database, rows: list[StatusRow]) -> list[StatusRow]:
     return [replace(row, at=at[row.message_id]) if row.message_id in at else row for row in rows]
 
 
-def _status(row: StatusRow, moment: Moment) -> MessageStatus:
+def _status(row: StatusRow) -> MessageStatus:
     assert row.message_id is not None
     return MessageStatus(
         submission_id=row.submission_id,
@@ -78,7 +75,6 @@ def _status(row: StatusRow, moment: Moment) -> MessageStatus:
         parts=row.parts,
         reason=row.reason,
         opted_out=row.opted_out,
-        public_id=public_id(moment.secret, row.message_id),
         tag=row.tag,
         client_reference=row.client_reference,
     )

@@ -322,7 +322,6 @@ class MessageStatus(msgspec.Struct, frozen=True):
     parts: int
     reason: str = ""
     opted_out: bool = False
-    public_id: str = ""
     tag: str = ""
     client_reference: str = ""
 
