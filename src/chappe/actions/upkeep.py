@@ -8,14 +8,15 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from chappe.actions import receive
+from chappe.actions import placing, receive
+from chappe.actions.windows import Windows
 from chappe.carriers.registry import policy_of, profile_of
 from chappe.core.lifecycle import State
 from chappe.core.network import Carrier
 from chappe.core.routing import Route, Router
 from chappe.smpp.message_ids import Learner, variants
 from chappe.smpp.profile import IdFormat
-from chappe.store import binds, carriers, conversations, queue, retention
+from chappe.store import binds, carriers, conversations, queue, retention, waiting
 from chappe.store.binds import Requeue
 from chappe.store.database import Database
 from chappe.store.messages import BULK_RECIPIENTS, CLASSES, Flag, LaneClass, key_of, lane
@@ -41,6 +42,10 @@ class Book:
     down: frozenset[int] = frozenset()
     learners: dict[int, Learner] = field(default_factory=dict)
     retention_days: int = 400
+    windows: Windows | None = None  # None: nothing is held
+    routes: object = None  # as they were read last
+    rerouted: bool = False  # since what has no route was looked at
+    profiles_followed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,8 @@ async def look(database: Database, now: datetime, book: Book) -> bool:
         if carrier.enabled and _is_understood(carrier)
     }
     book.down = frozenset(await queue.silent_carriers(database, FAILOVER_S))
+    book.rerouted = book.rerouted or (book.routes is not None and book.routes != (routes, set(book.carriers)))
+    book.routes = (routes, set(book.carriers))
     return False
 
 
@@ -91,6 +98,9 @@ def _ready(row: queue.Due) -> LaneClass:
 async def release(database: Database, now: datetime, book: Book) -> bool:
     """Moves what is due from the waiting lanes to those of carriers; routes are asked anew."""
     moved = False
+    if book.rerouted:
+        await placing.wake_routeless(database, now)
+        book.rerouted = False
     while True:
         waiting = [lane(carrier_id, LaneClass.WAITING) for carrier_id in (0, *book.carriers)]
         async with database.transaction(hot=True) as tx:
@@ -99,15 +109,19 @@ async def release(database: Database, now: datetime, book: Book) -> bool:
             doubtful = []
             for row in due:
                 carrier_id = _destination(row, book)
-                if carrier_id is None:  # still nobody: asked again a little later
-                    again = key_of(now + timedelta(seconds=10))
+                if carrier_id is None:  # still nobody: asked again when routes change, or a good while later
+                    again = key_of(now + placing.ROUTE_AGAIN)
                     placed.append(
                         Requeue(row.message_id, lane(0, LaneClass.WAITING), again, row.attempts, 0, row.state)
                     )
                     continue
                 done = row.parts_done if carrier_id == row.lane // CLASSES else 0
                 what = "released" if row.state in (State.SCHEDULED, State.HELD) else ""
-                detail = f"held: {row.reason}" if row.state == State.HELD and row.reason else ""
+                detail = (
+                    f"held: {row.reason or 'window'}, until {placing.at_key(row.key)}"
+                    if row.state == State.HELD
+                    else ""
+                )
                 if row.state == State.UNCERTAIN:
                     what = "sent_again"
                     doubtful.append(row.message_id)
@@ -253,6 +267,23 @@ async def follow(database: Database, now: datetime, book: Book) -> bool:
     return False
 
 
+async def place_held(database: Database, now: datetime, book: Book) -> bool:
+    """Places anew what accounts hold whose sending window has changed."""
+    if book.windows is None:
+        return False
+    if not book.profiles_followed:
+        await placing.follow_profiles(database, book.windows.profiles)
+        book.profiles_followed = True
+    return await placing.place_held(database, now, book.windows)
+
+
+async def count(database: Database, now: datetime, book: Book) -> bool:
+    """Adds up how much waits."""
+    await waiting.fold(database)
+    await waiting.count_ready(database)
+    return False
+
+
 async def forget(database: Database, now: datetime, book: Book) -> bool:
     """Lets sandbox messages vanish after a day, and texts and numbers after the time that the operator set."""
     await retention.forget(database, now, book.retention_days)
@@ -261,6 +292,7 @@ async def forget(database: Database, now: datetime, book: Book) -> bool:
 
 TASKS = (
     Task("look", 2.0, look),
+    Task("place_held", 2.0, place_held),
     Task("release", 0.5, release),
     Task("match", 2.0, match),
     Task("infer", 5.0, infer),
@@ -268,5 +300,8 @@ TASKS = (
     Task("silence", 300.0, silence),
     Task("replies", 0.5, sort_replies),
     Task("follow", 2.0, follow),
+    Task("count", 5.0, count),
     Task("forget", 10.0, forget),
 )
+BY_CONFIGURATION = ("look", "place_held", "release")
+"""The tasks that look at what operators change: they are due at once when something was."""

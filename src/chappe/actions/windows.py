@@ -17,8 +17,13 @@ class Windows:
     """The profiles by name, and, for those who deliver, each account's; refresh() when the configuration changes."""
 
     def __init__(self, own: Mapping[str, Profile]) -> None:
-        self._profiles = {**PROFILES, **own}
+        self._profiles: Mapping[str, Profile] = {**PROFILES, **own}
         self._accounts: dict[int, Profile] = {}
+
+    @property
+    def profiles(self) -> Mapping[str, Profile]:
+        """Every profile that an account may have, by name."""
+        return self._profiles
 
     def of(self, settings: AccountSettings) -> Profile:
         """The profile of an account. One of a name that is no more is the default: closed rather than open."""
@@ -30,6 +35,10 @@ class Windows:
             account_id: self._profiles.get(name, self._profiles[DEFAULT])
             for account_id, name in await accounts.windows(database)
         }
+
+    def name_of(self, account_id: int) -> str:
+        """The name of an account's profile."""
+        return self._accounts.get(account_id, self._profiles[DEFAULT]).name
 
     def check(self, account_id: int, flags: int, recipient: str, sender: str, now: datetime) -> window.Verdict | None:
         """What the window says of a message that would leave now; None for transactional ones, which need none."""

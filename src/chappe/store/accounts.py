@@ -9,6 +9,7 @@ import asyncpg
 import msgspec
 
 from chappe.core.model import Account, AccountSettings, AccountState
+from chappe.store import waiting
 from chappe.store.database import Connection, Database
 
 COLUMNS = """a.id, a.login, a.state, a.api_enabled, a.settings, coalesce(b.balance_micros, 0) as balance_micros
@@ -104,13 +105,7 @@ async def save_state(database: Database, account_id: int, state: AccountState, *
 
 async def balance(database: Database, account_id: int) -> tuple[int, int]:
     """The balance in micro-euros, and how many parts of the account wait to leave."""
-    rows = await database.fetch(
-        """select (select balance_micros from balance where account_id = $1) as balance_micros,
-                  (select coalesce(sum(m.parts), 0) from outbox o join message m on m.id = o.message_id
-                   where m.account_id = $1) as to_send""",
-        account_id,
-    )
-    return rows[0]["balance_micros"] or 0, int(rows[0]["to_send"])
+    return await balance_micros(database, account_id), await waiting.parts(database, account_id)
 
 
 async def balance_micros(database: Database, account_id: int) -> int:

@@ -21,6 +21,7 @@ LEASE = "upkeep"
 LEASE_S = 10.0
 RENEW_S = 3.0
 TICK_S = 0.5
+GATHER_S = 0.05
 
 
 class Upkeep:
@@ -30,18 +31,27 @@ class Upkeep:
         self._database = database
         self._owner = owner
         self._moved = moved
-        self._stopping = asyncio.Event()
+        self._stopping = False
+        self._event = asyncio.Event()
         self._next: dict[str, float] = {}
         self._ours = False
         self._renewed_at = float("-inf")
         self.book = upkeep.Book()
 
     async def stop(self) -> None:
-        self._stopping.set()
+        self._stopping = True
+        self._event.set()
+
+    def changed(self) -> None:
+        """The configuration changed: look at once, and move what may move now."""
+        for name in upkeep.BY_CONFIGURATION:
+            self._next.pop(name, None)
+        self._event.set()
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
-        while not self._stopping.is_set():
+        while not self._stopping:
+            self._event.clear()
             try:
                 if loop.time() - self._renewed_at > RENEW_S:
                     self._ours = await self._lease()
@@ -52,7 +62,8 @@ class Upkeep:
                 log.warning("upkeep_waits_for_database", error=type(error).__name__)
             try:
                 async with asyncio.timeout(TICK_S):
-                    await self._stopping.wait()
+                    await self._event.wait()
+                    await asyncio.sleep(GATHER_S)  # changes come in flocks
             except TimeoutError:
                 pass
         try:
