@@ -8,7 +8,10 @@ from typing import Any
 
 import typer
 
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Controls of both sets (ECMA-48 knows 0x9B as what ESC [ begins), and those that turn the direction of writing, with
+# which a text can be shown as another (Unicode Annex 9).
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_CONTROLS_IN_LINE = re.compile(f"(?!\n){_CONTROLS.pattern}")
 
 
 class Misuse(Exception):
@@ -20,18 +23,19 @@ class Failure(Exception):
 
 
 def emit(value: Any, text: str, *, as_json: bool) -> None:
-    """Prints the value as JSON, or the text for people."""
+    """Prints the value as JSON, or the text for people: what strangers wrote in it steers no terminal."""
     if as_json:
         print_json(value)
     elif text:
-        typer.echo(text)
+        typer.echo(_CONTROLS_IN_LINE.sub(" ", text))
 
 
 def print_json(value: Any) -> None:
-    """Prints a value as JSON, indented; datetimes in RFC 3339, structs as objects."""
+    """Prints a value as JSON, indented; datetimes in RFC 3339, structs as objects, controls escaped."""
     import msgspec
 
-    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    written = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    typer.echo(_CONTROLS_IN_LINE.sub(lambda control: f"\\u{ord(control[0]):04x}", written))
 
 
 def say(sentence: str) -> None:
