@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 from shop import NOW, PRICE, Shop, later, opened
 
-from chappe.actions import receive
+from chappe.actions import receive, upkeep
 from chappe.actions.answer import answer
 from chappe.carriers import MessageIn
 from chappe.core import gsm7
@@ -67,6 +67,12 @@ async def sorted_at(shop: Shop, now: datetime) -> None:
     await receive.sort(shop.database, now, known)
 
 
+async def book(shop: Shop) -> upkeep.Book:
+    found = upkeep.Book()
+    await upkeep.look(shop.database, NOW, found)
+    return found
+
+
 async def wrote(
     shop: Shop, carrier_id: int, text: str, *, source: str = PHONE[1:], to: str = CODE, now: datetime = NOW
 ) -> None:
@@ -113,6 +119,40 @@ async def test_a_reply_goes_to_who_wrote_last(database: ConnectionParameters, fo
         assert await shop.webhooks() == [(-reply.id, 0)]
         assert await replies(shop, last) == [], "they count as read"
         assert await notes(shop) == [(2, None)]
+
+
+@pytest.mark.parametrize("followed", [False, True])
+async def test_what_has_not_been_sent_yet_is_not_answered(database: ConnectionParameters, followed: bool) -> None:
+    """A campaign that is scheduled for later must not get the replies to what the subscriber has read."""
+    async with opened(database) as shop:
+        account, other = await shop.account(), await shop.account("other")
+        red = await shop.carrier()
+        (planned,) = await shop.messages(
+            account, numbers=[PHONE], sender=CODE, scheduled_at=later(days=40), reply_url="https://h/planned"
+        )
+        (sent,) = await shop.messages(account, numbers=[PHONE], sender=CODE, reply_url="https://h/sent")
+        (planned_too,) = await shop.messages(account, numbers=[PHONE], sender=CODE, scheduled_at=later(days=41))
+
+        async def follow(now: datetime) -> None:
+            while followed and await conversations.follow(shop.database, now):
+                pass
+
+        await follow(later(hours=1))
+        await wrote(shop, red, "Oui", now=later(hours=2))
+        (reply,) = await replies(shop, account)
+        assert reply.message_id == sent
+
+        await shop.messages(other, numbers=[PHONE], sender=CODE, now=later(days=30))
+        await follow(later(days=31))
+        await upkeep.release(shop.database, later(days=40), await book(shop))
+        await wrote(shop, red, "Non", now=later(days=40, minutes=1))
+        (reply,) = await replies(shop, account)
+        assert (reply.message_id, reply.target) == (planned, "https://h/planned")
+        # Both wrote lately: the one of a month ago, and the one who planned it forty days ago.
+        await wrote(shop, red, "STOP", now=later(days=40, minutes=2))
+        for one in (account, other):
+            assert await list_of(shop, one) == [(PHONE, "stop")]
+        assert await shop.state(planned_too) is State.SUPPRESSED
 
 
 @pytest.mark.parametrize("word", ["STOP", "stop svp", "Arrêt", "S.T.O.P", "Désabonnement !"])

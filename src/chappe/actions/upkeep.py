@@ -107,6 +107,7 @@ async def release(database: Database, now: datetime, book: Book) -> bool:
             due = await queue.take_due(tx, now, waiting, BATCH)
             placed = []
             doubtful = []
+            leaving = []
             for row in due:
                 carrier_id = _destination(row, book)
                 if carrier_id is None:  # still nobody: asked again when routes change, or a good while later
@@ -116,7 +117,10 @@ async def release(database: Database, now: datetime, book: Book) -> bool:
                     )
                     continue
                 done = row.parts_done if carrier_id == row.lane // CLASSES else 0
-                what = "released" if row.state in (State.SCHEDULED, State.HELD) else ""
+                what = ""
+                if row.state in (State.SCHEDULED, State.HELD):
+                    what = "released"
+                    leaving.append(row.message_id)
                 detail = (
                     f"held: {row.reason or 'window'}, until {placing.at_key(row.key)}"
                     if row.state == State.HELD
@@ -132,6 +136,7 @@ async def release(database: Database, now: datetime, book: Book) -> bool:
                 await binds.requeue(tx, now, placed)
             if doubtful:
                 await queue.clear_doubt(tx, doubtful)
+            await conversations.release(tx, leaving)
         if len(due) < BATCH:
             return moved
 

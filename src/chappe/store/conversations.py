@@ -6,12 +6,13 @@ before commits; what is younger than that is searched by its recipient.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
 
 from chappe.store.database import Connection, Database
+from chappe.store.messages import numbers
 
 FOLLOW_AFTER = timedelta(seconds=60)
 """How old a submission must be, so that none of a lower id can still be committed (statements end within 30 s)."""
@@ -22,7 +23,7 @@ YOUNG_MESSAGES_MAX = 200_000
 
 
 class Talk(msgspec.Struct, frozen=True):
-    """The last message of one account to a number."""
+    """The last message of one account to a number; at: since when it may have left."""
 
     account_id: int
     message_id: int
@@ -33,8 +34,10 @@ class Talk(msgspec.Struct, frozen=True):
 
 
 _NUMBER = "substr(m.recipient, 2)::bigint"
-# What never was a message: skipped recipients, sandbox ones (flag 16), and what ended before it left.
-_REAL = r"m.state not in (11, 12, 13) and s.flags & 16 = 0 and m.recipient ~ '^\+[0-9]{6,15}$'"
+_TELEPHONE = r"^\+[0-9]{6,15}$"
+# Not what never was a message (skipped recipients, sandbox ones: flag 16), what ended before it left, and what is
+# scheduled or held: nobody has read that. It counts from its release on.
+_REAL = f"m.state not in (1, 2, 11, 12, 13) and s.flags & 16 = 0 and m.recipient ~ '{_TELEPHONE}'"
 
 _BLOCK = """select max(id) as last from (
     select id, created_at, sum(recipients) over (order by id) as messages, row_number() over (order by id) as place,
@@ -77,6 +80,22 @@ async def follow(database: Database, now: datetime) -> bool:
     return True
 
 
+async def release(connection: Connection, message_ids: Sequence[int]) -> None:
+    """These messages leave now, however long ago they were accepted: a reply answers them."""
+    if not message_ids:
+        return
+    await connection.execute(
+        f"""insert into conversation as c (number, account_id, message_id)
+            select {_NUMBER} as number, m.account_id, max(m.id)
+            from unnest($1::text::bigint[]) as w(id)
+            cross join lateral (select * from message where id = w.id limit 1) m
+            where m.recipient ~ '{_TELEPHONE}'
+            group by 1, 2 order by 1, 2
+            on conflict (number, account_id) do update set message_id = excluded.message_id""",
+        numbers(message_ids),
+    )
+
+
 async def of_numbers(connection: Connection, wanted: Collection[str]) -> dict[str, list[Talk]]:
     """The last message of each account to each of these numbers (E.164), the newest first.
 
@@ -93,16 +112,18 @@ async def of_numbers(connection: Connection, wanted: Collection[str]) -> dict[st
                 cross join lateral (select flags from submission where id = m.id >> 16 limit 1) s
                 where m.recipient = any ($1::text[]) and {_REAL}
             ), newest as (
-                select number, account_id, max(id) as id
+                select distinct on (e.number, e.account_id)
+                       e.number, e.account_id, e.id, s.at, s.sender, s.dialect, s.reply_url
                 from (select * from young union all
                       select w.number, c.account_id, c.message_id from unnest($1::text[]) as w(number)
                       cross join lateral (select * from conversation k where k.number = substr(w.number, 2)::bigint) c
-                     ) every
-                group by number, account_id
+                     ) e
+                cross join lateral (select greatest(created_at, scheduled_at) as at, sender, dialect, reply_url
+                                    from submission where id = e.id >> 16 limit 1) s
+                order by e.number, e.account_id, s.at desc, e.id desc
             )
-            select n.number, n.account_id, n.id as message_id, s.created_at as at, s.sender, s.dialect, s.reply_url
-            from newest n cross join lateral (select * from submission where id = n.id >> 16 limit 1) s
-            order by n.id desc""",
+            select number, account_id, id as message_id, at, sender, dialect, reply_url
+            from newest order by at desc, id desc""",
         list(wanted),
         YOUNG_MESSAGES_MAX,
     )
