@@ -1,4 +1,4 @@
-"""Webhook receivers whose answer never ends: whatever part of it is endless, a call ends in time and in little memory."""
+"""Webhook receivers whose answer never ends: whatever part is endless, a call ends in time and in little memory."""
 
 from __future__ import annotations
 
