@@ -35,6 +35,7 @@ log = structlog.get_logger("chappe")
 
 SHUTDOWN_S = 10.0
 
+PATIENCE_S = 5.0  # how long customers' requests wait when the database goes away, before they are refused
 
 CONNECTIONS_MAX = 4_096
 DESCRIPTORS_OWN = 100  # what a process opens beside its customers' connections
@@ -76,8 +77,8 @@ class Orders(msgspec.Struct, frozen=True):
 
 
 @contextlib.asynccontextmanager
-async def open_database(address: Address, name: str) -> AsyncIterator[Database]:
-    database = Database(address, name)
+async def open_database(address: Address, name: str, patience_s: float = 0.0) -> AsyncIterator[Database]:
+    database = Database(address, name, patience_s=patience_s)
     await database.open()
     try:
         yield database
@@ -125,7 +126,7 @@ async def run_api(orders: Orders) -> None:
 
     stop = signalled()
     loop = asyncio.get_running_loop()
-    async with open_database(orders.address, "chappe api") as database:
+    async with open_database(orders.address, "chappe api", PATIENCE_S) as database:
         await until_ready(database, stop)
         if stop.is_set():
             return

@@ -97,6 +97,63 @@ async def test_what_may_have_been_committed_is_not_tried_again() -> None:
     assert heard[-1] == -3, "the next batch is none the worse"
 
 
+async def test_of_a_lost_batch_what_was_stored_is_answered_and_the_rest_tried_again() -> None:
+    runner = Runner()
+    runner.trouble = [asyncpg.ConnectionDoesNotExistError("gone")]
+    asked: list[list[int]] = []
+    go = asyncio.Event()
+
+    async def find(batch: list[int]) -> Sequence[int | None]:
+        asked.append(batch)
+        await go.wait()
+        return [-command if command % 2 else None for command in batch]
+
+    commit: GroupCommit[int, int] = GroupCommit(runner.run, lambda command: 1, find=find)
+    heard: list[Any] = []
+    for command in (1, 2, 3):
+        commit.add(command, heard.append)
+    while not asked:
+        await asyncio.sleep(0)
+    commit.add(4, heard.append)
+    while len(heard) < 1:
+        await asyncio.sleep(0)
+    assert heard == [-4], "others need not wait until it is known"
+    go.set()
+    await commit.idle()
+    assert (asked, runner.batches) == ([[1, 2, 3]], [[1, 2, 3], [4], [2]])
+    assert heard == [-4, -1, -3, -2]
+
+
+async def test_what_is_lost_again_and_again_is_refused_in_the_end() -> None:
+    runner = Runner()
+    runner.trouble = [asyncpg.ConnectionDoesNotExistError("gone") for _ in range(10)]
+
+    async def find(batch: list[int]) -> Sequence[int | None]:
+        return [None] * len(batch)
+
+    commit: GroupCommit[int, int] = GroupCommit(runner.run, lambda command: 1, find=find)
+    heard: list[Any] = []
+    commit.add(1, heard.append)
+    await commit.idle()
+    assert isinstance(heard[0], asyncpg.ConnectionDoesNotExistError)
+    assert len(runner.batches) == 1 + module.LOSSES_MAX
+
+
+@pytest.mark.parametrize("trouble", [ConnectionRefusedError("still away"), KeyError("a bug")])
+async def test_who_cannot_be_told_what_was_stored_hears_that_it_failed(trouble: Exception) -> None:
+    runner = Runner()
+    runner.trouble = [asyncpg.ConnectionDoesNotExistError("gone")]
+
+    async def find(batch: list[int]) -> Sequence[int | None]:
+        raise trouble
+
+    commit: GroupCommit[int, int] = GroupCommit(runner.run, lambda command: 1, find=find)
+    heard: list[Any] = []
+    commit.add(1, heard.append)
+    await commit.idle()
+    assert isinstance(heard[0], asyncpg.ConnectionDoesNotExistError)
+
+
 async def test_what_was_rolled_back_for_others_is_tried_again_but_not_for_ever() -> None:
     runner = Runner()
     runner.trouble = [asyncpg.DeadlockDetectedError("1"), asyncpg.SerializationError("2")]

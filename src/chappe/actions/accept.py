@@ -147,7 +147,7 @@ async def accept(database: Database, batch: Sequence[Placed], moment: Moment) ->
                     del waiting[keys[at]]
             continue
         for (key, placed), one in zip(waiting.items(), stored, strict=True):
-            outcomes[key] = _outcome(placed, one, moment)
+            outcomes[key] = outcome(placed, one, moment)
         break
     return [outcomes[key] for key in range(len(batch))]
 
@@ -191,7 +191,8 @@ async def _report_played(tx: Connection, batch: Iterable[Placed], stored: Sequen
             await webhooks.add(tx, host_of(send.report_url), ids, State.DELIVERED, now)
 
 
-def _outcome(placed: Placed, stored: Stored, moment: Moment) -> Accepted | Refusal:
+def outcome(placed: Placed, stored: Stored, moment: Moment) -> Accepted | Refusal:
+    """What the caller of one is told; pure."""
     send = placed.send
     if stored.submission_id is None:
         code = "credit_none" if stored.balance_micros <= 0 else "credit_short"

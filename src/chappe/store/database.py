@@ -18,6 +18,7 @@ import asyncpg
 import msgspec
 import structlog
 
+from chappe.store.outage import DatabaseAway, Patience
 from chappe.store.reach import LIVENESS, Way
 
 log = structlog.get_logger("chappe.store")
@@ -108,14 +109,21 @@ async def _keep(connection: Any) -> None:
 
 
 class Database:
-    """A pool of ordinary connections, and one of hot ones, to the same place."""
+    """A pool of ordinary connections, and one of hot ones, to the same place.
 
-    def __init__(self, address: Address, name: str = "chappe", *, ordinary: int = 4, hot: int = 4) -> None:
+    patience_s: how long a connection is waited for when an outage begins.
+    """
+
+    def __init__(
+        self, address: Address, name: str = "chappe", *, ordinary: int = 4, hot: int = 4, patience_s: float = 0.0
+    ) -> None:
         self.address = address
         self.name = name
         self._sizes = (ordinary, hot)
         self._ordinary: asyncpg.Pool[asyncpg.Record] | None = None
         self._hot: asyncpg.Pool[asyncpg.Record] | None = None
+        self._patience = Patience(patience_s)
+        self._lost: set[int] = set()  # processes of the server whose connection ended in the middle of something
 
     async def open(self) -> None:
         """Makes the pools; connections come when they are first needed. Raises one of CONNECTION_ERRORS."""
@@ -144,17 +152,44 @@ class Database:
 
     @asynccontextmanager
     async def connection(self, *, hot: bool = False) -> AsyncIterator[Any]:
-        """A connection for statements that are each their own transaction."""
+        """A connection for statements that are each their own transaction. Raises DatabaseAway."""
         pool = self._hot if hot else self._ordinary
         assert pool is not None, "open() first"
-        async with pool.acquire() as connection:
+        connection: Any = await self._patience.connection(pool.acquire)
+        pid: int = connection.get_server_pid()  # nobody can ask it when it is lost
+        try:
             yield connection
+        except CONNECTION_ERRORS:
+            self._lost.add(pid)
+            raise
+        finally:
+            await pool.release(connection)
 
     @asynccontextmanager
     async def transaction(self, *, hot: bool = False) -> AsyncIterator[Any]:
         """A connection inside a transaction, committed at the end; nothing but the connection may be awaited within."""
         async with self.connection(hot=hot) as connection, connection.transaction():
             yield connection
+
+    async def fence(self) -> None:
+        """Ends what lost connections of ours may still be doing in the server: what they have not done when this
+        returns, they never will. Raises one of CONNECTION_ERRORS.
+
+        Should the number of such a process have gone to another one, then to one of our own, which is lost in its turn.
+        """
+        pids = sorted(self._lost)
+        if not pids:
+            return
+        ended = await self.value(
+            """select bool_and(pg_terminate_backend(pid, 5000)) from pg_stat_activity
+               where pid = any ($1::int[]) and usename = current_user and application_name = $2
+                 and pid <> pg_backend_pid()""",
+            pids,
+            self.name,
+        )
+        if ended is False:
+            raise TimeoutError("a lost connection's process does not end")
+        self._lost.difference_update(pids)
 
     async def fetch(self, statement: str, *values: object) -> list[Any]:
         async with self.connection() as connection:
@@ -180,6 +215,8 @@ async def ready(database: Database) -> bool:
 C = TypeVar("C")
 O = TypeVar("O")  # noqa: E741
 Done = Callable[[Any], None]
+LOSSES_MAX = 3
+_LATER = object()  # in place of an outcome: `done` is called by somebody else
 
 
 class GroupCommit(Generic[C, O]):
@@ -187,7 +224,11 @@ class GroupCommit(Generic[C, O]):
 
     run: one transaction over a batch, outcomes in the order of the commands; it may raise. weigh: how large a command
     is, against batch_weight_max. done is called with the outcome, or with the exception that the whole batch met,
-    after the commit. With full() the caller must not add."""
+    after the commit. With full() the caller must not add.
+
+    find: after a connection was lost in the middle of a batch, finds out what of it was stored: outcomes, None for what
+    was not and never will be, which joins a later batch. It is called at once, and may take its time: meanwhile others
+    are served."""
 
     def __init__(
         self,
@@ -196,12 +237,15 @@ class GroupCommit(Generic[C, O]):
         *,
         batch_weight_max: int = 5000,
         waiting_weight_max: int = 200_000,
+        find: Callable[[list[C]], Awaitable[Sequence[O | None]]] | None = None,
     ) -> None:
         self._run = run
+        self._find = find
+        self._finding: set[asyncio.Task[None]] = set()
         self._weigh = weigh
         self._batch_weight_max = batch_weight_max
         self._waiting_weight_max = waiting_weight_max
-        self._waiting: deque[tuple[C, int, Done]] = deque()
+        self._waiting: deque[tuple[C, int, Done, int]] = deque()  # the last: how often its batch was lost
         self._weight = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -209,21 +253,21 @@ class GroupCommit(Generic[C, O]):
     def full(self) -> bool:
         return self._weight >= self._waiting_weight_max
 
-    def add(self, command: C, done: Done) -> None:
+    def add(self, command: C, done: Done, losses: int = 0) -> None:
         """The command joins the next batch; `done` gets its outcome, or an exception, once that batch is over."""
         weight = self._weigh(command)
-        self._waiting.append((command, weight, done))
+        self._waiting.append((command, weight, done, losses))
         self._weight += weight
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._drain())
 
     async def idle(self) -> None:
         """Returns when nothing waits and nothing is in flight."""
-        while self._task is not None:
-            await asyncio.wait([self._task])
+        while self._task is not None or self._finding:
+            await asyncio.wait([*([self._task] if self._task is not None else []), *self._finding])
 
-    def _take(self) -> list[tuple[C, int, Done]]:
-        batch: list[tuple[C, int, Done]] = []
+    def _take(self) -> list[tuple[C, int, Done, int]]:
+        batch: list[tuple[C, int, Done, int]] = []
         total = 0
         while self._waiting and (not batch or total + self._waiting[0][1] <= self._batch_weight_max):
             item = self._waiting.popleft()
@@ -241,33 +285,65 @@ class GroupCommit(Generic[C, O]):
                 except Exception as error:  # a mistake of ours: everybody is answered all the same
                     log.exception("batch_failed", size=len(batch))
                     outcomes = [error] * len(batch)
-                for (_, _, done), outcome in zip(batch, outcomes, strict=True):
-                    try:
-                        done(outcome)
-                    except Exception:
-                        log.exception("answer_failed")
+                for (_, _, done, _), outcome in zip(batch, outcomes, strict=True):
+                    if outcome is not _LATER:
+                        _answer(done, outcome)
         finally:
             self._task = None
 
-    async def _outcomes(self, batch: list[tuple[C, int, Done]]) -> Sequence[Any]:
+    async def _outcomes(self, batch: list[tuple[C, int, Done, int]]) -> Sequence[Any]:
         """The batch's outcomes. A batch that the database refuses is taken apart, so that one bad command fails alone;
-        a lost connection fails all of it, since it may have been committed."""
-        commands = [command for command, _, _ in batch]
+        with a lost connection all of it is in doubt, since it may have been committed."""
+        commands = [command for command, _, _, _ in batch]
         for attempt in range(3):
             try:
                 return await self._run(commands)
             except RETRY_ERRORS as error:
                 if attempt == 2:
                     return [error] * len(batch)
-            except CONNECTION_ERRORS as error:
-                log.error("batch_lost", size=len(batch), error=type(error).__name__)
+            except DatabaseAway as error:  # has been told, once for all
                 return [error] * len(batch)
+            except CONNECTION_ERRORS as error:
+                if self._find is None:
+                    log.error("batch_lost", size=len(batch), error=type(error).__name__)
+                    return [error] * len(batch)
+                task = asyncio.get_running_loop().create_task(self._settle(batch, self._find(commands), error))
+                self._finding.add(task)
+                task.add_done_callback(self._finding.discard)
+                return [_LATER] * len(batch)
             except (DatabaseError, ValueError, OverflowError) as error:
                 log.error("batch_refused", size=len(batch), error=type(error).__name__)
                 if len(batch) == 1:
                     return [error]
                 return [outcome for item in batch for outcome in await self._outcomes([item])]
         raise AssertionError("unreachable")
+
+    async def _settle(
+        self, batch: list[tuple[C, int, Done, int]], finding: Awaitable[Sequence[O | None]], error: Exception
+    ) -> None:
+        """Answers what was stored though its connection was lost; the rest is as if it had just come."""
+        log.warning("batch_in_doubt", size=len(batch), error=type(error).__name__)
+        found: Sequence[Any]
+        try:
+            found = await finding
+        except (*CONNECTION_ERRORS, DatabaseError) as trouble:
+            log.error("batch_lost", size=len(batch), error=type(trouble).__name__)
+            found = [error] * len(batch)
+        except Exception:  # a mistake of ours: everybody is answered all the same
+            log.exception("batch_failed", size=len(batch))
+            found = [error] * len(batch)
+        for (command, _, done, losses), outcome in zip(batch, found, strict=True):
+            if outcome is None and losses < LOSSES_MAX:
+                self.add(command, done, losses + 1)
+            else:
+                _answer(done, error if outcome is None else outcome)
+
+
+def _answer(done: Done, outcome: object) -> None:
+    try:
+        done(outcome)
+    except Exception:
+        log.exception("answer_failed")
 
 
 class Bell:

@@ -17,6 +17,7 @@ import structlog
 
 from chappe.actions import accept as accept_action
 from chappe.actions.answer import answer
+from chappe.actions.settle import settle
 from chappe.actions.windows import Windows
 from chappe.core.errors import Refusal
 from chappe.core.model import Accepted, Account, Command, Moment, Ready, Send
@@ -70,9 +71,11 @@ class Api:
         self._rates = Rates(now)
         self._router = Router([])
         self._commit: GroupCommit[Placed, Accepted | Refusal] = GroupCommit(
-            self._accept, lambda placed: len(placed.states)
+            self._accept, lambda placed: len(placed.states), find=self._find
         )
         self._tasks: set[asyncio.Task[None]] = set()
+        self._moment = Moment(datetime.now(UTC), secret=secret)  # of the batch under way
+        self._committing_since = 0.0  # when the batch under way began; 0: none is
 
     async def refresh(self) -> None:
         """Reads routes again and forgets accounts: called at the start and whenever the configuration changes."""
@@ -187,8 +190,13 @@ class Api:
             reply.fail(error)
 
     async def _accept(self, batch: list[Placed]) -> Sequence[Accepted | Refusal]:
-        moment = Moment(datetime.now(UTC), secret=self._secret)
-        outcomes = await accept_action.accept(self._database, batch, moment)
+        self._moment = Moment(datetime.now(UTC), secret=self._secret)
+        self._committing_since = began = self._now()
+        try:
+            outcomes = await accept_action.accept(self._database, batch, self._moment)
+        finally:
+            self._committing_since = 0.0
+        _count(batch, outcomes, self._now() - began)
         self._bell.ring()
         return outcomes
 
@@ -198,6 +206,10 @@ class Api:
         command: Command,
         moment: Moment,
         call: Call,
+    def _find(self, batch: list[Placed]) -> Awaitable[Sequence[Accepted | None]]:
+        """What was stored of the batch whose connection has just been lost."""
+        return settle(self._database, batch, self._moment)
+
         request: Request,
         account: Account,
         reply: Reply,

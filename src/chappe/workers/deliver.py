@@ -15,6 +15,7 @@ from chappe.core.network import Carrier
 from chappe.store import binds, carriers
 from chappe.store.binds import BindKey, LeaseLost
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
+from chappe.store.outage import DatabaseAway
 from chappe.workers.flight import Rules
 from chappe.workers.owner import is_dead
 from chappe.workers.pump import Pump
@@ -69,7 +70,8 @@ class Deliver:
             try:
                 await self._round()
             except (*CONNECTION_ERRORS, DatabaseError) as error:
-                log.warning("deliver_waits_for_database", error=type(error).__name__)
+                if not isinstance(error, DatabaseAway):  # that has been told
+                    log.warning("deliver_waits_for_database", error=type(error).__name__)
             try:
                 async with asyncio.timeout(ROUND_S):
                     await self._event.wait()

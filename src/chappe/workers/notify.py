@@ -25,6 +25,7 @@ from chappe.store import webhooks
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
 from chappe.store.messages import Flag, key_of
 from chappe.store.webhooks import Pending, Told
+from chappe.store.outage import DatabaseAway
 from chappe.workers.owner import is_dead
 
 log = structlog.get_logger("chappe.notify")
@@ -92,7 +93,8 @@ class Notify:
             try:
                 await self._round()
             except (*CONNECTION_ERRORS, DatabaseError) as error:
-                log.warning("notify_waits_for_database", error=type(error).__name__)
+                if not isinstance(error, DatabaseAway):  # that has been told
+                    log.warning("notify_waits_for_database", error=type(error).__name__)
                 await asyncio.sleep(POLL_S)  # the pace of asking for a database that is away
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._timeout_s)

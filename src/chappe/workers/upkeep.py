@@ -13,6 +13,7 @@ import structlog
 from chappe.actions import upkeep
 from chappe.store import webhooks
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
+from chappe.store.outage import DatabaseAway
 from chappe.workers.owner import is_dead
 
 log = structlog.get_logger("chappe.upkeep")
@@ -59,7 +60,8 @@ class Upkeep:
                 if self._ours:
                     await self._tasks(loop.time())
             except (*CONNECTION_ERRORS, DatabaseError) as error:
-                log.warning("upkeep_waits_for_database", error=type(error).__name__)
+                if not isinstance(error, DatabaseAway):  # that has been told
+                    log.warning("upkeep_waits_for_database", error=type(error).__name__)
             try:
                 async with asyncio.timeout(TICK_S):
                     await self._event.wait()
