@@ -7,7 +7,7 @@ import functools
 import signal
 
 from program import until
-from stage import WINDOW, Scenario, Stage
+from stage import AWAY, WINDOW, Scenario, Stage
 
 DEATHS = 3
 MESSAGES, RATE = 240, 40.0
@@ -17,6 +17,8 @@ def kill(part: str, stage: Stage) -> None:
     """The same process dies again and again, at random moments, while messages are accepted and sent."""
     stage.start()
     stage.doubts_max = WINDOW * DEATHS if part in ("work", "serve") else 0
+    if part == "postgres":
+        stage.allowed.add(AWAY)  # where it needs longer than customers are made to wait
     stage.network.misbehave(latency_ms=60, latency_jitter_ms=60)  # so that a death finds messages under way
     load = stage.load(MESSAGES, RATE).start()
     for number in range(1, DEATHS + 1):
@@ -77,6 +79,7 @@ def kill_after_answer(stage: Stage) -> None:
     """PostgreSQL dies in the very moment in which a client hears yes; then everything dies at once. What was answered
     is there."""
     program = stage.start()
+    stage.doubts_max = 4
     for turn in range(4):
         load = stage.load(1, 1.0, name=f"answer{turn}", clients=1)
         load.run()

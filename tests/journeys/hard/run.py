@@ -1,4 +1,4 @@
-"""Hard to kill: every trouble that we know how to make, each on a fresh copy of an installation, and a reckoning after it.
+"""Hard to kill: each trouble that we know how to make, on a fresh copy of an installation, and a reckoning after it.
 
     python tests/journeys/hard/run.py --only disk-full,clock --seed 3
     python tests/journeys/hard/run.py --list
@@ -38,6 +38,7 @@ HEADS = {
     "lost": "lost",
     "in_doubt": "doubt",
     "twice_in_doubt": "twice*",
+    "held": "held*",
     "twice": "twice",
 }
 
@@ -54,7 +55,7 @@ def run(name: str, seed: int, template: Template, folder: Path) -> dict[str, Any
             for load in stage.loads:
                 load.join()
             report = stage.reckon()
-    except Exception as error:  # told like everything else that is wrong, and the next scenario runs
+    except Exception as error:  # noqa: BLE001 - told like everything else that is wrong, and the next scenario runs
         traceback.print_exc()
         report = dict.fromkeys(COUNTS, 0) | report
         report["wrong"] = [*stage.wrong, f"{type(error).__name__}: {str(error)[:300]}"]
@@ -87,7 +88,7 @@ def main() -> int:
     try:
         (folder / "template").mkdir(parents=True, exist_ok=True)
         template = Template(folder / "template")
-        print(f"seed {chosen.seed}; twice*: of those in doubt; money ok: balances, ledger and counts say the same")
+        print(f"seed {chosen.seed}; *: of those in doubt; money ok: balances, ledger and counts say the same")
         print(f"{'scenario':<22} {' '.join(f'{head:>5}' for head in HEADS.values())} money  took")
         for name in names:
             place = folder / name

@@ -1,4 +1,4 @@
-"""The stage of a scenario: the real program, a network of phones behind a road, customers' web servers, and a reckoning.
+"""A scenario's stage: the real program, a network of phones behind a road, customers' web servers, and a reckoning.
 
 Each scenario has its own copy of an installation that was made once, so that nothing of one is left for the next.
 """
@@ -74,7 +74,8 @@ class Network:
         return self
 
     def answers(self) -> bool:
-        assert self.process is not None and self.process.poll() is None, (self._folder / "smsc.out").read_text()
+        assert self.process is not None
+        assert self.process.poll() is None, (self._folder / "smsc.out").read_text()
         with contextlib.suppress(OSError, http.client.HTTPException):
             return ask(f"{self.phones.url}/handset/messages?limit=1").status == 200
         return False
@@ -216,23 +217,33 @@ class Stage:
         return found
 
     def unsettled(self) -> int:
+        """What still has to happen. Policy sends a message in doubt once more; after a second doubt it is held."""
         return int(
             self.value(
-                """select (select count(*) from outbox) + (select count(*) from uncertain)
+                """select (select count(*) from outbox)
+                        + (select count(*) from uncertain u join message m on m.id = u.message_id where m.doubts < 2)
                         + (select coalesce(sum(cardinality(in_flight)), 0) from bind)"""
             )
         )
+
+    def held(self, load: Load) -> set[int]:
+        """The messages of a load of which it is said that nobody knows, after a second doubt."""
+        rows = self.rows(
+            """select s.text from uncertain u join submission s on s.id = u.message_id >> 16
+               join message m on m.id = u.message_id where m.doubts > 1"""
+        )
+        return {number for row in rows if (number := load.number_of(row["text"])) is not None}
 
     def _missing_reports(self) -> int:
         missing = 0
         for load in self.loads:
             if load.report_url == self.reports.url:
                 told = self.reports.told(load.name)
-                missing += sum(number not in told for number in load.accepted)
+                missing += len(load.accepted.keys() - told - self.held(load))
         return missing
 
     def _is_done(self) -> bool:
-        if any(load.accepted.keys() - self.shown(load).keys() for load in self.loads):
+        if any(load.accepted.keys() - self.shown(load).keys() - self.held(load) for load in self.loads):
             return False
         return not self.unsettled() and not self._missing_reports()
 
@@ -254,6 +265,7 @@ class Stage:
             wanted = set(load.accepted)
             repeated = {number for number, count in shown.items() if count > 1}
             unsure = {n for n in shown if load.text(n) in doubted}
+            held = self.held(load)
             answers.update(load.refused)
             report.update(
                 asked=load.begun,
@@ -261,7 +273,8 @@ class Stage:
                 unanswered=len(load.unanswered),
                 refused=len(load.refused),
                 delivered=len(wanted & set(shown)),
-                lost=len(wanted - set(shown)),
+                lost=len(wanted - set(shown) - held),
+                held=len(held),
                 twice=len(repeated - unsure),
                 in_doubt=len({load.number_of(t) for t in doubted} - {None}),
                 twice_in_doubt=len(repeated & unsure),
@@ -318,7 +331,7 @@ class Stage:
 
 
 COUNTS = (
-    "asked", "accepted", "refused", "unanswered", "delivered", "lost", "in_doubt", "twice_in_doubt", "twice",
+    "asked", "accepted", "refused", "unanswered", "delivered", "lost", "in_doubt", "twice_in_doubt", "held", "twice",
     "refused_yet_sent", "unanswered_yet_sent",
 )  # fmt: skip
 
