@@ -196,9 +196,12 @@ class Api:
             outcomes = await accept_action.accept(self._database, batch, self._moment)
         finally:
             self._committing_since = 0.0
-        _count(batch, outcomes, self._now() - began)
         self._bell.ring()
         return outcomes
+
+    def _find(self, batch: list[Placed]) -> Awaitable[Sequence[Accepted | None]]:
+        """What was stored of the batch whose connection has just been lost."""
+        return settle(self._database, batch, self._moment)
 
     async def _answer(
         self,
@@ -206,10 +209,6 @@ class Api:
         command: Command,
         moment: Moment,
         call: Call,
-    def _find(self, batch: list[Placed]) -> Awaitable[Sequence[Accepted | None]]:
-        """What was stored of the batch whose connection has just been lost."""
-        return settle(self._database, batch, self._moment)
-
         request: Request,
         account: Account,
         reply: Reply,
