@@ -38,6 +38,9 @@ def shown(text: bytes, data_coding: int = 0, **fields: object) -> tuple[str, str
     [
         (b"Hello", 0x00, ("Hello", "gsm7", 1, False)),
         (b"\x00\x02 \x1b\x65", 0x00, ("@$ €", "gsm7", 1, False)),
+        (b"Hello_@\r\n", 0x01, ("Hello_@\r\n", "ascii", 1, False)),
+        (b"D\x05j\x7f \x1b\x65 \x00", 0x01, ("Déjà € @", "gsm7", 1, False)),  # as npm's smpp marks GSM 03.38
+        (b"D\xe9j\xe0", 0x01, ("D\ufffdj\ufffd", "ascii", 1, False)),
         ("Déjà".encode("latin-1"), 0x03, ("Déjà", "latin1", 1, False)),
         ("Zażółć 🎉".encode("utf-16-be"), 0x08, ("Zażółć 🎉", "ucs2", 1, False)),
         (b"Look", 0xF0, ("Look", "gsm7", 1, True)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -20,6 +21,10 @@ _TON_INTERNATIONAL = 1
 _TON_ALPHANUMERIC = 5
 _E164_DIGITS_MIN = 8  # below it a number without a type is a short code
 _E164_DIGITS_MAX = 15
+# Some libraries mark GSM 03.38 text as IA5 (ASCII), npm's smpp among them. No ASCII text has these octets, and as GSM
+# 03.38 they are é, $, @ and the like.
+_IA5 = 0x01
+_NO_IA5_TEXT = re.compile(rb"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]")
 _COPIES_MAX = 4  # of one part, of a message that waits
 _OCTETS_SINGLE, _OCTETS_EACH = 140, 134  # one SMS alone, and behind a UDH of 6 octets
 
@@ -88,7 +93,10 @@ class Message:
     def decoded(self) -> Decoded:
         """The text, with the charset it came in."""
         if self._decoded is None:
-            self._decoded = decode_joined(self.pieces(), self.first.data_coding, _PROFILE, gsm7.decode)
+            pieces, data_coding = self.pieces(), self.first.data_coding
+            if data_coding == _IA5 and _NO_IA5_TEXT.search(pieces.octets):
+                data_coding = 0
+            self._decoded = decode_joined(pieces, data_coding, _PROFILE, gsm7.decode)
         return self._decoded
 
     @property
