@@ -21,6 +21,7 @@ from chappe.core.model import (
     MessagesFound,
     MessageStatus,
     Moment,
+    OfSubAccount,
     OptOut,
     OptOuts,
     Outcome,
@@ -101,11 +102,15 @@ def _refused(method: str, code: str = "", account: Account = ACCOUNT, **fields: 
     request = _request(method, **fields)
     call = _opened(request)
     try:
-        allmysms.read(call, account, NOW)
-        refusal = Refusal(code)
+        command = allmysms.read(call, account, NOW)
+        refusal = Refusal(code) if code else None
     except Refusal as raised:
         refusal = raised
-    response = allmysms.refuse(refusal, request, call, account)
+    if refusal is not None:
+        response = allmysms.refuse(refusal, request, call, account)
+    else:
+        assert isinstance(command, Ready)
+        response = allmysms.write(command, call, account)
     assert response.status == 200
     return json.loads(response.body.decode("ascii"))
 
@@ -134,12 +139,15 @@ def _refused(method: str, code: str = "", account: Account = ACCOUNT, **fields: 
         ("getBlacklist", {}, ReadOptOuts(ACCOUNT)),
         ("getInfo", {}, ReadBalance(ACCOUNT, waiting=False)),
         ("getInfo", {"subAccount": ""}, ReadBalance(ACCOUNT, waiting=False)),
-        ("deleteCampaign", {"campId": "4587"}, Cancel(ACCOUNT, 4587, lead_s=0)),
+        ("getInfo", {"subAccount": "other"}, OfSubAccount(ACCOUNT, "other", ReadBalance(ACCOUNT, waiting=False))),
         (
-            "getCreditsByCountryIsoCode",
-            {"countryIsoCode": "fr"},
-            Ready(ACCOUNT, {"isoCode": "FR", "nbCredits": "15"}),
+            "getAcks",
+            {"campId": "4587", "subaccount": " Other "},
+            OfSubAccount(ACCOUNT, "Other", ReadMessages(ACCOUNT, (Selector(4587),))),
         ),
+        ("getPrices", {"subAccount": "other"}, OfSubAccount(ACCOUNT, "other", Ready(ACCOUNT))),
+        ("deleteCampaign", {"campId": "4587"}, Cancel(ACCOUNT, 4587, lead_s=0)),
+        ("getCreditsByCountryIsoCode", {"countryIsoCode": "fr"}, Ready(ACCOUNT)),
     ],
 )
 def test_every_method_asks_for_what_it_says(method: str, fields: dict[str, str], command: Command) -> None:
@@ -174,8 +182,9 @@ def test_the_older_names_are_the_same_methods(path: str, verb: str) -> None:
         ("getAcks", {"campId": "٣"}, "Cette campagne n’existe pas"),
         ("getAcks", {"campId": str(1 << 44)}, "Cette campagne n’existe pas"),
         ("getAcks", {"campId": "9" * 400}, "Cette campagne n’existe pas"),
-        ("getAcks", {"campId": "4587", "subAccount": "other"}, "Ce sous-compte n’existe pas"),
-        ("getPulls", {"subaccount": "other"}, "Ce sous-compte n’existe pas"),
+        ("getAcks", {"campId": "4587", "subAccount": "a\x00b"}, "Ce sous-compte n’existe pas"),
+        ("getPulls", {"subaccount": "x" * 201}, "Ce sous-compte n’existe pas"),
+        ("deleteCampaign", {"campId": "4587", "subAccount": "other"}, "Ce sous-compte n’existe pas"),  # it only reads
         ("getAckBySmsId", {}, "Ce SMS n’existe pas"),
         ("getAckBySmsId", {"smsId": "5f1c2a3e-0b1d-11f0-9c3a-0242ac120002"}, "Ce SMS n’existe pas"),
         ("getAckBySmsId", {"smsId": public_id(b"other", FIRST)}, "Ce SMS n’existe pas"),
@@ -200,7 +209,19 @@ def test_bad_credentials_are_the_number_102_on_every_method(method: str, code: s
 
 
 def test_account_data_of_a_sub_account_that_is_none_is_102() -> None:
-    assert _refused("getInfo", subAccount="other")["status"] == 102
+    assert _refused("getInfo", subAccount="a\x00b")["status"] == 102
+    request = _request("getInfo", subAccount="other")
+    response = allmysms.refuse(Refusal("not_found", text="account_unknown"), request, _opened(request), ACCOUNT)
+    assert json.loads(response.body)["status"] == 102
+
+
+def test_what_is_told_of_a_sub_account_is_its_own_and_its_key_is_nobody_else_s() -> None:
+    shop = Account(2, "shop", settings=AccountSettings(lastname="Roe", price_allmysms_micros=60_000))
+    call = _opened(_request("getInfo", subAccount="shop"))
+    told = json.loads(allmysms.write(Balance(shop, 60_000, 0), call, ACCOUNT).body)
+    assert (told["lastName"], told["credits"], told["apiKey"]) == ("Roe", "20", "")
+    call = _opened(_request("getCreditsByCountryIsoCode", countryIsoCode="FR", subAccount="shop"))
+    assert json.loads(allmysms.write(Ready(shop), call, ACCOUNT).body) == {"isoCode": "FR", "nbCredits": "20"}
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -267,7 +288,6 @@ def test_our_own_troubles_keep_their_http_status(method: str, code: str, http: i
         ),
         ("deleteCampaign", Cancelled(4587, "cancelled", 2, 90_000), '{"status":"OK"}'),
         ("deleteCampaign", Cancelled(4587, "already"), '{"status":"OK"}'),
-        ("getPrices", Ready(ACCOUNT, {"countries": []}), '{"countries":[]}'),
     ],
 )
 def test_answers_are_the_contract_s(method: str, outcome: Outcome, body: str) -> None:

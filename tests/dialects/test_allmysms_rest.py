@@ -22,6 +22,7 @@ from chappe.core.model import (
     MessagesFound,
     MessageStatus,
     Moment,
+    OfSubAccount,
     ReadBalance,
     ReadMessages,
     Selector,
@@ -311,10 +312,17 @@ def test_every_state_is_reported_with_a_number(state: State) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "status"), [(b"subAccount=", 200), (b"subaccount=YOURLOGIN", 200), (b"subAccount=other", 404)]
+    ("query", "status"), [(b"subAccount=", 200), (b"subaccount=YOURLOGIN", 200), (b"subAccount=a%00b", 404)]
 )
 def test_the_account_of_a_sub_account_is_not_answered_with_one_s_own(query: bytes, status: int) -> None:
     assert Exchange(_get("/account", query)).status == status
+
+
+def test_the_account_of_a_sub_account_is_asked_for_and_told_without_the_caller_s_key() -> None:
+    shop = Account(2, "shop", settings=AccountSettings(lastname="Roe"))
+    exchange = Exchange(_get("/account", b"subAccount=shop"), found=Balance(shop, 90_000, 0))
+    assert exchange.command == OfSubAccount(ACCOUNT, "shop", ReadBalance(ACCOUNT, waiting=False))
+    assert (exchange.json["lastName"], exchange.json["nbSms"], exchange.json["apiKey"]) == ("Roe", 2, "")
 
 
 # --- sends -----------------------------------------------------------------------------------------------------------

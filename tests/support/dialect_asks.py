@@ -22,6 +22,7 @@ from chappe.core.model import (
     MessageStatus,
     Moment,
     MonthCost,
+    OfSubAccount,
     OptOut,
     OptOutAdded,
     OptOuts,
@@ -107,6 +108,7 @@ ASKS: dict[str, tuple[tuple[str, dict[str, object], dict[str, str]], ...]] = {
         ("/http/9.0/getPullBySmsId", {"smsId": SMS_ID}, {}),
         ("/http/9.0/getBlacklist", {}, {}),
         ("/http/9.0/getInfo", {}, {}),
+        ("/http/9.0/getInfo", {"subAccount": "shop"}, {}),
         ("/http/9.0/getCreditsByCountryIsoCode", {"countryIsoCode": "FR"}, {}),
         ("/http/9.0/getPrices", {}, {}),
         ("/http/9.0/deleteCampaign", {"campId": 4587}, {}),
@@ -154,6 +156,8 @@ def outcomes(command: Command) -> list[Outcome]:
             return [Balance(command.account, balance_micros, 3) for balance_micros in (-1, 0, 123_456_789_012)]
         case Ready():
             return [command]
+        case OfSubAccount():
+            return outcomes(command.command)
         case ReadMessages():
             one = msgspec.structs.replace(status, opted_out=True)
             return [MessagesFound((group,) * len(command.selectors)) for group in (None, (), (one,), statuses)]

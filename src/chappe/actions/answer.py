@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from chappe.actions import optouts, replies, statuses
 from chappe.actions.cancel import cancel
 from chappe.actions.costs import read_costs
 from chappe.actions.simulate import simulate
+from chappe.core.errors import Refusal
 from chappe.core.model import (
     AddOptOut,
     Balance,
     Cancel,
     Moment,
+    OfSubAccount,
     Outcome,
     ReadBalance,
     ReadCosts,
@@ -22,6 +26,7 @@ from chappe.core.model import (
     ReadOptOuts,
     ReadReplies,
     ReadTagged,
+    Ready,
     RemoveOptOut,
     Simulate,
 )
@@ -39,6 +44,20 @@ async def read_balance(database: Database, command: ReadBalance, moment: Moment)
     return Balance(command.account, balance_micros, to_send)
 
 
+async def ready(database: Database, command: Ready, moment: Moment) -> Ready:
+    """What the dialect knows of its account already."""
+    return command
+
+
+async def of_sub_account(database: Database, command: OfSubAccount, moment: Moment) -> Outcome:
+    """What the sub-account would be answered. Raises Refusal not_found: it is none of the caller's."""
+    found = await accounts.by_login(database, command.login)
+    master = "" if found is None else found.settings.master.casefold()
+    if found is None or not master or master != command.account.login.casefold():
+        raise Refusal("not_found", text="account_unknown")
+    return await answer(database, replace(command.command, account=found), moment)
+
+
 ANSWERERS: dict[type, Answerer] = {
     Simulate: simulate,
     ReadBalance: read_balance,
@@ -51,6 +70,8 @@ ANSWERERS: dict[type, Answerer] = {
     RemoveOptOut: optouts.remove_opt_out,
     ReadReplies: replies.read_replies,
     ReadCosts: read_costs,
+    Ready: ready,
+    OfSubAccount: of_sub_account,
 }
 
 

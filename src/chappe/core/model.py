@@ -251,6 +251,14 @@ class ReadReplies(msgspec.Struct, frozen=True):
     limit: int = 1000
 
 
+class OfSubAccount(msgspec.Struct, frozen=True):
+    """Ask the same of another account, of which the caller is the master. login: whose data; command: the caller's."""
+
+    account: Account
+    login: str
+    command: Ready | ReadBalance | ReadMessages | ReadMessage | ReadOptOuts | ReadReplies
+
+
 class ReadCosts(msgspec.Struct, frozen=True):
     """Sum up what was charged and sent, month by month of Europe/Paris, between two instants."""
 
@@ -272,6 +280,7 @@ Command = (
     | AddOptOut
     | RemoveOptOut
     | ReadReplies
+    | OfSubAccount
     | ReadCosts
 )
 

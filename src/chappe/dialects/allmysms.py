@@ -41,7 +41,7 @@ from chappe.dialects import (
     forms,
 )
 from chappe.dialects.allmysms_flow import Block
-from chappe.dialects.allmysms_methods import METHODS
+from chappe.dialects.allmysms_methods import INFO, METHODS
 from chappe.dialects.allmysms_send import NAME as NAME
 from chappe.dialects.allmysms_send import Wish, credentials, is_yes, label, message_of, scheduled_at, send, sender_of
 
@@ -136,6 +136,8 @@ def _refuse(refusal: Refusal, form: str, verb: str, account: Account | None) -> 
         return allmysms_rest_answers.refused(refusal)
     settings = _DEFAULTS if account is None else account.settings
     unknown = METHODS[verb].unknown if verb in METHODS else None
+    if verb == INFO and refusal.code == "not_found":
+        refusal = Refusal("key_unknown")  # the one method whose unknown sub-account has a number
     return allmysms_answers.refused(refusal, form, settings, unknown=unknown)
 
 

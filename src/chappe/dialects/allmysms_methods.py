@@ -22,6 +22,7 @@ from chappe.core.model import (
     MessagesFound,
     MessageStatus,
     Moment,
+    OfSubAccount,
     OptOuts,
     Outcome,
     ReadBalance,
@@ -39,6 +40,7 @@ from chappe.dialects import Call, Response
 from chappe.dialects.allmysms_answers import credits_left
 from chappe.dialects.allmysms_prices import credits_of_country, prices
 from chappe.dialects.allmysms_render import Fields, Row, money, respond
+from chappe.dialects.allmysms_send import CREDENTIAL_CHARACTERS_MAX
 from chappe.dialects.allmysms_webhooks import acknowledged, delivery
 
 REPLIES_DEFAULT: Final = 1_000  # the provider's
@@ -46,6 +48,7 @@ REPLIES_MAX: Final = 10_000  # what is left comes with the next call
 SUBMISSION_ID_END: Final = 1 << 44  # public ids carry 60 bits of message id, 16 of them the place
 
 _DIGITS: Final = re.compile(r"[0-9]{1,14}", re.ASCII)
+_READING: Final = (Ready, ReadBalance, ReadMessages, ReadMessage, ReadOptOuts, ReadReplies)
 _COMMENTS: Final = {"stop": "stop", "refused": "refused", "manual": "manual unsubscribe"}
 
 Values = Mapping[str, str]
@@ -64,12 +67,17 @@ class Method(NamedTuple):
 
 
 def read(verb: str, values: Values, account: Account, moment: Moment) -> Command:
-    """What a method asks for. Raises Refusal: not_found, key_unknown."""
-    wanted = values.get("subaccount", "")
-    if wanted and wanted.casefold() != account.login.casefold():
-        # The account's own data in the place of another's would be worse than none.
-        raise Refusal("key_unknown") if verb == INFO else Refusal("not_found", text="account_unknown")
-    return METHODS[verb].read(values, account, moment)
+    """What a method asks for. Raises Refusal not_found."""
+    return of_sub_account(METHODS[verb].read(values, account, moment), values.get("subaccount", ""), account)
+
+
+def of_sub_account(command: Command, wanted: str, account: Account) -> Command:
+    """The command, or the same asked of a sub-account; raises Refusal not_found where it cannot be asked of one."""
+    if not wanted or wanted.casefold() == account.login.casefold():
+        return command
+    if len(wanted) <= CREDENTIAL_CHARACTERS_MAX and wanted.isprintable() and isinstance(command, _READING):
+        return OfSubAccount(account, wanted, command)
+    raise Refusal("not_found", text="account_unknown")
 
 
 def write(outcome: Outcome, call: Call) -> Response:
@@ -136,12 +144,8 @@ def _read_info(values: Values, account: Account, moment: Moment) -> Command:
     return ReadBalance(account, waiting=False)
 
 
-def _read_credits(values: Values, account: Account, moment: Moment) -> Command:
-    return Ready(account, credits_of_country(values.get("countryisocode", ""), account.settings))
-
-
 def _read_prices(values: Values, account: Account, moment: Moment) -> Command:
-    return Ready(account, prices(values.get("countryisocode", ""), account.settings))
+    return Ready(account)
 
 
 def _read_deletion(values: Values, account: Account, moment: Moment) -> Command:
@@ -219,12 +223,17 @@ def _opt_out_fields(number: str, comment: str, at: datetime) -> Row:
     }
 
 
+def key_of(call: Call, account: Account) -> str:
+    """The key of the account that is told of: the caller's own, or nothing, since keys are not stored."""
+    return call.credentials.key if call.credentials.login.casefold() == account.login.casefold() else ""
+
+
 def _info(outcome: Balance, call: Call) -> Fields:
     settings = outcome.account.settings
     return {
         "status": "Active Account",  # no other is let in
         "credits": str(credits_left(outcome.balance_micros)),
-        "apiKey": call.credentials.key,
+        "apiKey": key_of(call, outcome.account),
         "lastName": settings.lastname,
         "firstName": settings.firstname,
         "society": settings.company,
@@ -233,9 +242,18 @@ def _info(outcome: Balance, call: Call) -> Fields:
     }
 
 
-def _ready(outcome: Ready, call: Call) -> Fields:
-    assert isinstance(outcome.value, dict)
-    return outcome.value
+def _credits(outcome: Ready, call: Call) -> Fields:
+    return credits_of_country(_country(call), outcome.account.settings)
+
+
+def _prices(outcome: Ready, call: Call) -> Fields:
+    return prices(_country(call), outcome.account.settings)
+
+
+def _country(call: Call) -> str:
+    assert isinstance(call.values, dict)
+    written: str = call.values.get("countryisocode", "")
+    return written
 
 
 def _deletion(outcome: Cancelled, call: Call) -> Fields | None:
@@ -252,8 +270,8 @@ _TABLE: Final = (
     Method("getPullBySmsId", _read_pull_of_message, _pull_of_message, "reply_unknown"),
     Method("getBlacklist", _read_blacklist, _blacklist),
     Method(INFO, _read_info, _info),
-    Method("getCreditsByCountryIsoCode", _read_credits, _ready, "country_unknown"),
-    Method("getPrices", _read_prices, _ready, "country_unknown"),
+    Method("getCreditsByCountryIsoCode", _read_prices, _credits, "country_unknown"),
+    Method("getPrices", _read_prices, _prices, "country_unknown"),
     Method("deleteCampaign", _read_deletion, _deletion, "campaign_unknown"),
 )
 METHODS: Final[Mapping[str, Method]] = {method.name: method for method in _TABLE}

@@ -18,7 +18,7 @@ from chappe.core.errors import Refusal
 from chappe.core.model import Account, Command, Moment, ReadBalance, ReadMessages, Selector, Send, Simulate
 from chappe.dialects import Call, Request, Response, allmysms_flow, forms
 from chappe.dialects.allmysms_flow import Block
-from chappe.dialects.allmysms_methods import submission_id
+from chappe.dialects.allmysms_methods import of_sub_account, submission_id
 from chappe.dialects.allmysms_rest_answers import ACCOUNT, BULK, ONE, REPORT, pong
 from chappe.dialects.allmysms_send import Wish, credentials, is_yes, label, message_of, scheduled_at, send, sender_of
 
@@ -75,9 +75,7 @@ def read(call: Call, account: Account, moment: Moment) -> Command:
         return ReadMessages(account, (Selector(submission_id(call.values)),))
     if call.verb == ACCOUNT:
         assert isinstance(call.values, str)
-        if call.values and call.values.casefold() != account.login.casefold():
-            raise Refusal("not_found")
-        return ReadBalance(account, waiting=False)
+        return of_sub_account(ReadBalance(account, waiting=False), call.values, account)
     if call.values is None:
         raise Refusal("unreadable")
     assert isinstance(call.values, dict)

@@ -12,6 +12,7 @@ from chappe.core.errors import Refusal
 from chappe.core.model import Accepted, Balance, MessagesFound, Outcome, Send, Simulated
 from chappe.dialects import Call, Response
 from chappe.dialects.allmysms_answers import SCHEDULED, SENT, invalid_numbers, retry_after, violated
+from chappe.dialects.allmysms_methods import key_of
 from chappe.dialects.allmysms_prices import HOME, price_at_home_micros
 from chappe.dialects.allmysms_render import Row, Value, money, respond
 from chappe.dialects.allmysms_webhooks import acknowledged, delivery
@@ -204,7 +205,7 @@ def _account(outcome: Balance, call: Call) -> Response:
             "balance": money(outcome.balance_micros),
             "nbSms": _affordable(outcome.balance_micros, price_at_home_micros(settings)),
             "referenceCountryIso": HOME,
-            "apiKey": call.credentials.key,
+            "apiKey": key_of(call, outcome.account),
             "lastName": settings.lastname,
             "firstName": settings.firstname,
             "company": settings.company,
