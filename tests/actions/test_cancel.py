@@ -11,7 +11,7 @@ from shop import NOW, PRICE, Shop, later, opened
 from chappe.actions.answer import answer
 from chappe.core.errors import Refusal
 from chappe.core.lifecycle import State
-from chappe.core.model import Account, Cancel, Cancelled, Moment, submission_of
+from chappe.core.model import Account, AddOptOut, Cancel, Cancelled, Moment, submission_of
 from chappe.store import binds, queue
 from chappe.store.binds import Requeue
 from chappe.store.embedded import ConnectionParameters
@@ -70,6 +70,22 @@ async def test_what_has_left_is_not_taken_back(database: ConnectionParameters) -
         await bind.turn(0, taken=[(sent, 0, "a")])
         assert (await cancel(shop, account, sent, 0)).result == "sent"
         assert await shop.balance(account) == BALANCE - PRICE
+
+
+async def test_what_ended_before_it_left_is_not_called_sent(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        bind = await shop.bind(await shop.carrier())
+        first, second = await shop.messages(account, 2, scheduled_at=later(hours=1))
+        numbers = [(await shop.message(sent))["recipient"] for sent in (first, second)]
+        for number in numbers:
+            await answer(shop.database, AddOptOut(account, number), Moment(NOW))
+        assert await shop.states([first, second]) == [State.SUPPRESSED] * 2
+        assert (await cancel(shop, account, first)).result == "already"
+        (sent,) = await shop.messages(account, numbers=["+33600000009"], skipped=[(numbers[0], "opted_out")])
+        await bind.turn(1)
+        assert (await cancel(shop, account, sent)).result == "sent"
+        await shop.books_balance()
 
 
 async def test_a_message_of_which_a_part_has_left_stays(database: ConnectionParameters) -> None:

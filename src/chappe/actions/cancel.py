@@ -30,4 +30,5 @@ async def cancel(database: Database, command: Cancel, moment: Moment) -> Cancell
         found = await store.standing(tx, submission_id)
     if found.waiting:
         return Cancelled(submission_id, "too_late")
-    return Cancelled(submission_id, "already" if found.cancelled else "sent")
+    # Ended before anything left, as for numbers that opted out, it is as good as cancelled; sent is what it was not.
+    return Cancelled(submission_id, "already" if found.cancelled or not found.left else "sent")

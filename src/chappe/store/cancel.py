@@ -14,10 +14,11 @@ from chappe.store.messages import key_of
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """How many messages of a submission still wait in the queue, and how many were cancelled before."""
+    """How many messages of a submission still wait in the queue, were cancelled before, or have left."""
 
     waiting: int
     cancelled: int
+    left: int
 
 
 async def owned(connection: Connection, account_id: int, submission_id: int) -> bool:
@@ -36,6 +37,7 @@ async def take_back(connection: Connection, submission_id: int, now: datetime, l
         """with found as (
                select m.lane, m.key, m.id from message m
                where m.id >= $1::bigint << 16 and m.id < ($1::bigint + 1) << 16 and m.state in (1, 2, 3) and m.lane <> 0
+                 and m.doubts = 0  -- else one copy may have arrived
                  and ($3 or (m.lane & 7 = 7 and m.key >= $2))
            )
            delete from outbox o using found f
@@ -55,13 +57,14 @@ async def take_back(connection: Connection, submission_id: int, now: datetime, l
 async def standing(connection: Connection, submission_id: int) -> Standing:
     """What there is to say when nothing could be taken back."""
     row = await connection.fetchrow(
-        """select count(o.message_id) as waiting, count(*) filter (where m.state = 12) as cancelled
+        """select count(o.message_id) as waiting, count(*) filter (where m.state = 12) as cancelled,
+                  count(*) filter (where m.state not in (11, 12, 13) and o.message_id is null) as left
            from message m left join outbox o on o.lane = m.lane and o.key = m.key and o.message_id = m.id
            where m.id >= $1::bigint << 16 and m.id < ($1::bigint + 1) << 16""",
         submission_id,
     )
     assert row is not None
-    return Standing(row["waiting"], row["cancelled"])
+    return Standing(row["waiting"], row["cancelled"], row["left"])
 
 
 async def refunded(connection: Connection, message_ids: list[int]) -> int:
