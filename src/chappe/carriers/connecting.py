@@ -19,6 +19,9 @@ from chappe.smpp.states import Role
 UNANSWERED_MAX = 4000
 """Requests of the carrier that a session holds unanswered; reading stops well before."""
 
+TLS_SHUTDOWN_S = 5.0
+"""How long a carrier may take to end its side of TLS: until then its bind cannot be made anew."""
+
 _MODES = {
     Mode.TRX: (BindMode.TRX,),
     Mode.TX: (BindMode.TX,),
@@ -77,6 +80,7 @@ async def connect(
         port,
         ssl=context,
         server_hostname=(profile.tls_server_name or host) if context else None,
+        ssl_shutdown_timeout=TLS_SHUTDOWN_S if context else None,
     )
     raw = transport.get_extra_info("socket")
     if raw is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
