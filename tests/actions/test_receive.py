@@ -51,15 +51,20 @@ def parts(texts: list[str], reference: int, source: str = PHONE[1:], to: str = C
     return made
 
 
-async def arrive(shop: Shop, carrier_id: int, *pdus: DeliverSm, now: datetime = NOW, sort: bool = True) -> None:
+async def arrive(
+    shop: Shop, carrier_id: int, *pdus: DeliverSm, now: datetime = NOW, sort: bool = True, answered: bool = True
+) -> list[int]:
     rows = [
         MessageIn(0, p.source_addr.decode(), p.destination_addr.decode(), p.esm_class, p.data_coding, p.encode())
         for p in pdus
     ]
     async with shop.database.transaction() as tx:
-        await binds.store_inbound(tx, now, carrier_id, rows)
+        ids = await binds.store_inbound(tx, now, carrier_id, rows)
+    if answered:
+        await binds.note_answers(shop.database, now, ids)
     if sort:
         await sorted_at(shop, now)
+    return ids
 
 
 async def sorted_at(shop: Shop, now: datetime) -> None:
@@ -232,7 +237,7 @@ async def test_parts_are_joined_in_any_order_across_rounds(database: ConnectionP
         assert reply.message_id == sent
         await arrive(shop, red, other[0])
         assert [reply.text for reply in await replies(shop, account)] == ["x" * 153 + "y"]
-        assert {state for state, _ in await notes(shop)} == {2}
+        assert {state for state, _ in await notes(shop)} == {2, 4}
 
 
 async def test_what_misses_a_part_is_told_after_half_an_hour_with_a_mark(database: ConnectionParameters) -> None:
@@ -314,3 +319,87 @@ async def test_replies_are_read_by_submission_and_by_message(database: Connectio
             with pytest.raises(Refusal) as refusal:
                 await answer(shop.database, ReadReplies(who, message_id=message), moment)
             assert refusal.value.code == "not_found"
+
+
+# -- what carriers send again
+
+
+@pytest.mark.parametrize(
+    ("answered_s", "again_s", "told"),
+    [
+        (0.01, 60.0, 2),  # "1", and "1" once more a minute later: a person
+        (0.01, 3.0, 2),
+        (None, 0.5, 1),  # the connection was lost before our answer: the next one brings it again
+        (None, 60.0, 1),
+        (None, 3_599.0, 1),
+        (None, 3_601.0, 2),  # nobody waits so long
+        (2.0, 0.5, 2),  # two that the network had kept, at once
+        (40.0, 30.0, 1),  # its timer ended while our answer was late
+        (40.0, 45.0, 1),  # it had not seen the answer yet
+        (40.0, 101.0, 2),
+        (4.9, 60.0, 2),
+    ],
+)
+async def test_what_a_carrier_sends_again_is_one_reply_and_what_a_person_writes_twice_are_two(
+    database: ConnectionParameters, answered_s: float | None, again_s: float, told: int
+) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        red = await shop.carrier()
+        await shop.messages(account, numbers=[PHONE], sender=CODE)
+        ids = await arrive(shop, red, frame("1", PHONE[1:], CODE), answered=False)
+        if answered_s is not None:
+            await binds.note_answers(shop.database, later(seconds=answered_s), ids)
+        await arrive(shop, red, frame("1", PHONE[1:], CODE), now=later(seconds=again_s))
+        await sorted_at(shop, later(seconds=again_s + 3))
+        assert [reply.text for reply in await replies(shop, account)] == ["1"] * told
+        states = await notes(shop)
+        assert states[1] == ((2, None) if told == 2 else (4, f"possible_duplicate of {ids[0]}"))
+
+
+async def test_a_repeated_message_hides_no_later_one(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        red = await shop.carrier()
+        await shop.messages(account, numbers=[PHONE], sender=CODE)
+        await arrive(shop, red, frame("oui", PHONE[1:], CODE), answered=False)
+        await arrive(shop, red, frame("oui", PHONE[1:], CODE), now=later(seconds=10))
+        await arrive(shop, red, frame("oui", PHONE[1:], CODE), now=later(seconds=70))
+        await arrive(shop, red, frame("non", PHONE[1:], CODE), now=later(seconds=80))
+        assert [reply.text for reply in await replies(shop, account)] == ["oui", "oui", "non"]
+        assert [state for state, _ in await notes(shop)] == [2, 4, 2, 2]
+
+
+async def test_only_an_equal_message_of_the_same_carrier_and_number_is_a_repeated_one(
+    database: ConnectionParameters,
+) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        red, blue = await shop.carrier(), await shop.carrier("blue", prefix=None)
+        phones = [PHONE, "+33600000002"]
+        await shop.messages(account, 2, numbers=phones, sender=CODE)
+        first = frame("1", PHONE[1:], CODE)
+        await arrive(shop, red, first, answered=False)
+        minute = later(minutes=1)
+        await arrive(shop, blue, first, now=minute)
+        await arrive(shop, red, frame("1 ", PHONE[1:], CODE), now=minute)
+        await arrive(shop, red, frame("1", phones[1][1:], CODE), now=minute)
+        await arrive(shop, red, frame("1", PHONE[1:], "36222"), now=minute)
+        other = frame("1", PHONE[1:], CODE)
+        other.registered_delivery = 1
+        await arrive(shop, red, other, now=minute)
+        assert {state for state, _ in await notes(shop)} == {2}
+
+
+async def test_a_long_message_that_comes_again_is_not_told_twice(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        red = await shop.carrier()
+        await shop.messages(account, numbers=[PHONE], sender=CODE)
+        texts = ["a" * 153, "b"]
+        await arrive(shop, red, *parts(texts, 9))
+        await arrive(shop, red, *parts(texts, 9), now=later(minutes=2))
+        await arrive(shop, red, *parts(texts, 10), now=later(minutes=3))  # a person, once more
+        await sorted_at(shop, later(hours=1))
+        assert len(await replies(shop, account)) == 2
+        assert [state for state, _ in await notes(shop)] == [2, 2, 4, 4, 2, 2]

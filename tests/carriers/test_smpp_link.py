@@ -277,7 +277,7 @@ async def test_receipts_and_messages_wait_for_their_acknowledgement() -> None:
         )
         owner.link.acknowledge([message.token], stored=False)
         await smsc.until(lambda: smsc.answers == [("message", int(Status.RX_T_APPN))])
-        owner.link.acknowledge([receipt.token, receipt.token, 999])
+        assert owner.link.acknowledge([receipt.token, receipt.token, 999]) == [receipt.token]
         await smsc.until(lambda: ("receipt", 0) in smsc.answers)
 
 
@@ -289,7 +289,7 @@ async def test_an_acknowledgement_after_the_connection_is_gone_is_nothing() -> N
         smsc.wires[0].cut()
         await smsc.until(lambda: len(smsc.binds) == 2)
         await owner.bound()
-        owner.link.acknowledge([owner.receipts[0].token])
+        assert owner.link.acknowledge([owner.receipts[0].token]) == [], "it could not be written"
         smsc.receipt("abc", "33600000001", context="again")
         await owner.until(lambda: len(owner.receipts) == 2)
         owner.link.acknowledge([owner.receipts[1].token])

@@ -34,6 +34,14 @@ log = structlog.get_logger("chappe.receive")
 BATCH: Final = 25  # of numbers looked for at once in the newest messages
 ROUNDS_MAX: Final = 8
 PARTS_WAIT: Final = timedelta(seconds=1800)  # Kannel's default: then what there is must do
+REPEATED_WITHIN: Final = timedelta(hours=1)
+"""How long a carrier may take to send again what it believes not to have been received."""
+TIMER: Final = timedelta(seconds=5)
+"""No carrier waits less long for an answer; two equal messages that come closer were two."""
+CROSSED: Final = timedelta(seconds=60)
+"""After an answer that came late: for so long the carrier may have decided to send again before it saw it."""
+NOTED: Final = timedelta(seconds=2)
+"""After this long it is known whether an answer was written, unless the process that would have noted it has died."""
 LATELY: Final = timedelta(days=30)
 """How long after a message a reply may answer it, when others wrote later or STOP could mean several."""
 
@@ -116,6 +124,15 @@ async def _sort(tx: Connection, row: Arrived, round_: Round, *, late: bool) -> N
     if part is None:
         await inbound.mark(tx, [row.id], inbound.NOBODYS, "no message that could be read")
         return
+    if not late:
+        earlier = await inbound.equal_before(tx, row, row.received_at - REPEATED_WITHIN)
+        again = earlier is not None and is_repeated(earlier, row, round_.now, long=part.piece.total > 1)
+        if again is None:
+            return  # looked at in the next round
+        if again and earlier is not None:
+            log.warning("inbound_repeated", inbound_id=row.id, earlier_id=earlier.id)
+            await inbound.mark(tx, [row.id], inbound.REPEATED, f"possible_duplicate of {earlier.id}")
+            return
     together = [part]
     if part.piece.total > 1:
         others = [_read(other, round_.carriers) for other in await inbound.siblings(tx, row) if other.id != row.id]
@@ -138,6 +155,26 @@ async def _sort(tx: Connection, row: Arrived, round_: Round, *, late: bool) -> N
         await inbound.mark(tx, ids, inbound.SORTED, reply_id=reply_ids[0])
     else:
         await inbound.mark(tx, ids, inbound.NOBODYS, "nobody has written to this number")
+
+
+def is_repeated(earlier: inbound.Earlier, row: Arrived, now: datetime, *, long: bool) -> bool | None:
+    """Whether a PDU that equals an earlier one is the same, sent again, and not another of the same words; None while
+    it is too early to tell. Pure.
+
+    A deliver_sm has no id, and people do write the same twice. Parts of a long message have a reference, which a phone
+    changes with each message: equal ones are the same. Of others only what happened to our answer to the earlier one
+    tells: a carrier sends again what it has no answer to, after its timer or on its next connection.
+    """
+    if long:
+        return True
+    answered_at = earlier.answered_at
+    if answered_at is None:  # never written, as far as we know: its connection, or our process, was gone
+        return True if now - earlier.received_at > NOTED else None
+    if row.received_at - earlier.received_at < TIMER:
+        return False
+    if answered_at - earlier.received_at > TIMER:  # a late answer
+        return row.received_at < answered_at + CROSSED
+    return row.received_at <= answered_at
 
 
 async def _stop_early(tx: Connection, first: Part, round_: Round) -> None:

@@ -71,7 +71,8 @@ class ReceiptIn(msgspec.Struct, frozen=True):
 
 
 class MessageIn(msgspec.Struct, frozen=True):
-    """A message of a subscriber, or anything that is no receipt; raw: the PDU as it came."""
+    """A message of a subscriber, or anything that is no receipt; raw: the PDU as it came; arrived_s: the loop's time
+    then."""
 
     token: int
     source: str
@@ -79,6 +80,7 @@ class MessageIn(msgspec.Struct, frozen=True):
     esm_class: int
     data_coding: int
     raw: bytes
+    arrived_s: float = 0.0
 
 
 class LinkState(enum.Enum):
@@ -122,8 +124,9 @@ class Link(Protocol):
     def take_receipts(self) -> list[ReceiptIn]: ...
     def take_messages(self) -> list[MessageIn]: ...
 
-    def acknowledge(self, tokens: list[int], *, stored: bool = True) -> None:
-        """Answers what was received, after it was stored; or with a temporary error when it could not be."""
+    def acknowledge(self, tokens: list[int], *, stored: bool = True) -> list[int]:
+        """Answers what was received, after it was stored; or with a temporary error when it could not be. Gives the
+        tokens whose answer could be written: where the connection was gone, the carrier will send the same again."""
         ...
 
     def figures(self) -> dict[str, float]:

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import msgspec
 import structlog
 
 from chappe.carriers import Fate, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn, connecting, receiving
@@ -179,16 +180,19 @@ class SmppLink:
         taken, self._messages = self._messages, []
         return taken
 
-    def acknowledge(self, tokens: list[int], *, stored: bool = True) -> None:
+    def acknowledge(self, tokens: list[int], *, stored: bool = True) -> list[int]:
         status = 0 if stored else int(Status.RX_T_APPN)
+        written = []
         for token in tokens:
             wire, sequence = self._unstored.pop(token, (None, 0))
             if wire is not None and not wire.gone.is_set():
                 wire.session.answer(sequence, status)
                 wire.flush()
+                written.append(token)
         if len(self._unstored) < UNSTORED_MAX // 2:
             for wire in self._wires:
                 wire.hold(False)
+        return written
 
     def figures(self) -> dict[str, float]:
         wire = self._transmit
@@ -408,7 +412,7 @@ class SmppLink:
         found = receiving.read(self._token, pdu, event.frame, self._profile)
         if isinstance(found, MessageIn):
             self._counts["messages"] += 1
-            self._messages.append(found)
+            self._messages.append(msgspec.structs.replace(found, arrived_s=self._now()))
         else:
             self._counts["receipts"] += 1
             self._receipts.append(found)

@@ -9,10 +9,12 @@ import msgspec
 
 from chappe.store.database import Connection, Database
 
-NEW, WAITING, SORTED, NOBODYS = 0, 1, 2, 3
+NEW, WAITING, SORTED, NOBODYS, REPEATED = 0, 1, 2, 3, 4
 """inbound.state"""
 SIBLINGS_MAX = 1_000
 """How many waiting parts of one source to one destination are looked at."""
+EQUALS_MAX = 1_000
+"""Among how many of the last messages of a source an equal one is looked for."""
 _SORTERS_LOCK = 0x6368_6170_7065_02  # any number that nobody else uses: replies are sorted by one at a time
 
 _COLUMNS = "id, carrier_id, received_at, source, destination, data_coding, raw"
@@ -28,6 +30,33 @@ class Arrived(msgspec.Struct, frozen=True):
     destination: str
     data_coding: int
     raw: bytes
+
+
+class Earlier(msgspec.Struct, frozen=True):
+    """An equal PDU that came before. answered_at: when our answer was written; None while that is not known."""
+
+    id: int
+    received_at: datetime
+    answered_at: datetime | None
+
+
+async def equal_before(connection: Connection, row: Arrived, since: datetime) -> Earlier | None:
+    """The last PDU before this one that differs from it in nothing but its sequence number."""
+    found = await connection.fetchrow(
+        """select id, received_at, answered_at
+           from (select * from inbound where source = $1 and id < $2 order by source desc, id desc limit $3) i
+           where carrier_id = $4 and received_at > $5
+             and substring(raw from 1 for 12) = $6 and substring(raw from 17) = $7
+           order by id desc limit 1""",
+        row.source,
+        row.id,
+        EQUALS_MAX,
+        row.carrier_id,
+        since,
+        row.raw[:12],
+        row.raw[16:],
+    )
+    return None if found is None else Earlier(*found)
 
 
 async def lock(connection: Connection) -> None:

@@ -66,6 +66,7 @@ class Pump:
         self._shut: list[Requeue] = []  # claimed, and its sending window is closed
         self._receipts: list[ReceiptIn] = []
         self._messages: list[MessageIn] = []
+        self._inbound: list[int] = []  # ids of the messages of subscribers that the last turn stored
         self._turns = 0
         self._stopping = False
         self._give_up_at = 0.0
@@ -168,7 +169,10 @@ class Pump:
         self._held = still + [row.message_id for row in claimed]
         tokens = [receipt.token for receipt in receipts] + [message.token for message in messages]
         if tokens:
-            self.link.acknowledge(tokens)
+            written = set(self.link.acknowledge(tokens))
+            if messages:
+                answered = zip(messages, self._inbound, strict=True)
+                await self._note_answers([inbound_id for one, inbound_id in answered if one.token in written])
         for row in claimed:
             end = overdue(row, now)
             if end is not None:
@@ -267,7 +271,17 @@ class Pump:
         if decisions.late_refused:
             await binds.note(tx, now, "refused_late", decisions.late_refused)
         if messages:
-            await binds.store_inbound(tx, now, self.bind.carrier_id, messages)
+            clock_s = asyncio.get_running_loop().time()
+            ages_s = [clock_s - message.arrived_s for message in messages]
+            self._inbound = await binds.store_inbound(tx, now, self.bind.carrier_id, messages, ages_s)
+
+    async def _note_answers(self, inbound_ids: list[int]) -> None:
+        """Subscribers' messages that the carrier need not send again; what is not noted counts as sent again when an
+        equal one comes soon."""
+        try:
+            await binds.note_answers(self._database, datetime.now(UTC), inbound_ids)
+        except (*CONNECTION_ERRORS, *RETRY_ERRORS) as error:
+            log.warning("answers_not_noted", carrier=self._name, error=type(error).__name__)
 
     async def _was_written(self, still: list[int]) -> bool:
         """After a connection was lost in the middle of a turn: whether that turn was committed. Waits for the database;
