@@ -8,15 +8,18 @@ import string
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
 
 from chappe import observe
-from chappe.observe import METRICS, Format, Metric, Metrics, configure, get_logger, mask, redact
+from chappe.observe import METRICS, Format, Metric, Metrics, Snapshot, configure, exposition, get_logger, mask, redact
 
 NESTED = {"a": [{"apiKey": "***", "336******78": ["061*****78"]}]}
 FORMATS: tuple[Format, ...] = ("console", "json")
@@ -297,31 +300,80 @@ def test_importing_it_imports_neither_structlog_nor_prometheus() -> None:
     assert {"structlog", "prometheus_client", "asyncio"}.isdisjoint(done.stdout.split())
 
 
-def test_metrics_are_counted_set_and_measured() -> None:
-    metrics = Metrics(
-        {
-            "sent_total": Metric("counter", "Sent.", ("carrier",)),
-            "up": Metric("gauge", "Up."),
-            "wait_seconds": Metric("histogram", "Wait.", (), (0.1, 1.0)),
-        }
-    )
-    metrics.count("sent_total", carrier="handset")
-    metrics.count("sent_total", 2, carrier="handset")
-    metrics.set("up", 3)
-    metrics.measure("wait_seconds", 0.5)
-    lines = metrics.text().decode().splitlines()
-    assert {'sent_total{carrier="handset"} 3.0', "up 3.0", 'wait_seconds_bucket{le="1.0"} 1.0'} <= set(lines)
-    assert 'wait_seconds_bucket{le="0.1"} 0.0' in lines
+TABLE = {
+    "sent_total": Metric("counter", "Sent.", ("carrier",)),
+    "up": Metric("gauge", "Up."),
+    "wait_seconds": Metric("histogram", "Wait.", (), (0.1, 1.0)),
+}
 
 
-def test_a_metric_outside_the_table_is_our_bug() -> None:
+def families(text: bytes) -> dict[str, dict[tuple[str, frozenset[tuple[str, str]]], float]]:
+    """What another program reads in an exposition."""
+    return {
+        family.name: {(sample.name, frozenset(sample.labels.items())): sample.value for sample in family.samples}
+        for family in text_string_to_metric_families(text.decode())
+    }
+
+
+def test_metrics_are_counted_and_measured_and_others_can_read_them() -> None:
+    metrics = Metrics(TABLE)
+    metrics.count("sent_total", carrier='hand"set\\')
+    metrics.count("sent_total", 2, carrier='hand"set\\')
+    for value in (0.05, 0.1, 0.5, 7.0):
+        metrics.measure("wait_seconds", value)
+    read = families(exposition(TABLE, [metrics.snapshot("api-0")]))
+    mine = ("process", "api-0")
+    assert read["sent"] == {("sent_total", frozenset({mine, ("carrier", 'hand"set\\')})): 3.0}
+    assert read["wait_seconds"] == {
+        ("wait_seconds_bucket", frozenset({mine, ("le", "0.1")})): 2.0,
+        ("wait_seconds_bucket", frozenset({mine, ("le", "1.0")})): 3.0,
+        ("wait_seconds_bucket", frozenset({mine, ("le", "+Inf")})): 4.0,
+        ("wait_seconds_sum", frozenset({mine})): 7.65,
+        ("wait_seconds_count", frozenset({mine})): 4.0,
+    }
+
+
+def test_the_counts_of_several_processes_stand_side_by_side() -> None:
+    snapshots = []
+    for process, number in (("api-0", 3), ("work", 12_345_678)):
+        metrics = Metrics(TABLE)
+        metrics.count("sent_total", number, carrier="red")
+        snapshots.append(metrics.snapshot(process))
+    text = exposition(TABLE, snapshots)
+    assert text.count(b"# TYPE sent_total counter\n") == 1
+    assert b'sent_total{process="work",carrier="red"} 12345678\n' in text
+    assert set(families(text)["sent"].values()) == {3.0, 12_345_678.0}
+
+
+def test_what_is_nobodys_has_no_process() -> None:
+    assert b"\nup 2\n" in exposition(TABLE, [Snapshot("", {"up": [([], 2.0)]})])
+
+
+def test_a_snapshot_travels_as_json() -> None:
+    metrics = Metrics(TABLE)
+    metrics.count("sent_total", carrier="red")
+    metrics.measure("wait_seconds", 0.2)
+    snapshot = metrics.snapshot("work")
+    read = msgspec.json.decode(msgspec.json.encode(snapshot), type=Snapshot)
+    assert exposition(TABLE, [read]) == exposition(TABLE, [snapshot])
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"), [("chappe_accepted", {"dialect": "x"}), ("chappe_accepted_total", {"who": "x"})]
+)
+def test_a_metric_outside_the_table_is_our_bug(name: str, labels: dict[str, str]) -> None:
     with pytest.raises(KeyError):
-        observe.metrics().count("chappe_accepted", dialect="smspartner")
+        observe.metrics().count(name, **labels)
 
 
-def test_the_process_serves_every_metric_of_the_table() -> None:
-    text = observe.metrics_text().decode()
+def test_the_table_names_what_is_counted_and_nothing_else() -> None:
     assert observe.metrics() is observe.metrics()
+    source = Path(observe.__file__).parent
+    counted = set()
+    for path in source.rglob("*.py"):
+        counted |= set(re.findall(r'\.(?:count|measure)\(\s*"(chappe_[a-z_]+)"', path.read_text()))
+    assert counted == set(METRICS)
+    text = exposition(METRICS, [observe.metrics().snapshot("alone")]).decode()
     for name, row in METRICS.items():
         assert f"# HELP {name} {row.help}\n" in text
         assert name.endswith("_total") == (row.kind == "counter")

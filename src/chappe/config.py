@@ -67,6 +67,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     api_processes: Annotated[int, Meta(ge=1, le=256), _help("Processes that answer HTTP, all on the same port.")] = 1
     roles: Annotated[frozenset[Role], Meta(min_length=1), _help("What this node does: api answers customers, work delivers and notifies.")] = frozenset(("api", "work"))
 
+    drain_s: Annotated[float, Meta(ge=0, le=600), _help("How long a node that is asked to end still answers while /readyz says no, so that a load balancer turns to others.")] = 0.0
+
     handset: Annotated[bool, _help("Run the built-in SMSC with its virtual phones inside `chappe serve`.")] = True
     handset_port: Annotated[Port, _help("SMPP port of the built-in SMSC, on loopback; 0: the system chooses.")] = 2775
 

@@ -7,13 +7,14 @@ into an exception's message: a text without a field name cannot be told from our
 import logging
 import re
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
-# structlog and prometheus_client take over 100 ms each to import: `chappe --help` must not pay for them.
+# structlog takes over 100 ms to import: `chappe --help` must not pay for it.
 
 STRING_CHARACTERS_MAX = 8_000
 DEPTH_MAX = 6
@@ -239,65 +240,95 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 _ROWS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0)
 
 METRICS: dict[str, Metric] = {
-    "chappe_http_requests_total": Metric("counter", "HTTP requests answered.", ("dialect", "status")),
-    "chappe_http_request_seconds": Metric("histogram", "Time from request to answer.", ("dialect",), _SECONDS),
+    "chappe_http_requests_total": Metric("counter", "HTTP requests answered.", ("status",)),
+    "chappe_http_request_seconds": Metric("histogram", "Time from request to answer.", (), _SECONDS),
     "chappe_accepted_total": Metric("counter", "Messages accepted.", ("dialect",)),
     "chappe_refused_total": Metric("counter", "Commands refused.", ("dialect", "code")),
     "chappe_commit_rows": Metric("histogram", "Commands that shared one transaction.", ("action",), _ROWS),
     "chappe_commit_seconds": Metric("histogram", "Time of one transaction.", ("action",), _SECONDS),
     "chappe_submitted_total": Metric("counter", "Parts answered by a carrier.", ("carrier", "outcome")),
     "chappe_receipts_total": Metric("counter", "Receipts stored.", ("carrier", "state")),
-    "chappe_replies_total": Metric("counter", "Replies stored.", ("carrier",)),
+    "chappe_inbound_total": Metric("counter", "Messages of subscribers stored.", ("carrier",)),
     "chappe_webhooks_total": Metric("counter", "Webhook attempts.", ("outcome",)),
-    "chappe_lane_waiting": Metric("gauge", "Parts due and not yet submitted.", ("carrier",)),
-    "chappe_binds_up": Metric("gauge", "Binds in service.", ("carrier",)),
-    "chappe_unknown_words_total": Metric("counter", "Words of a peer that nobody here knows.", ("where",)),
 }
+"""What each process counts; store/gauges.py has what the database knows."""
+
+
+class Snapshot(NamedTuple):
+    """The counts of one process at one moment: name -> values of the labels -> value; of a histogram a list of the
+    counts of its buckets, the last without a bound, and the sum."""
+
+    process: str
+    counts: dict[str, list[tuple[list[str], float | list[float]]]]
 
 
 class Metrics:
-    """The metrics of one process, in a registry of its own; a name that is not in the table is our bug: KeyError."""
+    """The metrics of one process. A name or a label that is not in the table is our bug: KeyError.
+
+    No library: the hot path counts, and an addition in a dictionary is what a count costs there.
+    """
 
     def __init__(self, table: Mapping[str, Metric]) -> None:
-        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-
-        self.registry: CollectorRegistry = CollectorRegistry()
-        self._families: dict[str, Any] = {}
-        for name, row in table.items():
-            if row.kind == "histogram":
-                family: Any = Histogram(name, row.help, row.labels, buckets=row.buckets, registry=self.registry)
-            else:
-                family = (Counter if row.kind == "counter" else Gauge)(
-                    name, row.help, row.labels, registry=self.registry
-                )
-            self._families[name] = family
-        self._series: dict[tuple[str, ...], Any] = {}
+        self._table = table
+        self._plain: dict[str, dict[tuple[str, ...], float]] = {name: {} for name in table}
+        self._spread: dict[str, dict[tuple[str, ...], list[float]]] = {
+            name: {} for name, row in table.items() if row.kind == "histogram"
+        }
 
     def count(self, name: str, amount: float = 1, /, **labels: str) -> None:
         """Adds to a counter."""
-        self._one(name, labels).inc(amount)
-
-    def set(self, name: str, value: float, /, **labels: str) -> None:
-        """Sets a gauge."""
-        self._one(name, labels).set(value)
+        series = self._plain[name]
+        key = tuple([labels[label] for label in self._table[name].labels])
+        series[key] = series.get(key, 0) + amount
 
     def measure(self, name: str, value: float, /, **labels: str) -> None:
         """Records one value (seconds, rows) in a histogram."""
-        self._one(name, labels).observe(value)
+        row = self._table[name]
+        key = tuple([labels[label] for label in row.labels])
+        buckets = self._spread[name].get(key)
+        if buckets is None:
+            buckets = self._spread[name][key] = [0.0] * (len(row.buckets) + 2)
+        buckets[bisect_left(row.buckets, value)] += 1
+        buckets[-1] += value
 
-    def text(self) -> bytes:
-        """All series in the text format of Prometheus, version 0.0.4."""
-        from prometheus_client import generate_latest
+    def snapshot(self, process: str) -> Snapshot:
+        """What has been counted so far."""
+        counts: dict[str, list[tuple[list[str], float | list[float]]]] = {}
+        for name, row in self._table.items():
+            series: Mapping[tuple[str, ...], float | list[float]]
+            series = self._spread[name] if row.kind == "histogram" else self._plain[name]
+            counts[name] = [(list(key), value) for key, value in series.items()]
+        return Snapshot(process, counts)
 
-        return generate_latest(self.registry)
 
-    def _one(self, name: str, labels: dict[str, str]) -> Any:
-        key = (name, *labels, *labels.values())
-        series = self._series.get(key)
-        if series is None:
-            family = self._families[name]
-            series = self._series[key] = family.labels(**labels) if labels else family
-        return series
+def exposition(table: Mapping[str, Metric], snapshots: Sequence[Snapshot]) -> bytes:
+    """The counts of processes in the text format of Prometheus, version 0.0.4; the label `process` tells them apart
+    where they are of processes."""
+    lines = []
+    for name, row in table.items():
+        lines += [f"# HELP {name} {row.help}", f"# TYPE {name} {row.kind}"]
+        for snapshot in snapshots:
+            whose = [("process", snapshot.process)] if snapshot.process else []
+            for values, value in snapshot.counts.get(name, ()):
+                labels = [*whose, *zip(row.labels, values, strict=True)]
+                lines += _series(name, row, labels, value)
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _series(name: str, row: Metric, labels: list[tuple[str, str]], value: float | list[float]) -> list[str]:
+    if not isinstance(value, list):
+        return [f"{name}{_labelled(labels)} {value:g}" if value < 1e6 else f"{name}{_labelled(labels)} {value:.0f}"]
+    lines = []
+    total = 0.0
+    for bound, count in zip([*map(str, row.buckets), "+Inf"], value, strict=False):
+        total += count
+        lines.append(f"{name}_bucket{_labelled([*labels, ('le', bound)])} {total:.0f}")
+    return [*lines, f"{name}_sum{_labelled(labels)} {value[-1]:.6f}", f"{name}_count{_labelled(labels)} {total:.0f}"]
+
+
+def _labelled(labels: list[tuple[str, str]]) -> str:
+    escaped = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+    return "{" + ",".join(f'{name}="{value.translate(escaped)}"' for name, value in labels) + "}" if labels else ""
 
 
 _process: Metrics | None = None
@@ -305,12 +336,7 @@ _process: Metrics | None = None
 
 def metrics() -> Metrics:
     """The metrics of this process."""
-    global _process  # a registry belongs to the process, as its log sink does
+    global _process  # counts belong to the process, as its log sink does
     if _process is None:
         _process = Metrics(METRICS)
     return _process
-
-
-def metrics_text() -> bytes:
-    """What /metrics answers for this process."""
-    return metrics().text()

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from chappe.net import Door
     from chappe.web.listener import Listener as HttpListener
     from chappe.web.listener import Reply
+    from chappe.web.pages import Pages
 
 log = structlog.get_logger("chappe")
 
 SHUTDOWN_S = 10.0
-
 PATIENCE_S = 5.0  # how long customers' requests wait when the database goes away, before they are refused
 
 CONNECTIONS_MAX = 4_096
@@ -72,6 +72,8 @@ class Orders(msgspec.Struct, frozen=True):
     webhook_allow_private: bool | tuple[str, ...] = False
     webhook_ports: tuple[int, ...] = ()
     journal: str = ""
+    drain_s: float = 0.0
+    counts: str = ""  # the folder where the node's processes tell their counts
     metrics: bool = True
     windows: dict[str, Any] = {}
 
@@ -113,7 +115,46 @@ def settle_memory() -> None:
     gc.set_threshold(20_000, 20, 50)
 
 
-async def run_api(orders: Orders) -> None:
+def node_pages(database: Database, orders: Orders, commit_s: Callable[[], float] = lambda: 0.0) -> Pages:
+    """The pages of this node, as this process shows them."""
+    from chappe.store.readiness import trouble
+    from chappe.web.pages import Pages
+
+    return Pages(
+        database,
+        orders.handset_http_port,
+        metrics=orders.metrics,
+        trouble=lambda: trouble(database),
+        commit_s=commit_s,
+        counts=Path(orders.counts) if orders.counts else None,
+    )
+
+
+@contextlib.asynccontextmanager
+async def telling(orders: Orders, part: str) -> AsyncIterator[None]:
+    """Tells this process's counts to the others of its node meanwhile."""
+    from chappe.tally import Teller
+
+    if not orders.counts:
+        yield
+        return
+    teller = Teller(Path(orders.counts), part)
+    await teller.start()
+    try:
+        yield
+    finally:
+        await teller.close()
+
+
+async def drained(stop: asyncio.Event, seconds: float) -> None:
+    """Goes on for a while, or until it is asked once more."""
+    stop.clear()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+
+
+async def run_api(orders: Orders, part: str) -> None:
     """One process of the customers' APIs."""
     from chappe.actions.windows import Windows
     from chappe.core.window_profiles import read_profiles
@@ -121,7 +162,6 @@ async def run_api(orders: Orders) -> None:
     from chappe.store.channels import CONFIGURATION_CHANNEL, OUTBOX_CHANNEL
     from chappe.web.listener import Limits
     from chappe.web.listener import Listener as HttpListener
-    from chappe.web.pages import Pages
     from chappe.web.server import Api
 
     stop = signalled()
@@ -131,7 +171,7 @@ async def run_api(orders: Orders) -> None:
         if stop.is_set():
             return
         bell = Bell(orders.address, OUTBOX_CHANNEL)
-        pages = Pages(database, orders.handset_http_port, metrics=orders.metrics)
+        pages = node_pages(database, orders, lambda: api.commit_s)
         api = Api(
             database,
             bell,
@@ -155,9 +195,12 @@ async def run_api(orders: Orders) -> None:
         )
         http = HttpListener(api.ask, limits, api.ask_limit)
         settle_memory()
-        await http.start(sockets=(socket.socket(fileno=orders.descriptor),))
-        await stop.wait()
-        await http.stop(SHUTDOWN_S)
+        async with telling(orders, part):
+            await http.start(sockets=(socket.socket(fileno=orders.descriptor),))
+            await stop.wait()
+            pages.draining = True
+            await drained(stop, orders.drain_s)
+            await http.stop(SHUTDOWN_S)
         await api.idle()
         refreshing.cancel()
         await listener.close()
@@ -179,7 +222,7 @@ async def refresh(read: Callable[[], Awaitable[None]], changed: asyncio.Event) -
         await changed.wait()
 
 
-async def run_work(orders: Orders) -> None:
+async def run_work(orders: Orders, part: str) -> None:
     """One worker process: delivers, notifies, keeps up."""
     from chappe.actions.windows import Windows
     from chappe.core.window_profiles import read_profiles
@@ -220,9 +263,15 @@ async def run_work(orders: Orders) -> None:
         listener.start()
         passing = asyncio.get_running_loop().create_task(_pass_on(moved, deliver.ring))
         settle_memory()
+        http = page_listener(node_pages(database, orders).show) if orders.descriptor >= 0 else None
         try:
-            await _run_all((deliver, notify, upkeep), stop)
+            async with telling(orders, part):
+                if http is not None:
+                    await http.start(sockets=(socket.socket(fileno=orders.descriptor),))
+                await _run_all((deliver, notify, upkeep), stop)
         finally:
+            if http is not None:
+                await http.stop(SHUTDOWN_S)
             passing.cancel()
             await listener.close()
             await bell.close()
@@ -273,7 +322,7 @@ async def until_ready(database: Database, stop: asyncio.Event) -> None:
                 await stop.wait()
 
 
-async def run_handset(orders: Orders) -> None:
+async def run_handset(orders: Orders, _part: str) -> None:
     """The built-in SMSC with its phones, and its pages."""
     from chappe.handset.settings import Settings
     from chappe.handset.smsc import Smsc
@@ -308,7 +357,7 @@ def page_listener(page: Callable[[Request], Coroutine[Any, Any, Response]]) -> H
     return HttpListener(ask)
 
 
-PARTS: dict[str, Callable[[Orders], Coroutine[Any, Any, None]]] = {
+PARTS: dict[str, Callable[[Orders, str], Coroutine[Any, Any, None]]] = {
     "api": run_api,
     "work": run_work,
     "handset": run_handset,
@@ -324,7 +373,7 @@ def main() -> int:
     die_with_parent(sys.stdin.fileno())
     observe.configure(orders.log_format, orders.log_level)  # type: ignore[arg-type]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(PARTS[part.partition("-")[0]](orders))
+        runner.run(PARTS[part.partition("-")[0]](orders, part))
     return 0
 
 

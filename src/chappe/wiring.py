@@ -9,18 +9,23 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
 import socket
 import sys
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
+import structlog
 import uvloop
 
 from chappe import observe
 from chappe.config import Config
 from chappe.parts import SHUTDOWN_S, Orders, open_database, page_listener, signalled
 from chappe.store.database import Address
+
+log = structlog.get_logger("chappe")
 
 # -- the handset alone
 
@@ -90,7 +95,7 @@ async def _serve(config: Config) -> int:
     from chappe.workers.supervisor import Part, Supervisor
 
     stop = signalled()
-    listening = listen(config.host, config.port) if "api" in config.roles else None
+    listening = listen(config.host, config.port) if "api" in config.roles else _listen_for_pages(config)
     server: EmbeddedServer | None = None
     watching: asyncio.Task[None] | None = None
     if config.database_url is None:
@@ -101,11 +106,13 @@ async def _serve(config: Config) -> int:
     else:
         address = Address(url=config.database_url)
     supervisor = Supervisor("chappe.parts")
+    counts = Path(tempfile.mkdtemp(prefix="chappe-"))  # nobody else may enter it
     try:
         await bring_up(address)
-        orders = _orders(config, address)
+        orders = msgspec.structs.replace(_orders(config, address), counts=str(counts))
         key = ""
-        if config.handset and config.listens_on_loopback and "work" in config.roles:
+        # A node that does a part only is one of several: phones on its loopback would be of no use to the others.
+        if config.handset and config.listens_on_loopback and {"api", "work"} <= config.roles:
             phone = _listen_somewhere(config.handset_port)
             pages = listen("127.0.0.1", 0)
             orders = msgspec.structs.replace(
@@ -119,8 +126,10 @@ async def _serve(config: Config) -> int:
             supervisor.start(Part("handset", msgspec.json.encode(orders), descriptors))
             key = await _demo(config, address, phone.getsockname()[1])
         if "work" in config.roles:
-            supervisor.start(Part("work", msgspec.json.encode(orders)))
-        if listening is not None:
+            pages_of = listening if "api" not in config.roles else None
+            work = msgspec.structs.replace(orders, descriptor=pages_of.fileno() if pages_of else -1)
+            supervisor.start(Part("work", msgspec.json.encode(work), (pages_of.fileno(),) if pages_of else ()))
+        if listening is not None and "api" in config.roles:
             api = msgspec.structs.replace(orders, descriptor=listening.fileno())
             for number in range(config.api_processes):
                 supervisor.start(Part(f"api-{number}", msgspec.json.encode(api), (listening.fileno(),)))
@@ -130,7 +139,11 @@ async def _serve(config: Config) -> int:
         if watching is not None and watching.done():
             watching.result()  # the embedded server could not be kept running: its error ends the program
     finally:
-        await supervisor.stop()
+        if listening is not None:
+            # Who is still served is served by the children; when these end nobody may wait at a door that none opens.
+            listening.close()
+        await supervisor.stop(config.drain_s)
+        shutil.rmtree(counts, ignore_errors=True)
         if watching is not None and server is not None:
             watching.cancel()
             await server.stop()
@@ -204,6 +217,15 @@ def listen(host: str, port: int) -> socket.socket:
     return made
 
 
+def _listen_for_pages(config: Config) -> socket.socket | None:
+    """Where a node that answers no customers shows its pages; nowhere when another has the place, as on one machine."""
+    try:
+        return listen(config.host, config.port)
+    except OSError as error:
+        log.warning("pages_not_served", port=config.port, error=error.strerror or type(error).__name__)
+        return None
+
+
 def _listen_somewhere(port: int) -> socket.socket:
     """A loopback socket on this port, or on one that the system chooses when it is taken."""
     try:
@@ -231,5 +253,6 @@ def _orders(config: Config, address: Address) -> Orders:
         webhook_allow_private=private if isinstance(private, bool) else tuple(str(network) for network in private),
         webhook_ports=config.webhook_ports,
         metrics=config.metrics,
+        drain_s=config.drain_s,
         windows=config.windows,
     )

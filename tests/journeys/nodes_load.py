@@ -16,7 +16,7 @@ from typing import Any
 
 from program import ask
 
-CLIENTS = 24
+CLIENTS = 100  # as many as may wait for a node that has just gone silent
 CHECK_S = 0.5  # how often the balancer asks /readyz
 CHECK_TIMEOUT_S = 2.0
 CONNECT_S = 3.0

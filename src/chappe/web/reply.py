@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from itertools import count
 from os import urandom
 from traceback import extract_tb
 from typing import Final, Protocol
 
 from chappe.dialects import Response
+from chappe.observe import metrics
 from chappe.web.head import Head
 
 _logger = logging.getLogger(__name__)
@@ -36,6 +38,7 @@ class Clockwork(Protocol):
 
     date: bytes
     stopping: bool
+    now: Callable[[], float]
 
 
 class Way(Protocol):
@@ -85,6 +88,9 @@ class Reply:
         if way.home.stopping and not self.closes and way.is_last(self):
             self.closes = True
             way.hear_no_more()
+        counts = metrics()
+        counts.count("chappe_http_requests_total", status=str(response.status))
+        counts.measure("chappe_http_request_seconds", way.home.now() - self.received_at)
         self.octets = self._render(response)
         way.answer_ready(self)
 

@@ -24,6 +24,7 @@ from chappe.core.model import Accepted, Account, Command, Moment, Ready, Send
 from chappe.core.routing import Route, Router
 from chappe.dialects import Call, Dialect, Request, Response
 from chappe.dialects.registry import DIALECTS
+from chappe.observe import metrics
 from chappe.store import carriers
 from chappe.store.database import CONNECTION_ERRORS, Bell, Database, DatabaseError, GroupCommit
 from chappe.store.messages import Placed
@@ -73,9 +74,14 @@ class Api:
         self._commit: GroupCommit[Placed, Accepted | Refusal] = GroupCommit(
             self._accept, lambda placed: len(placed.states), find=self._find
         )
-        self._tasks: set[asyncio.Task[None]] = set()
         self._moment = Moment(datetime.now(UTC), secret=secret)  # of the batch under way
         self._committing_since = 0.0  # when the batch under way began; 0: none is
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def commit_s(self) -> float:
+        """For how long the batch under way has been waiting for the database."""
+        return self._now() - self._committing_since if self._committing_since else 0.0
 
     async def refresh(self) -> None:
         """Reads routes again and forgets accounts: called at the start and whenever the configuration changes."""
@@ -110,7 +116,7 @@ class Api:
         except Refusal as refusal:
             if heavy:
                 self._book.guesses.count(request.remote, len(request.body) / HEAVY_BYTES)
-            reply.send(dialect.refuse(refusal, request))
+            reply.send(dialect.refuse(_refused(dialect, refusal), request))
             return
         if isinstance(call, Response):
             reply.send(call)
@@ -139,7 +145,7 @@ class Api:
         if isinstance(found, Refusal):
             if len(request.body) > HEAVY_BYTES:
                 self._book.guesses.count(request.remote, len(request.body) / HEAVY_BYTES)
-            reply.send(dialect.refuse(found, request, call))
+            reply.send(dialect.refuse(_refused(dialect, found), request, call))
             return
         moment = Moment(datetime.now(UTC), random.random(), self._secret)
         try:
@@ -158,7 +164,7 @@ class Api:
                 self._with_sender(command), moment.now, self._router, self._windows.of(found.settings)
             )
         except Refusal as refusal:
-            reply.send(dialect.refuse(refusal, request, call, found))
+            reply.send(dialect.refuse(_refused(dialect, refusal), request, call, found))
             return
         self._commit.add(
             placed,
@@ -183,9 +189,9 @@ class Api:
             if isinstance(outcome, Accepted):
                 reply.send(dialect.write(outcome, call, account))
             elif isinstance(outcome, Refusal):
-                reply.send(dialect.refuse(outcome, request, call, account))
+                reply.send(dialect.refuse(_refused(dialect, outcome), request, call, account))
             else:
-                reply.send(dialect.refuse(Refusal("queue_failed"), request, call, account))
+                reply.send(dialect.refuse(_refused(dialect, Refusal("queue_failed")), request, call, account))
         except Exception as error:  # noqa: BLE001 - logged and answered; the batch's other answers must still leave
             reply.fail(error)
 
@@ -196,6 +202,7 @@ class Api:
             outcomes = await accept_action.accept(self._database, batch, self._moment)
         finally:
             self._committing_since = 0.0
+        _count(batch, outcomes, self._now() - began)
         self._bell.ring()
         return outcomes
 
@@ -217,7 +224,7 @@ class Api:
         try:
             reply.send(dialect.write(await answer(self._database, command, moment), call, account))
         except Refusal as refusal:
-            reply.send(dialect.refuse(refusal, request, call, account))
+            reply.send(dialect.refuse(_refused(dialect, refusal), request, call, account))
         except (*CONNECTION_ERRORS, DatabaseError) as error:
             log.error("command_failed", command=type(command).__name__, error=type(error).__name__)
             reply.send(dialect.refuse(Refusal("queue_failed"), request, call, account))
@@ -244,6 +251,21 @@ class Api:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(ended)
+
+
+def _count(batch: Sequence[Placed], outcomes: Sequence[Accepted | Refusal], seconds: float) -> None:
+    counts = metrics()
+    counts.measure("chappe_commit_rows", len(batch), action="accept")
+    counts.measure("chappe_commit_seconds", seconds, action="accept")
+    for placed, outcome in zip(batch, outcomes, strict=True):
+        if isinstance(outcome, Accepted):
+            counts.count("chappe_accepted_total", len(placed.states), dialect=placed.send.dialect)
+
+
+def _refused(dialect: Dialect, refusal: Refusal) -> Refusal:
+    """The refusal, counted."""
+    metrics().count("chappe_refused_total", dialect=dialect.NAME, code=refusal.code)
+    return refusal
 
 
 def _dialect(path: str) -> Dialect | None:

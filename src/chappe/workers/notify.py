@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
+from collections import OrderedDict, deque
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -21,11 +21,12 @@ from chappe.core.publicid import public_id
 from chappe.dialects import WebhookCall
 from chappe.dialects.registry import BY_NAME
 from chappe.net import Door
+from chappe.observe import metrics
 from chappe.store import webhooks
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
 from chappe.store.messages import Flag, key_of
-from chappe.store.webhooks import Pending, Told
 from chappe.store.outage import DatabaseAway
+from chappe.store.webhooks import Pending, Told
 from chappe.workers.owner import is_dead
 
 log = structlog.get_logger("chappe.notify")
@@ -38,6 +39,8 @@ JITTER = 0.2
 CALLS_PER_HOST = 20
 CALLS_AT_FIRST = 5  # of a host of which nothing is known: many dead ones must not hold all calls
 CALLS_MAX = 400
+CALLS_DOUBTFUL_MAX = 200  # of hosts that did not answer when last asked, or were never: one customer may name thousands
+TRUSTED_MAX = 10_000
 HAND_PER_HOST = 200  # claimed ahead, so that a claim serves many calls
 HAND_MAX = 20_000
 OUTDATED = "outdated"
@@ -60,6 +63,25 @@ class _Host:
         self.calls_max = min(self.calls_max + 1, CALLS_PER_HOST) if well else max(self.calls_max // 2, 1)
 
 
+class Trusted:
+    """The hosts that answered when they were last called; the longest not called are forgotten."""
+
+    def __init__(self) -> None:
+        self._hosts: OrderedDict[int, None] = OrderedDict()
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._hosts
+
+    def answered(self, number: int, *, well: bool) -> None:
+        if not well:
+            self._hosts.pop(number, None)
+            return
+        self._hosts[number] = None
+        self._hosts.move_to_end(number)
+        if len(self._hosts) > TRUSTED_MAX:
+            self._hosts.popitem(last=False)
+
+
 class Notify:
     """Tells webhooks until stop()."""
 
@@ -72,7 +94,9 @@ class Notify:
         self._hosts: dict[int, _Host] = {}
         self._in_hand: set[int] = set()
         self._messages: set[int] = set()  # whose webhooks are under way: two of one message never overtake each other
+        self._trusted = Trusted()
         self._calls = 0
+        self._doubtful = 0  # of these, calls to hosts that were not trusted when they began
         self._results: list[Told] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._event = asyncio.Event()
@@ -160,6 +184,9 @@ class Notify:
     def _fill(self, host: _Host) -> None:
         passed: list[Pending] = []
         while host.queue and host.calls < host.calls_max and self._calls < CALLS_MAX:
+            doubtful = host.queue[0].host not in self._trusted
+            if doubtful and self._doubtful >= CALLS_DOUBTFUL_MAX:
+                break
             pending = host.queue.popleft()
             if pending.message_id in self._messages:
                 passed.append(pending)
@@ -167,16 +194,20 @@ class Notify:
             self._messages.add(pending.message_id)
             host.calls += 1
             self._calls += 1
-            task = asyncio.get_running_loop().create_task(self._tell(host, pending))
+            self._doubtful += doubtful
+            task = asyncio.get_running_loop().create_task(self._tell(host, pending, doubtful=doubtful))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         host.queue.extendleft(reversed(passed))
 
-    async def _tell(self, host: _Host, pending: Pending) -> None:
+    async def _tell(self, host: _Host, pending: Pending, *, doubtful: bool) -> None:
         """One host's calls follow each other in this task while there are any: no new task a call."""
         while True:
             told = await self._attempt(pending)
-            host.answered(well=told.status != 0 or told.outcome == OUTDATED)
+            well = told.status != 0 or told.outcome == OUTDATED
+            host.answered(well=well)
+            if told.outcome != OUTDATED:
+                self._trusted.answered(pending.host, well=well)
             self._results.append(told)  # not before the await: _record swaps the list meanwhile
             self._messages.discard(pending.message_id)
             following = self._next(host)
@@ -185,6 +216,7 @@ class Notify:
             pending = following
         host.calls -= 1
         self._calls -= 1
+        self._doubtful -= doubtful
         self._event.set()
 
     def _next(self, host: _Host) -> Pending | None:
@@ -256,6 +288,7 @@ class Notify:
             raise
         for told in results:
             self._in_hand.discard(told.pending.id)
+            metrics().count("chappe_webhooks_total", outcome=told.outcome.partition(":")[0])
 
 
 def _report(pending: Pending, secret: bytes) -> Report:

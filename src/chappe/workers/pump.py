@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -17,6 +18,7 @@ from chappe.actions.windows import Windows
 from chappe.carriers import Fate, Link, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn
 from chappe.core.lifecycle import State
 from chappe.core.window import Verdict
+from chappe.observe import metrics
 from chappe.store import binds
 from chappe.store.binds import BindKey, Claimed, Finish, LeaseLost, Requeue, Taken, Turn
 from chappe.store.database import CONNECTION_ERRORS, RETRY_ERRORS, Connection, Database
@@ -32,6 +34,9 @@ RETRY_S = 0.5
 STOP_S = 10.0  # how long answers are waited for at the end
 PACE_S = 0.006  # between turns that carry little
 PACE_BELOW = 48
+LINGER_S = 5.0
+"""How long what was claimed may wait in the link for its turn; then it goes back, and STOP and the window are asked
+again. So this is how long after a STOP its message may still leave."""
 
 
 class Pump:
@@ -143,6 +148,7 @@ class Pump:
 
     async def _turn(self, *, claim: bool) -> None:
         now = datetime.now(UTC)
+        began_s = asyncio.get_running_loop().time()
         news = Turn()
         decisions = Decisions(finish=self._overdue, requeue=self._shut)
         self._overdue = []
@@ -166,6 +172,7 @@ class Pump:
             self._seen_work = False
             return
         claimed = await self._write(now, news, decisions, messages, still, want)
+        self._count(news, len(messages), asyncio.get_running_loop().time() - began_s)
         self._held = still + [row.message_id for row in claimed]
         tokens = [receipt.token for receipt in receipts] + [message.token for message in messages]
         if tokens:
@@ -173,6 +180,7 @@ class Pump:
             if messages:
                 answered = zip(messages, self._inbound, strict=True)
                 await self._note_answers([inbound_id for one, inbound_id in answered if one.token in written])
+        now = datetime.now(UTC)  # the database may have taken its time, and windows close
         for row in claimed:
             end = overdue(row, now)
             if end is not None:
@@ -196,6 +204,16 @@ class Pump:
         if self._receipts or (claimed and len(claimed) >= want > 0):
             self._event.set()
 
+    def _count(self, news: Turn, messages: int, seconds: float) -> None:
+        counts = metrics()
+        counts.measure("chappe_commit_rows", len(news.r_message) + len(news.c_ref), action="turn")
+        counts.measure("chappe_commit_seconds", seconds, action="turn")
+        for state, number in Counter(news.c_state).items():
+            word = State(state).word if state is not None else "other"
+            counts.count("chappe_receipts_total", number, carrier=self._name, state=word)
+        if messages:
+            counts.count("chappe_inbound_total", messages, carrier=self._name)
+
     def _verdict(self, row: Claimed, now: datetime) -> Verdict | None:
         """What the sending window says; None where there is none to ask."""
         if self._windows is None:
@@ -205,6 +223,8 @@ class Pump:
     def _absorb(
         self, results: list[PartResult], news: Turn, decisions: Decisions, done: list[int], now: datetime
     ) -> None:
+        for fate, number in Counter(result.fate for result in results).items():
+            metrics().count("chappe_submitted_total", number, carrier=self._name, outcome=fate.name.lower())
         for result in results:
             flight = self._flights.get(result.message_id)
             if flight is None or result.late:
@@ -304,7 +324,7 @@ class Pump:
                 if unknown:
                     async with self._database.transaction() as tx:
                         found = await binds.places(tx, self.bind.carrier_id, sorted(unknown))
-                        back = [Requeue(p.message_id, p.lane, p.key, 0, p.parts_done, State.QUEUED) for p in found]
+                        back = [Requeue(p.message_id, p.lane, p.key, p.attempts, p.parts_done, State.QUEUED) for p in found]
                         await binds.requeue(tx, datetime.now(UTC), back)
                         await binds.turn(tx, self.bind, self.token, datetime.now(UTC), 0, Turn(), still, [], 0)
                 return bool(unknown) or bool(released and not released & held)
@@ -364,7 +384,8 @@ def _first_of_each(receipts: list[ReceiptIn]) -> tuple[list[ReceiptIn], list[Rec
 
 def _outgoing(row: Claimed, verdict: Verdict | None, now: datetime) -> Outgoing:
     """What the link is given. Where a window closes, neither it nor the network may try beyond."""
-    open_s = (verdict.closes_at - now).total_seconds() if verdict is not None and verdict.closes_at is not None else 0
+    closes_at = verdict.closes_at.timestamp() if verdict is not None and verdict.closes_at is not None else 0.0
+    linger_until = now.timestamp() + LINGER_S
     return Outgoing(
         row.message_id,
         row.recipient,
@@ -373,6 +394,6 @@ def _outgoing(row: Claimed, verdict: Verdict | None, now: datetime) -> Outgoing:
         bool(row.flags & Flag.UNICODE),
         bool(row.flags & Flag.FLASH),
         row.parts_done,
-        validity_s=open_s,
-        not_after=asyncio.get_running_loop().time() + open_s if open_s else 0,
+        valid_until=closes_at,
+        not_after=min(linger_until, closes_at) if closes_at else linger_until,
     )

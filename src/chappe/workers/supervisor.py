@@ -69,14 +69,14 @@ class Supervisor:
         self.parts.append(part)
         self._tasks.append(asyncio.get_running_loop().create_task(self._keep(part), name=part.name))
 
-    async def stop(self) -> None:
-        """Asks all to end, the last started first, and kills what does not within STOP_S."""
+    async def stop(self, drain_s: float = 0.0) -> None:
+        """Asks all to end, the last started first, and kills what does not within STOP_S and the time to drain."""
         self.stopping = True
         for part in reversed(self.parts):
             if part.process is not None and part.process.returncode is None:
                 part.process.terminate()
         if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=STOP_S)
+            _, late = await asyncio.wait(self._tasks, timeout=STOP_S + drain_s)
             for part in self.parts:
                 if late and part.process is not None and part.process.returncode is None:
                     log.error("process_killed", process=part.name)

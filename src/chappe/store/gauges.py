@@ -1,0 +1,145 @@
+"""What the database knows about the state of the whole, for whoever watches: queues, binds, doubts, webhooks, standbys.
+
+The same on every node: of several nodes' answers take the largest, not the sum. Each figure costs a bounded look: long
+queues are counted up to COUNTED_MAX, which then says "at least".
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from chappe.observe import Metric, Snapshot
+from chappe.store.database import Database
+from chappe.store.messages import CLASSES, LaneClass
+
+COUNTED_MAX = 10_000
+
+GAUGES: dict[str, Metric] = {
+    "chappe_database_up": Metric("gauge", "Whether the database answered the questions below."),
+    "chappe_lane_waiting": Metric(
+        "gauge", f"Messages due and not yet claimed, counted up to {COUNTED_MAX}.", ("carrier",)
+    ),
+    "chappe_lane_oldest_seconds": Metric("gauge", "Since when the first of them has been due.", ("carrier",)),
+    "chappe_in_flight": Metric("gauge", "Messages that a bind has claimed and not accounted for.", ("carrier",)),
+    "chappe_binds": Metric(
+        "gauge", "Binds that should be there, by state; unowned: nobody drives it.", ("carrier", "state")
+    ),
+    "chappe_in_doubt": Metric("gauge", "Messages of which nobody knows whether the carrier has them.", ("carrier",)),
+    "chappe_receipts_unmatched": Metric("gauge", "Receipts that wait for their message.", ("carrier",)),
+    "chappe_webhooks_waiting": Metric("gauge", f"Webhooks due and not yet told, counted up to {COUNTED_MAX}."),
+    "chappe_webhooks_oldest_seconds": Metric("gauge", "Since when the first of them has been due."),
+    "chappe_leases_held": Metric("gauge", "Whether somebody does what one process does at a time.", ("name",)),
+    "chappe_standbys": Metric("gauge", "Standbys of the database, by how commits wait for them.", ("sync_state",)),
+    "chappe_clock_offset_seconds": Metric("gauge", "This node's clock less the database's."),
+}
+
+# Lanes are found by skipping through the primary key; of each as many rows as are counted at most.
+_LANES = """
+with recursive lanes as (
+    (select lane from outbox order by lane limit 1)
+    union all
+    select (select o.lane from outbox o where o.lane > l.lane order by o.lane limit 1)
+    from lanes l where l.lane is not null
+)
+select l.lane, c.waiting,
+       (select extract(epoch from clock_timestamp() - case when l.lane & 7 = $1::int then to_timestamp(o.key / 1e6)
+                                                      else coalesce(s.scheduled_at, s.created_at) end)
+        from outbox o join submission s on s.id = o.message_id >> 16 where o.lane = l.lane
+        order by o.lane, o.key, o.message_id limit 1)::float8 as oldest_s
+from lanes l cross join lateral (
+    select count(*) as waiting from (
+        select from outbox o where o.lane = l.lane and (l.lane & 7 <> $1::int or o.key <= $2) limit $3) few
+) c where l.lane is not null
+"""
+_WEBHOOKS = """
+with recursive hosts as (
+    (select host, key from webhook order by host, key limit 1)
+    union all
+    select n.host, n.key from hosts h cross join lateral (
+        select w.host, w.key from webhook w where w.host > h.host order by w.host, w.key limit 1) n
+)
+select (select count(*) from (select from webhook where key <= $1 limit $2) few) as waiting,
+       (select min(key) from hosts) as first_key
+"""
+
+
+async def read(database: Database) -> Snapshot:
+    """The figures now; raises one of CONNECTION_ERRORS or DatabaseError."""
+    began = datetime.now(UTC)
+    async with database.connection() as connection:
+        now = await connection.fetchval("select clock_timestamp()")
+        ended = datetime.now(UTC)
+        now_key = int(now.timestamp() * 1_000_000)
+        waiting_class = int(LaneClass.WAITING)
+        lanes = await connection.fetch(_LANES, waiting_class, now_key, COUNTED_MAX)
+        names = {row["id"]: row["name"] for row in await connection.fetch("select id, name from carrier")}
+        binds = await connection.fetch(
+            """select carrier_id, case when expires_at < clock_timestamp() then 'unowned' else state end as state,
+                      count(*)::float8 as number, sum(cardinality(in_flight))::float8 as in_flight
+               from bind group by 1, 2"""
+        )
+        doubts = await connection.fetch(
+            "select carrier_id, count(*)::float8 as number from uncertain group by carrier_id"
+        )
+        strays = await connection.fetch(
+            "select carrier_id, count(*)::float8 as number from receipt_unmatched group by carrier_id"
+        )
+        webhooks = await connection.fetchrow(_WEBHOOKS, now_key, COUNTED_MAX)
+        leases = await connection.fetch("select name, (expires_at >= clock_timestamp())::int as held from lease")
+        standbys = await connection.fetch(
+            """select sync_state, count(*)::float8 as number from pg_stat_replication
+               where sync_state is not null group by 1"""
+        )
+    figures = _Figures(names)
+    figures.plain("chappe_database_up", 1.0)
+    figures.plain("chappe_clock_offset_seconds", ((began + (ended - began) / 2) - now).total_seconds())
+    for row in lanes:
+        figures.add("chappe_lane_waiting", row["lane"] // CLASSES, float(row["waiting"]))
+        if row["waiting"]:
+            figures.most("chappe_lane_oldest_seconds", row["lane"] // CLASSES, max(row["oldest_s"] or 0.0, 0.0))
+    for row in binds:
+        figures.add("chappe_binds", row["carrier_id"], row["number"], row["state"])
+        figures.add("chappe_in_flight", row["carrier_id"], row["in_flight"])
+    for name, rows in (("chappe_in_doubt", doubts), ("chappe_receipts_unmatched", strays)):
+        for row in rows:
+            figures.add(name, row["carrier_id"], row["number"])
+    figures.plain("chappe_webhooks_waiting", float(webhooks["waiting"]))
+    behind_s = (now_key - webhooks["first_key"]) / 1e6 if webhooks["first_key"] is not None else 0.0
+    figures.plain("chappe_webhooks_oldest_seconds", max(behind_s, 0.0))
+    for row in leases:
+        figures.plain("chappe_leases_held", float(row["held"]), row["name"])
+    for row in standbys:
+        figures.plain("chappe_standbys", row["number"], row["sync_state"])
+    return figures.snapshot()
+
+
+class _Figures:
+    """Gathers gauges; those of a carrier begin at nought, so that a queue that is empty says so."""
+
+    def __init__(self, names: dict[int, str]) -> None:
+        self._names = names
+        self._values: dict[str, dict[tuple[str, ...], float]] = {name: {} for name in GAUGES}
+        for name, row in GAUGES.items():
+            if row.labels == ("carrier",):
+                self._values[name] = {(carrier,): 0.0 for carrier in names.values()}
+
+    def plain(self, name: str, value: float, *labels: str) -> None:
+        self._values[name][labels] = value
+
+    def add(self, name: str, carrier_id: int, value: float, *labels: str) -> None:
+        key = (self._names.get(carrier_id, "none"), *labels)
+        self._values[name][key] = self._values[name].get(key, 0.0) + value
+
+    def most(self, name: str, carrier_id: int, value: float) -> None:
+        key = (self._names.get(carrier_id, "none"),)
+        self._values[name][key] = max(self._values[name].get(key, 0.0), value)
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(
+            "", {name: [(list(key), value) for key, value in series.items()] for name, series in self._values.items()}
+        )
+
+
+def nothing_known() -> Snapshot:
+    """The figures while the database does not answer."""
+    return Snapshot("", {"chappe_database_up": [([], 0.0)]})

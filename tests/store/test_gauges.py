@@ -1,0 +1,87 @@
+"""The figures of the whole say what is in the database, also where there is nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from shop import opened
+
+from chappe.store import gauges
+from chappe.store.embedded import ConnectionParameters
+from chappe.store.gauges import GAUGES, read
+from chappe.store.messages import LaneClass, key_of, lane
+
+pytestmark = pytest.mark.asyncio
+
+
+def figures(snapshot: gauges.Snapshot) -> dict[str, dict[tuple[str, ...], float]]:
+    return {
+        name: {tuple(key): value for key, value in series if not isinstance(value, list)}
+        for name, series in snapshot.counts.items()
+    }
+
+
+@pytest.mark.every_postgres
+async def test_an_empty_installation_has_figures_too(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        found = figures(await read(shop.database))
+    assert found["chappe_database_up"] == {(): 1.0}
+    assert found["chappe_webhooks_waiting"] == {(): 0.0}
+    assert found["chappe_webhooks_oldest_seconds"] == {(): 0.0}
+    assert found["chappe_lane_waiting"] == {}
+    assert abs(found["chappe_clock_offset_seconds"][()]) < 5.0
+    assert set(found) == set(GAUGES)
+
+
+async def test_queues_binds_doubts_and_webhooks_are_seen(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(database) as shop:
+        red, blue = await shop.carrier("red"), await shop.carrier("blue")
+        account = await shop.account("alice")
+        now = datetime.now(UTC)
+        hour_ago = now - timedelta(hours=1)
+        await shop.messages(account, 5, now=hour_ago)
+        await shop.database.execute("update outbox set lane = $1", lane(red, LaneClass.TRANSACTIONAL))
+        numbers = await shop.messages(account, 3, now=now)
+        place = lane(blue, LaneClass.WAITING)
+        for number, key in zip(numbers, (key_of(hour_ago), key_of(now + timedelta(hours=1)), 1 << 62), strict=True):
+            await shop.database.execute(
+                "update outbox set lane = $1, key = $2 where message_id = $3", place, key, number
+            )
+        await shop.database.execute(
+            """insert into bind (carrier_id, slot, state, expires_at, in_flight) values
+               ($1, 0, 'bound', 'infinity', '{1,2}'), ($1, 1, 'bound', '-infinity', '{3}'),
+                      ($2, 0, 'down', 'infinity', '{}')
+               on conflict (carrier_id, slot) do update set
+               state = excluded.state, expires_at = excluded.expires_at, in_flight = excluded.in_flight""",
+            red,
+            blue,
+        )
+        await shop.database.execute(
+            "insert into uncertain (message_id, carrier_id, recipient, since) values (1, $1, '', now())", red
+        )
+        await shop.database.execute(
+            """insert into webhook (host, key, id, message_id, at, state)
+               select h, $1::bigint + n * 1000000, n, n, now(), 6
+               from generate_series(1, 4) n, unnest('{7,9}'::int[]) h""",
+            key_of(now - timedelta(seconds=100)),
+        )
+        await shop.database.execute(
+            "insert into lease values ('notify', 'me', 1, 'infinity'), ('old', 'x', 1, '-infinity')"
+        )
+        found = figures(await read(shop.database))
+        monkeypatch.setattr(gauges, "COUNTED_MAX", 2)
+        capped = figures(await read(shop.database))
+    assert found["chappe_lane_waiting"] == {("red",): 5.0, ("blue",): 1.0}
+    assert found["chappe_lane_oldest_seconds"][("red",)] == pytest.approx(3600, abs=60)
+    assert found["chappe_lane_oldest_seconds"][("blue",)] == pytest.approx(3600, abs=60)
+    assert found["chappe_binds"] == {("red", "bound"): 1.0, ("red", "unowned"): 1.0, ("blue", "down"): 1.0}
+    assert found["chappe_in_flight"] == {("red",): 3.0, ("blue",): 0.0}
+    assert found["chappe_in_doubt"] == {("red",): 1.0, ("blue",): 0.0}
+    assert found["chappe_webhooks_waiting"] == {(): 8.0}
+    assert found["chappe_webhooks_oldest_seconds"][()] == pytest.approx(99, abs=20)
+    assert found["chappe_leases_held"] == {("notify",): 1.0, ("old",): 0.0}
+    assert capped["chappe_lane_waiting"][("red",)] == 2.0
+    assert capped["chappe_webhooks_waiting"] == {(): 2.0}
