@@ -19,10 +19,7 @@ _BOM: Final = codecs.BOM_UTF8
 # Windows-1252 leaves five octets undefined; Latin-1 has a (control) character for each.
 _HOLES: Final = frozenset(b"\x81\x8d\x8f\x90\x9d")
 _CP1252: Final = "".join(bytes([o]).decode("latin-1" if o in _HOLES else "cp1252") for o in range(256))
-_HEX: Final = {
-    f"{a}{b}".encode(): bytes([int(a + b, 16)]) for a in "0123456789abcdefABCDEF" for b in "0123456789abcdefABCDEF"
-}
-_LONE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})").search  # a percent sign that escapes nothing
+_LONE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")  # a percent sign that escapes nothing
 _UNIT: Final = re.compile(rb"%u([0-9A-Fa-f]{4})")  # what Escape() of VBScript and JavaScript writes
 _ENTITY: Final = re.compile(rb"(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});")
 _RAW: Final = re.compile(rb"[\s<>{}\"]")  # octets that no parameter name has: unescaped text
@@ -102,15 +99,8 @@ def _pairs(octets: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def _octets(octets: bytes) -> bytes:
-    if _LONE(octets) is None:
-        # Quoted-printable is the same code with another sign, and is decoded in C: flows are a third escapes.
-        return binascii.a2b_qp(octets.replace(b"=", b"%3D").replace(b"%", b"="))
-    first, *rest = octets.split(b"%")
-    out = [first]
-    for piece in rest:
-        octet = _HEX.get(piece[:2])
-        out += (b"%", piece) if octet is None else (octet, piece[2:])
-    return b"".join(out)
+    # Quoted-printable is the same code with another sign, and is decoded in C: flows are a third escapes.
+    return binascii.a2b_qp(_LONE.sub(b"%25", octets).replace(b"=", b"%3D").replace(b"%", b"="))
 
 
 def _shown_boundary(body: bytes) -> bytes:
