@@ -56,6 +56,14 @@ WRONG = (
 )
 
 
+@pytest.mark.parametrize("page", ["hlr/notify", "rcs/send", "location/optin", "location/status"])
+def test_what_needs_another_provider_is_denied_as_to_accounts_that_have_not_ordered_it(page: str) -> None:
+    denied = ask(post(f"/v1/{page}", HELLO))
+    assert (denied.status, json.loads(denied.body)["code"]) == (400, 40)
+    stranger = ask(post(f"/v1/{page}", b'{"phoneNumbers":"+33600000000"}'))
+    assert json.loads(stranger.body)["code"] == 1
+
+
 def test_the_module_is_a_dialect() -> None:
     table: list[Dialect] = [smspartner]
     assert table[0].NAME == "smspartner"

@@ -344,8 +344,8 @@ class MessagesFound(msgspec.Struct, frozen=True):
 
 
 class Cancelled(msgspec.Struct, frozen=True):
-    """result: cancelled, already (it was before), too_late (less than the lead remains), sent (nothing was left to take
-    back). messages: how many; refunded_micros: what came back."""
+    """result: cancelled, already (it was before, or ended before it left), too_late (less than the lead remains), sent
+    (nothing was left to take back). messages: how many; refunded_micros: what came back."""
 
     submission_id: int
     result: str

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from chappe.core.errors import Refusal
 from chappe.core.model import Account, AccountSettings, Command, Moment, Outcome, ReadBalance, Reply, Report
@@ -32,6 +32,13 @@ _DEFAULTS: Final = AccountSettings()
 Reader = Callable[[Values, Account, Moment], Command]
 Writer = Callable[[Any, Values, AccountSettings, bool], Response]
 
+
+def _not_served(values: Values, account: Account, moment: Moment) -> NoReturn:
+    """What needs a partner that an installation of one's own does not have: access is denied, as to accounts of the
+    provider that have not ordered it."""
+    raise Refusal("access_denied")
+
+
 # Page -> how its request is read, how its outcome is told.
 PAGES: Final[Mapping[str, tuple[Reader, Writer]]] = {
     "send": (partial(send.read, "send"), answers.sent),
@@ -48,6 +55,7 @@ PAGES: Final[Mapping[str, tuple[Reader, Writer]]] = {
     "stop-sms/add": (stop.read_add, stop.added),
     "stop-sms/delete": (stop.read_delete, stop.deleted),
     "lookup": (lookup.read, lookup.found),
+    **dict.fromkeys(("hlr/notify", "rcs/send", "location/optin", "location/status"), (_not_served, answers.sent)),
 }
 
 
