@@ -659,10 +659,15 @@ async def test_a_turn_that_commits_after_its_connection_was_cut_claims_nothing_i
             async with stage.shop.database.transaction() as holding:
                 await holding.execute("select from bind for update")
                 sent = await stage.send(5)
+                retries = [(message_id, datetime.now(UTC)) for message_id in sent * 2]
+                await holding.executemany("insert into event (message_id, at, what) values ($1, $2, 'retry')", retries)
                 await _waiting_for_a_lock(stage.shop, 1)
                 proxy.cut()
                 await _waiting_for_a_lock(stage.shop, 2)  # the pump asks again while its old turn still waits
-            await stage.submitted([*first, *sent])
+                stage.smsc.on_submit = lambda wire, pdu: stage.smsc.answer(wire, pdu, int(Status.RSYSERR))
+            await eventually(lambda: stage.shop.database.value("select count(*) = 5 from outbox where lane % 8 = 7"))
+            rows = await stage.shop.database.fetch("select attempts from outbox")
+            assert [row["attempts"] for row in rows] == [3] * 5, "what was tried before still counts"
             assert len(stage.smsc.submits) == 6
             await stage.close()
         finally:

@@ -393,21 +393,27 @@ async def fence(database: Database, bind: BindKey, token: int) -> Taken | None:
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where a message had its place in the queue, and the parts that a carrier is known to have (bit n: part n)."""
+    """Where a message had its place in the queue, how often it was put off, and the parts that a carrier is known to
+    have (bit n: part n)."""
 
     message_id: int
     lane: int
     key: int
+    attempts: int
     parts_done: int
 
 
 async def places(connection: Connection, carrier_id: int, message_ids: Sequence[int]) -> list[Place]:
     """Where messages had their place in the queue, in its order."""
     rows = await connection.fetch(
-        """select m.id as message_id, m.lane, m.key,
+        """select m.id as message_id, m.lane, m.key, coalesce(e.attempts, 0)::integer as attempts,
                   coalesce((select bit_or(1 << r.part) from reference r
                             where r.message_id = m.id and r.carrier_id = $2 and r.part > 0), 0) as parts_done
-           from message m where m.id = any ($1::text::bigint[]) order by m.key, m.id""",
+           from message m
+           left join (select message_id, count(*) as attempts from event
+                      where message_id = any ($1::text::bigint[]) and what = 'retry' group by message_id) e
+                     on e.message_id = m.id
+           where m.id = any ($1::text::bigint[]) order by m.key, m.id""",
         numbers(message_ids),
         carrier_id,
     )
