@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from shop import NOW, PRICE, Shop, later, opened
 
 from chappe.actions import accept as action
+from chappe.actions import upkeep
 from chappe.core.errors import Refusal
 from chappe.core.lifecycle import State
 from chappe.core.model import Accepted, Account, Moment, Send, message_id
-from chappe.store import binds, optouts
-from chappe.store.binds import Requeue
+from chappe.store import binds, cancel, optouts
+from chappe.store.binds import Doubt, Requeue
 from chappe.store.embedded import ConnectionParameters
+from chappe.store.messages import key_of
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
 
@@ -210,3 +212,51 @@ async def test_whatever_happens_no_opted_out_number_gets_anything(database: Conn
                     for row in await bind.turn(chance.randrange(1, 4)):
                         assert row.recipient not in gone
         await shop.books_balance()
+
+
+@pytest.mark.parametrize("sweep", [True, False], ids=["swept", "claimed"])
+async def test_what_is_in_doubt_stays_so_when_its_number_opts_out(database: ConnectionParameters, sweep: bool) -> None:
+    """It may have arrived: it is not sent again, and nobody says that it was never sent."""
+    async with opened(database) as shop:
+        account = await shop.account()
+        carrier_id = await shop.carrier()
+        (number,) = await shop.messages(account, numbers=[STOPPED], transactional=True)
+        bind = await shop.bind(carrier_id)
+        await bind.turn(5)
+        async with shop.database.transaction() as tx:
+            await binds.doubt(tx, NOW, carrier_id, [Doubt(number, key_of(later(seconds=10)), 0, "no answer")])
+        await bind.turn()
+        if sweep:
+            await opt_out(shop, account, sweep=True)
+        else:
+            await opt_out(shop, account)
+            book = upkeep.Book()
+            await upkeep.look(shop.database, later(seconds=11), book)
+            await upkeep.release(shop.database, later(seconds=11), book)
+            assert await shop.state(number) is State.QUEUED
+            assert await bind.turn(5, now=later(seconds=12)) == []
+        assert await shop.state(number) is State.UNCERTAIN
+        assert await shop.queued() == []
+        assert await shop.in_flight() == []
+        assert await shop.balance(account) == 100_000_000 - PRICE
+        assert await shop.database.value("select count(*) from uncertain where carrier_id = $1", carrier_id) == 1
+        await shop.books_balance()
+
+
+async def test_what_is_in_doubt_cannot_be_taken_back(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        carrier_id = await shop.carrier()
+        (number,) = await shop.messages(account, transactional=True)
+        bind = await shop.bind(carrier_id)
+        await bind.turn(5)
+        async with shop.database.transaction() as tx:
+            await binds.doubt(tx, NOW, carrier_id, [Doubt(number, key_of(later(seconds=10)), 0, "no answer")])
+        await bind.turn()
+        book = upkeep.Book()
+        await upkeep.look(shop.database, later(seconds=11), book)
+        await upkeep.release(shop.database, later(seconds=11), book)
+        async with shop.database.transaction() as tx:
+            assert await cancel.take_back(tx, number >> 16, later(seconds=12), later(seconds=12)) == []
+        assert await shop.state(number) is State.QUEUED
+        assert await shop.queued() == [number]

@@ -137,3 +137,17 @@ def test_the_time_that_a_message_waited_for_its_window_does_not_make_it_too_old(
     assert overdue(opened, NOW) is None
     _, decisions = play(claimed(due_at=accepted_at, key=key_of(NOW), attempts=1), result(Fate.RETRY))
     assert decisions.requeue
+
+
+def test_what_was_in_doubt_before_is_not_said_never_to_have_left() -> None:
+    """One copy may be with the recipient: then `failed`, with its money back, would not be true."""
+    late = NOW + VALIDITY + timedelta(days=5)
+    end = overdue(claimed(doubts=1), late)
+    assert end is not None
+    assert end.state is State.NO_RECEIPT
+    never = overdue(claimed(doubts=0), late)
+    assert never is not None
+    assert never.state is State.FAILED
+    row = claimed(doubts=1, attempts=3)
+    _, decisions = play(row, result(Fate.RETRY, attempts_max=3, detail="0x45"))
+    assert [(one.state, one.what) for one in decisions.finish] == [(State.NO_RECEIPT, "gave_up")]

@@ -24,6 +24,7 @@ class Flight:
     """One claimed message: which parts are answered, and the worst of what was not a yes."""
 
     claimed: Claimed
+    until: datetime  # when it is no longer tried
     parts: int = 0  # as the link made them; 0 until the first result
     done: int = 0  # bit n: part n is at the carrier, from before or now
     answered: int = 0  # parts that came to something now
@@ -100,17 +101,18 @@ def decide(flight: Flight, now: datetime, chance: float, rules: Rules, news: Tur
             )
         )
     elif trouble.fate in (Fate.RETRY, Fate.PARKED):
-        _retry(claimed, trouble, done, kept, now, chance, rules, decisions)
+        _retry(flight, trouble, done, kept, now, chance, rules, decisions)
     else:
         decisions.requeue.append(
             Requeue(claimed.message_id, claimed.lane, claimed.key, claimed.attempts, done, State.QUEUED)
         )
 
 
-def deadline(claimed: Claimed) -> datetime:
+def deadline(claimed: Claimed, opened_at: datetime | None = None) -> datetime:
     """Until when a message is tried. The time in which it had to wait for its window does not count against it: of a
-    first attempt we know when it became due, for later ones commercial messages get the longest wait as well."""
-    began_at = claimed.due_at
+    first attempt we know when it became due; for later ones opened_at says when its window opened after it was due, and
+    commercial messages get the longest wait as well."""
+    began_at = claimed.due_at if opened_at is None else max(claimed.due_at, opened_at)
     if not claimed.attempts:
         began_at = max(began_at, datetime.fromtimestamp(claimed.key / 1_000_000, UTC))
     if claimed.flags & Flag.TRANSACTIONAL:
@@ -118,11 +120,18 @@ def deadline(claimed: Claimed) -> datetime:
     return began_at + VALIDITY + CLOSED_MAX
 
 
-def overdue(claimed: Claimed, now: datetime) -> Finish | None:
+def overdue(claimed: Claimed, now: datetime, until: datetime) -> Finish | None:
     """The end of a message that nobody would want any more, after an outage; None while it is worth sending."""
-    if now < deadline(claimed) or claimed.parts_done:
+    if now < until or claimed.parts_done:
         return None
-    return Finish(claimed.message_id, State.FAILED, 0, "deadline", "gave_up", "its validity was over before it left")
+    detail = "its validity was over before it left"
+    return Finish(claimed.message_id, _given_up(claimed), 0, "deadline", "gave_up", detail)
+
+
+def _given_up(claimed: Claimed) -> State:
+    """The end of what is not tried any more. Of one that was in doubt a copy may have arrived: nobody may say that it
+    was not sent, nor give its money back."""
+    return State.NO_RECEIPT if claimed.doubts else State.FAILED
 
 
 def doubtful(
@@ -137,7 +146,7 @@ def doubtful(
 
 
 def _retry(
-    claimed: Claimed,
+    flight: Flight,
     trouble: PartResult,
     done: int,
     kept: int,
@@ -146,6 +155,7 @@ def _retry(
     rules: Rules,
     decisions: Decisions,
 ) -> None:
+    claimed = flight.claimed
     fault = retry.Fault.UNKNOWN if trouble.attempts_max is not None else retry.Fault.TEMPORARY
     policy = retry.DEFAULT
     if trouble.fate is Fate.PARKED:
@@ -153,7 +163,7 @@ def _retry(
         fault = retry.Fault.CONFIG
     elif trouble.attempts_max is not None:
         policy = retry.Policy(attempts_max={retry.Fault.UNKNOWN: trouble.attempts_max})
-    decision = retry.decide(fault, claimed.attempts, now, deadline(claimed), chance, policy)
+    decision = retry.decide(fault, claimed.attempts, now, flight.until, chance, policy)
     if isinstance(decision, retry.RetryAt):
         decisions.requeue.append(
             Requeue(
@@ -170,7 +180,7 @@ def _retry(
     else:
         assert isinstance(decision, retry.GiveUp)
         detail = f"{decision.reason}: {trouble.detail}"
-        decisions.finish.append(Finish(claimed.message_id, State.FAILED, kept, trouble.reason, "gave_up", detail))
+        decisions.finish.append(Finish(claimed.message_id, _given_up(claimed), kept, trouble.reason, "gave_up", detail))
 
 
 def held(claimed: Claimed, verdict: Verdict, now: datetime, rules: Rules) -> Requeue:
