@@ -5,6 +5,7 @@ import json
 import pytest
 
 from chappe.core.errors import Refusal
+from chappe.core.model import RECIPIENTS_MAX
 from chappe.dialects import allmysms_flow
 from chappe.dialects.allmysms_flow import Block, Flow
 
@@ -134,6 +135,9 @@ def test_what_is_no_flow_is_refused(flow: str, code: str) -> None:
         ("<DATA><DATE><DAY>1</DAY></DATE></DATA>", "date_invalid"),
         ('{"DATA":{"MESSAGE":"x","TPOA":["me"]}}', "flow_invalid"),
         ("<DATA><FLASH><B>1</B></FLASH></DATA>", "flow_invalid"),
+        ('{"DATA":{"MESSAGE":"#param_1#","DYNAMIC":1,"SMS":[{"MOBILEPHONE":"1","PARAM_1":{"a":1}}]}}', "flow_invalid"),
+        ('{"DATA":{"MESSAGE":"#param_1#","DYNAMIC":1,"SMS":[{"MOBILEPHONE":"1","PARAM_1":["a"]}]}}', "flow_invalid"),
+        ("<DATA><SMS><MOBILEPHONE>1</MOBILEPHONE><PARAM_1><b>Ana</b></PARAM_1></SMS></DATA>", "flow_invalid"),
     ],
 )
 def test_a_wish_that_cannot_be_read_is_not_dropped(flow: str, code: str) -> None:
@@ -142,6 +146,14 @@ def test_a_wish_that_cannot_be_read_is_not_dropped(flow: str, code: str) -> None
     assert refused.value.code == code
 
 
+def test_more_blocks_than_a_send_has_places_are_not_even_read() -> None:
+    with pytest.raises(Refusal) as refused:
+        allmysms_flow.read('{"DATA":{"SMS":[' + "{}," * RECIPIENTS_MAX + "{}]}}")
+    assert refused.value.code == "recipients_too_many"
+
+
 @pytest.mark.parametrize("value", ["null", "[]", "{}", '""'])
 def test_what_programs_write_for_nothing_is_nothing(value: str) -> None:
+    (block,) = allmysms_flow.read(f'{{"DATA":{{"SMS":{{"MOBILEPHONE":"1","PARAM_1":{value}}}}}}}').blocks
+    assert not block.parameters.get(1)
     assert not allmysms_flow.read(f'{{"DATA":{{"MESSAGE":"x","DATE":{value}}}}}').fields.get("DATE")

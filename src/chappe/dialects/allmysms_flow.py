@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from chappe.core.errors import Refusal
+from chappe.core.model import RECIPIENTS_MAX
 from chappe.dialects import xmlflow
 from chappe.dialects.xmlflow import Element
 
@@ -41,8 +42,8 @@ class Flow(NamedTuple):
 def read(flow: str) -> Flow:
     """Reads the text of `smsData`; the first character that is not white space tells XML from JSON.
 
-    Raises Refusal flow_empty; flow_invalid: neither, not well formed, a DOCTYPE, the root is not DATA, or a TPOA or the
-    like that is no text; date_invalid.
+    Raises Refusal flow_empty; flow_invalid: neither, not well formed, a DOCTYPE, the root is not DATA, or a TPOA, a
+    PARAM_n or the like that is no text; date_invalid; recipients_too_many.
     """
     flow = flow.strip().removeprefix("\ufeff")
     if not flow:
@@ -75,7 +76,10 @@ def scalar(value: object) -> str | None:
 
 
 def block_of(value: object) -> Block:
-    """The block that a JSON object is, its names in any case; of anything else an empty one."""
+    """The block that a JSON object is, its names in any case; of anything else an empty one.
+
+    Raises Refusal flow_invalid: a PARAM_n that is no text.
+    """
     return _block_of_json(value, _Tags())
 
 
@@ -111,6 +115,8 @@ def _from_json(flow: str) -> Flow:
         name = key.strip().upper()
         if name == "SMS":
             written = [value] if isinstance(value, dict) else value if isinstance(value, list) else []
+            if len(written) > RECIPIENTS_MAX:
+                raise Refusal("recipients_too_many")
             tags = _Tags()
             blocks += [_block_of_json(block, tags) for block in written]
         elif (text := scalar(value)) is not None:
@@ -158,6 +164,8 @@ def _block_of_json(block: object, tags: _Tags) -> Block:
             text = single if type(single) is str else scalar(single)
             if text is not None:
                 _add(tag, text, numbers, parameters)
+            elif tag != _NUMBER and single not in (None, []):
+                raise Refusal("flow_invalid", tag=written)  # left out, it would leave a hole in the text
     return Block(tuple(numbers), parameters)
 
 
@@ -168,6 +176,8 @@ def _block_of_xml(block: Element, tags: _Tags) -> Block:
         tag = tags[inner.name]
         if tag is not None and not inner.children:
             _add(tag, inner.text, numbers, parameters)
+        elif tag is not None and tag != _NUMBER:
+            raise Refusal("flow_invalid", tag=inner.name)
     return Block(tuple(numbers), parameters)
 
 
