@@ -8,9 +8,9 @@ import pytest
 
 from chappe.carriers import Fate, PartResult
 from chappe.core.lifecycle import State
-from chappe.store.binds import Claimed, Turn
+from chappe.store.binds import Claimed, Finish, Turn
 from chappe.store.messages import Flag, LaneClass, key_of
-from chappe.workers.flight import VALIDITY, Decisions, Flight, Rules, absorb, decide, doubtful, overdue
+from chappe.workers.flight import VALIDITY, Decisions, Flight, Rules, absorb, deadline, decide, doubtful, overdue
 
 NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 RULES = Rules(3, "auto", 10.0)
@@ -25,12 +25,16 @@ def claimed(**given: object) -> Claimed:
     return Claimed(**(usual | given))  # type: ignore[arg-type]
 
 
+def ended(row: Claimed, now: datetime) -> Finish | None:
+    return overdue(row, now, deadline(row))
+
+
 def result(fate: Fate, part: int = 0, parts: int = 1, **given: object) -> PartResult:
     return PartResult(1 << 16, part, parts, fate, **given)  # type: ignore[arg-type]
 
 
 def play(row: Claimed, *results: PartResult, rules: Rules = RULES) -> tuple[Turn, Decisions]:
-    flight, news, decisions = Flight(row), Turn(), Decisions()
+    flight, news, decisions = Flight(row, deadline(row)), Turn(), Decisions()
     ready = [absorb(flight, one, news) for one in results]
     assert ready == [False] * (len(results) - 1) + [True]
     decide(flight, NOW, 0.5, rules, news, decisions)
@@ -124,17 +128,17 @@ def test_a_doubt_is_resent_once_at_most_and_by_policy(uncertain: str, flags: int
 
 def test_what_is_too_old_is_not_sent_unless_some_of_it_was() -> None:
     urgent = Flag.TRANSACTIONAL
-    assert overdue(claimed(due_at=NOW - VALIDITY + timedelta(seconds=1), flags=urgent), NOW) is None
-    end = overdue(claimed(due_at=NOW - VALIDITY, flags=urgent), NOW)
+    assert ended(claimed(due_at=NOW - VALIDITY + timedelta(seconds=1), flags=urgent), NOW) is None
+    end = ended(claimed(due_at=NOW - VALIDITY, flags=urgent), NOW)
     assert end is not None
     assert (end.state, end.kept, end.reason) == (State.FAILED, 0, "deadline")
-    assert overdue(claimed(due_at=NOW - VALIDITY, parts=2, parts_done=0b10, flags=urgent), NOW) is None
+    assert ended(claimed(due_at=NOW - VALIDITY, parts=2, parts_done=0b10, flags=urgent), NOW) is None
 
 
 def test_the_time_that_a_message_waited_for_its_window_does_not_make_it_too_old() -> None:
     accepted_at = NOW - timedelta(days=4)
     opened = claimed(due_at=accepted_at, key=key_of(NOW - timedelta(minutes=1)))
-    assert overdue(opened, NOW) is None
+    assert ended(opened, NOW) is None
     _, decisions = play(claimed(due_at=accepted_at, key=key_of(NOW), attempts=1), result(Fate.RETRY))
     assert decisions.requeue
 
@@ -142,12 +146,23 @@ def test_the_time_that_a_message_waited_for_its_window_does_not_make_it_too_old(
 def test_what_was_in_doubt_before_is_not_said_never_to_have_left() -> None:
     """One copy may be with the recipient: then `failed`, with its money back, would not be true."""
     late = NOW + VALIDITY + timedelta(days=5)
-    end = overdue(claimed(doubts=1), late)
+    end = ended(claimed(doubts=1), late)
     assert end is not None
     assert end.state is State.NO_RECEIPT
-    never = overdue(claimed(doubts=0), late)
+    never = ended(claimed(doubts=0), late)
     assert never is not None
     assert never.state is State.FAILED
     row = claimed(doubts=1, attempts=3)
     _, decisions = play(row, result(Fate.RETRY, attempts_max=3, detail="0x45"))
     assert [(one.state, one.what) for one in decisions.finish] == [(State.NO_RECEIPT, "gave_up")]
+
+
+def test_a_window_that_opens_seldom_costs_no_retries() -> None:
+    """Held for longer than any closing that comes with Chappe, and refused once: there is time for a second attempt."""
+    opened_at = NOW - timedelta(hours=1)
+    row = claimed(due_at=NOW - timedelta(days=7), attempts=1)
+    assert deadline(row) < NOW
+    assert deadline(row, opened_at) > NOW + VALIDITY
+    assert overdue(row, NOW, deadline(row, opened_at)) is None
+    urgent = claimed(due_at=NOW - timedelta(days=7), attempts=1, flags=Flag.TRANSACTIONAL)
+    assert deadline(urgent) == NOW - timedelta(days=7) + VALIDITY

@@ -16,9 +16,10 @@ import msgspec
 class Outgoing(msgspec.Struct, frozen=True):
     """One message to send, whole: the link cuts and encodes it as its carrier wants.
 
-    parts_done: bit n set when part n (from 1) was taken by this carrier before and must not be sent again. validity_s:
-    how long the network may try; 0 leaves it to the carrier's profile. not_after: loop time from which on it must not
-    be written any more, since its sending window has closed; its parts come back as UNSENT. 0: any time.
+    parts_done: bit n set when part n (from 1) was taken by this carrier before and must not be sent again. valid_until:
+    how long the network may try at most, as the wall clock shows it in seconds since 1970; 0 leaves it to the carrier's
+    profile. not_after: from when on, by the same clock, it must not be written any more: its sending window has closed,
+    or it has waited so long that its number may have opted out; its parts come back as UNSENT. 0: any time.
     """
 
     message_id: int
@@ -28,7 +29,7 @@ class Outgoing(msgspec.Struct, frozen=True):
     unicode: bool = False
     flash: bool = False
     parts_done: int = 0
-    validity_s: float = 0
+    valid_until: float = 0
     not_after: float = 0
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -38,7 +39,7 @@ from chappe.smpp.events import (
     Unbound,
 )
 from chappe.smpp.pdu import DataSm, DeliverSm, EncodeError, Request, SubmitSm
-from chappe.smpp.profile import Profile, verdict
+from chappe.smpp.profile import Profile, ValidityFormat, verdict
 from chappe.smpp.session import SessionError
 from chappe.smpp.states import Mode as BindMode
 from chappe.smpp.taxonomy import ErrorClass
@@ -54,12 +55,13 @@ BREAKER_PAUSE_S = 60.0
 class _Part:
     """One submit_sm on its way."""
 
-    __slots__ = ("message_id", "not_after", "order", "part", "parts", "pdu")
+    __slots__ = ("message_id", "not_after", "order", "part", "parts", "pdu", "valid_until")
 
-    def __init__(self, message_id: int, part: int, parts: int, pdu: SubmitSm, order: int, not_after: float = 0) -> None:
-        self.not_after = not_after
+    def __init__(self, message: Outgoing, part: int, parts: int, pdu: SubmitSm, order: int) -> None:
+        self.not_after = message.not_after
+        self.valid_until = message.valid_until
         self.order = order  # among all that the link was ever given
-        self.message_id = message_id
+        self.message_id = message.message_id
         self.part = part
         self.parts = parts
         self.pdu = pdu
@@ -141,7 +143,7 @@ class SmppLink:
 
     def send(self, message: Outgoing) -> None:
         try:
-            made = pdus(message, self._profile, self._validity_period(message.validity_s))
+            made = pdus(message, self._profile, self._validity_period(message.valid_until))
         except CannotCarry as error:
             self._results.append(
                 PartResult(message.message_id, 0, 1, Fate.FAILED, reason=error.reason, detail=error.detail)
@@ -156,7 +158,7 @@ class SmppLink:
             if not message.parts_done >> seqnum & 1:
                 self._given += 1
                 part = seqnum if total > 1 else 0
-                self._queue.append(_Part(message.message_id, part, total, pdu, self._given, message.not_after))
+                self._queue.append(_Part(message, part, total, pdu, self._given))
         self._pump()
 
     def drop(self, message_id: int) -> None:
@@ -434,6 +436,8 @@ class SmppLink:
         now = self._now()
         if wire is None or not wire.writable or not self._paused_until <= now < self._allowed_until:
             return
+        if self._queue:
+            self._give_back_late(time.time())
         session = wire.session
         room = min(self._window_free(wire), len(self._queue))
         if self._bucket is not None and room > 0:
@@ -442,9 +446,9 @@ class SmppLink:
                 self._later(wait)
         for _ in range(room):
             part = self._queue.popleft()
-            if part.not_after and now >= part.not_after:
-                self._results.append(PartResult(part.message_id, part.part, part.parts, Fate.UNSENT))
-                continue
+            if part.valid_until and self._profile.validity_format is ValidityFormat.RELATIVE:
+                # It counts from now on, not from when it was made.
+                part.pdu.validity_period = self._validity_period(part.valid_until)
             try:
                 session.submit(part.pdu, part, now)
             except EncodeError as error:
@@ -459,6 +463,13 @@ class SmppLink:
             else:
                 self._counts["submitted"] += 1
         wire.flush()
+
+    def _give_back_late(self, wall: float) -> None:
+        """What may not be written any more goes back, before it costs any pace; the others keep their order."""
+        if any(0 < part.not_after <= wall for part in self._queue):
+            late = deque(part for part in self._queue if 0 < part.not_after <= wall)
+            self._queue = deque(part for part in self._queue if not 0 < part.not_after <= wall)
+            self._give_back(late)
 
     def _put_first(self, part: _Part) -> None:
         """Back into the queue, before all that was given after it."""
@@ -507,9 +518,10 @@ class SmppLink:
                 PartResult(context.message_id, context.part, context.parts, Fate.DOUBT, reason="no_answer", detail=why)
             )
 
-    def _validity_period(self, seconds: float) -> bytes:
-        if seconds:
-            return validity(datetime.now(UTC), seconds, self._profile)
+    def _validity_period(self, until: float) -> bytes:
+        if until:
+            now = datetime.now(UTC)
+            return validity(now, min(until - now.timestamp(), self._profile.validity_s), self._profile)
         second = int(self._now())
         if self._validity[0] != second:
             self._validity = (second, validity(datetime.now(UTC), self._profile.validity_s, self._profile))

@@ -86,8 +86,12 @@ class Deliver:
 
     async def _round(self) -> None:
         if self._windows is not None and self._windows_stale:
-            self._windows_stale = False
-            await self._windows.refresh(self._database)
+            self._windows_stale = False  # before it is read: what changes meanwhile is read once more
+            try:
+                await self._windows.refresh(self._database)
+            except BaseException:
+                self._windows_stale = True  # nothing leaves by profiles that were not read
+                raise
         known = {carrier.id: carrier for carrier in await carriers.all_carriers(self._database) if carrier.enabled}
         for bind, running in list(self._running.items()):
             if running.task.done():

@@ -1,0 +1,414 @@
+"""The turns of one bind: results and receipts into the store, the next messages out of it, all in one call each.
+
+Between turns the link works by itself. A turn writes down whatever the link has gathered and claims no more than the
+link has room for; what was received is acknowledged after the commit, never before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from chappe.actions.windows import Windows
+from chappe.carriers import Fate, Link, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn
+from chappe.core.lifecycle import State
+from chappe.core.window import Verdict
+from chappe.observe import metrics
+from chappe.store import binds
+from chappe.store.binds import BindKey, Claimed, Finish, LeaseLost, Requeue, Taken, Turn
+from chappe.store.database import CONNECTION_ERRORS, RETRY_ERRORS, Connection, Database
+from chappe.store.messages import Flag, LaneClass, lane
+from chappe.workers.flight import Decisions, Flight, Rules, absorb, deadline, decide, doubtful, held, overdue
+
+log = structlog.get_logger("chappe.deliver")
+
+ACTIVE_S = 0.1  # how long after its last work a pump looks often, since more work mostly follows
+OFTEN_S = 0.004
+SELDOM_S = 1.0  # without a call: calls come through Pump.wake
+RETRY_S = 0.5
+STOP_S = 10.0  # how long answers are waited for at the end
+PACE_S = 0.006  # between turns that carry little
+PACE_BELOW = 48
+CLOSING = timedelta(seconds=1)  # what does not leave so long before its window closes waits for the next opening
+LINGER_S = 5.0
+"""How long what was claimed may wait in the link for its turn; then it goes back, and STOP and the window are asked
+again. So this is how long after a STOP its message may still leave."""
+
+
+class Pump:
+    """Drives one bind while its lease is ours. told: called when webhooks may have been written."""
+
+    def __init__(
+        self,
+        database: Database,
+        bind: BindKey,
+        taken: Taken,
+        make_link: Callable[[Callable[[], None]], Link],
+        rules: Rules,
+        policy: int,
+        name: str,
+        told: Callable[[], None],
+        windows: Windows | None = None,
+    ) -> None:
+        self._windows = windows  # None: messages leave at any time
+        self.bind = bind
+        self.token = taken.token
+        self._left = taken.in_flight
+        self._database = database
+        self._rules = rules
+        self._policy = policy
+        self._name = name
+        self._told = told
+        self._event = asyncio.Event()
+        self.link = make_link(self.wake)
+        self._flights: dict[int, Flight] = {}
+        self._held: list[int] = []  # what our row of the bind says to be in flight
+        self._overdue: list[Finish] = []  # claimed, and not worth sending any more
+        self._shut: list[Requeue] = []  # claimed, and its sending window is closed
+        self._receipts: list[ReceiptIn] = []
+        self._messages: list[MessageIn] = []
+        self._inbound: list[int] = []  # ids of the messages of subscribers that the last turn stored
+        self._turns = 0
+        self._stopping = False
+        self._give_up_at = 0.0
+        self._worked_at = 0.0
+        self._seen_work = False
+        self._turned_at = 0.0
+
+    def wake(self) -> None:
+        self._event.set()
+
+    async def run(self) -> None:
+        """Until stop(), or until the lease is lost (LeaseLost) or the store refuses our words (DatabaseError)."""
+        await self._recover()
+        await self.link.start()
+        try:
+            while not self._stopping:
+                await self._wait()
+                await self._turn(claim=not self._stopping)
+        finally:
+            if self._stopping:
+                await self._end()
+            else:
+                await self.link.stop(0)
+
+    async def _end(self) -> None:
+        """In good order: what the link hears while it ends is stored and answered, and nothing new is claimed."""
+        ending = asyncio.get_running_loop().create_task(self.link.stop(STOP_S))
+        ending.add_done_callback(lambda _: self._event.set())
+        try:
+            while not ending.done():
+                await self._event.wait()
+                self._event.clear()
+                await self._turn(claim=False)
+        finally:
+            if not ending.done():  # the lease is lost or nobody waits any longer
+                ending.cancel()
+                await asyncio.wait([ending])
+                await self.link.stop(0)
+        await self._turn(claim=False)
+
+    async def stop(self) -> None:
+        """Asks run() to end in good order: what is written is waited for, the rest goes back to the queue.
+
+        A database that is away is waited for STOP_S: it may be gone for good, together with who would end us.
+        """
+        self._stopping = True
+        self._give_up_at = asyncio.get_running_loop().time() + STOP_S
+        self._event.set()
+
+    # -- when
+
+    async def _wait(self) -> None:
+        """Until there is something to do; soon after work there mostly is more."""
+        loop = asyncio.get_running_loop()
+        rest = self._turned_at + PACE_S - loop.time()
+        pending = self.link.pending()
+        if rest > 0 and pending < PACE_BELOW and pending * 2 <= len(self._flights):
+            # Small turns would cost more than they carry. Large ones do not wait, nor does a window half of which is
+            # answered: that would slow carriers with small windows.
+            await asyncio.sleep(rest)
+        if self._event.is_set():
+            self._event.clear()
+            return
+        active = self._seen_work or loop.time() - self._worked_at < ACTIVE_S
+        timeout = OFTEN_S if active and self.link.state is LinkState.BOUND else SELDOM_S
+        try:
+            async with asyncio.timeout(timeout):
+                await self._event.wait()
+        except TimeoutError:
+            pass
+        self._event.clear()
+
+    # -- what
+
+    async def _turn(self, *, claim: bool) -> None:
+        now = datetime.now(UTC)
+        began_s = asyncio.get_running_loop().time()
+        news = Turn()
+        decisions = Decisions(finish=self._overdue, requeue=self._shut)
+        self._overdue = []
+        self._shut = []
+        done: list[int] = []
+        self._absorb(self.link.take_results(), news, decisions, done, now)
+        self._receipts += self.link.take_receipts()
+        self._messages += self.link.take_messages()
+        receipts, self._receipts = _first_of_each(self._receipts)
+        for receipt in receipts:
+            news.c_ref.append(receipt.carrier_ref)
+            news.c_source.append(receipt.source)
+            news.c_state.append(receipt.state)
+            news.c_word.append(receipt.word)
+            news.c_error.append(receipt.error)
+            news.c_raw.append(receipt.raw)
+        messages, self._messages = self._messages, []
+        want = self.link.free() if claim else 0
+        still = list(self._flights)
+        if want <= 0 and news.empty and decisions.empty and not messages and not done:
+            self._seen_work = False
+            return
+        claimed = await self._write(now, news, decisions, messages, still, want)
+        self._count(news, len(messages), asyncio.get_running_loop().time() - began_s)
+        self._held = still + [row.message_id for row in claimed]
+        tokens = [receipt.token for receipt in receipts] + [message.token for message in messages]
+        if tokens:
+            written = set(self.link.acknowledge(tokens))
+            if messages:
+                answered = zip(messages, self._inbound, strict=True)
+                await self._note_answers([inbound_id for one, inbound_id in answered if one.token in written])
+        now = datetime.now(UTC)  # the database may have taken its time, and windows close
+        for row in claimed:
+            until = self._deadline(row)
+            end = overdue(row, now, until)
+            if end is not None:
+                self._overdue.append(end)
+                self._event.set()
+                continue
+            verdict = self._verdict(row, now)
+            if verdict is not None and not verdict.allowed:
+                self._shut.append(held(row, verdict, now, self._rules))
+                self._event.set()
+                continue
+            self._flights[row.message_id] = Flight(row, until)
+            self.link.send(_outgoing(row, verdict, now))
+        self._turns += 1
+        self._turned_at = asyncio.get_running_loop().time()
+        self._seen_work = bool(claimed)
+        if claimed or not news.empty or not decisions.empty:
+            self._worked_at = asyncio.get_running_loop().time()
+        if news.c_ref or news.w_message or decisions.finish:
+            self._told()
+        if self._receipts or (claimed and len(claimed) >= want > 0):
+            self._event.set()
+
+    def _count(self, news: Turn, messages: int, seconds: float) -> None:
+        counts = metrics()
+        counts.measure("chappe_commit_rows", len(news.r_message) + len(news.c_ref), action="turn")
+        counts.measure("chappe_commit_seconds", seconds, action="turn")
+        for state, number in Counter(news.c_state).items():
+            word = State(state).word if state is not None else "other"
+            counts.count("chappe_receipts_total", number, carrier=self._name, state=word)
+        if messages:
+            counts.count("chappe_inbound_total", messages, carrier=self._name)
+
+    def _verdict(self, row: Claimed, now: datetime) -> Verdict | None:
+        """What the sending window says; None where there is none to ask."""
+        if self._windows is None:
+            return None
+        verdict = self._windows.check(row.account_id, row.flags, row.recipient, row.sender, now)
+        if verdict is not None and verdict.closes_at is not None and verdict.closes_at - now < CLOSING:
+            # No validity period is so short: it leaves when the window opens the next time.
+            return self._windows.check(row.account_id, row.flags, row.recipient, row.sender, verdict.closes_at)
+        return verdict
+
+    def _deadline(self, row: Claimed) -> datetime:
+        """Until when a message is tried; closed windows do not count against it."""
+        verdict = None
+        if self._windows is not None and row.attempts:
+            verdict = self._windows.check(row.account_id, row.flags, row.recipient, row.sender, row.due_at)
+        return deadline(row, None if verdict is None else verdict.next_at)
+
+    def _absorb(
+        self, results: list[PartResult], news: Turn, decisions: Decisions, done: list[int], now: datetime
+    ) -> None:
+        for fate, number in Counter(result.fate for result in results).items():
+            metrics().count("chappe_submitted_total", number, carrier=self._name, outcome=fate.name.lower())
+        for result in results:
+            flight = self._flights.get(result.message_id)
+            if flight is None or result.late:
+                self._absorb_late(result, news, decisions)
+                continue
+            if absorb(flight, result, news):
+                del self._flights[result.message_id]
+                done.append(result.message_id)
+                decide(flight, now, random.random(), self._rules, news, decisions)
+            elif result.fate in (Fate.REFUSED, Fate.FAILED):
+                self.link.drop(result.message_id)  # the rest would be of no use to anybody
+
+    def _absorb_late(self, result: PartResult, news: Turn, decisions: Decisions) -> None:
+        """An answer to a part that had been given as in doubt."""
+        if result.fate is Fate.TAKEN:
+            news.r_message.append(result.message_id)
+            news.r_part.append(result.part)
+            news.r_ref.append(result.carrier_ref or f"none-{result.message_id}-{result.part}")
+            if result.parts == 1:
+                decisions.resolved.append(result.message_id)
+        else:
+            decisions.late_refused.append((result.message_id, result.detail))
+
+    async def _write(
+        self,
+        now: datetime,
+        news: Turn,
+        decisions: Decisions,
+        messages: list[MessageIn],
+        still: list[int],
+        want: int,
+    ) -> list[Claimed]:
+        """One durable transaction; tried until the database is there. Raises LeaseLost."""
+        lanes = self._lanes()
+        while True:
+            try:
+                if decisions.empty and not messages:
+                    async with self._database.connection(hot=True) as connection:
+                        return await binds.turn(
+                            connection, self.bind, self.token, now, self._policy, news, still, lanes, want
+                        )
+                async with self._database.transaction(hot=True) as tx:
+                    await self._write_unusual(tx, now, decisions, messages)
+                    return await binds.turn(tx, self.bind, self.token, now, self._policy, news, still, lanes, want)
+            except RETRY_ERRORS as error:  # rolled back: a deadlock with another bind, a lock held for too long
+                log.warning("turn_rolled_back", carrier=self._name, error=type(error).__name__)
+            except CONNECTION_ERRORS as error:
+                log.warning("turn_not_written", carrier=self._name, error=type(error).__name__)
+                if await self._was_written(still):
+                    return []
+                want = 0
+
+    async def _write_unusual(
+        self, tx: Connection, now: datetime, decisions: Decisions, messages: list[MessageIn]
+    ) -> None:
+        if decisions.requeue:
+            await binds.requeue(tx, now, decisions.requeue)
+        if decisions.finish:
+            await binds.finish(tx, now, decisions.finish)
+        if decisions.doubt:
+            await binds.doubt(tx, now, self.bind.carrier_id, decisions.doubt)
+        if decisions.resolved:
+            await binds.resolve_doubt(tx, now, decisions.resolved)
+        if decisions.late_refused:
+            await binds.note(tx, now, "refused_late", decisions.late_refused)
+        if messages:
+            clock_s = asyncio.get_running_loop().time()
+            ages_s = [clock_s - message.arrived_s for message in messages]
+            self._inbound = await binds.store_inbound(tx, now, self.bind.carrier_id, messages, ages_s)
+
+    async def _note_answers(self, inbound_ids: list[int]) -> None:
+        """Subscribers' messages that the carrier need not send again; what is not noted counts as sent again when an
+        equal one comes soon."""
+        try:
+            await binds.note_answers(self._database, datetime.now(UTC), inbound_ids)
+        except (*CONNECTION_ERRORS, *RETRY_ERRORS) as error:
+            log.warning("answers_not_noted", carrier=self._name, error=type(error).__name__)
+
+    async def _was_written(self, still: list[int]) -> bool:
+        """After a connection was lost in the middle of a turn: whether that turn was committed. Waits for the database;
+        raises one of CONNECTION_ERRORS when it stays away while we are to end.
+
+        The turn may still be on its way, so a new token shuts it out first. Then the bind's row tells: what the turn
+        released is gone from it. What it claimed, we were never told; those messages go back to the queue, they never
+        reached the link.
+        """
+        while True:
+            await asyncio.sleep(RETRY_S)  # the pace of asking for a database that is away
+            try:
+                fenced = await binds.fence(self._database, self.bind, self.token)
+                if fenced is None:
+                    raise LeaseLost
+                self.token = fenced.token
+                held = set(fenced.in_flight)
+                unknown = held.difference(self._held)
+                released = set(self._held).difference(still)
+                if unknown:
+                    async with self._database.transaction() as tx:
+                        found = await binds.places(tx, self.bind.carrier_id, sorted(unknown))
+                        back = [
+                            Requeue(p.message_id, p.lane, p.key, p.attempts, p.parts_done, State.QUEUED) for p in found
+                        ]
+                        await binds.requeue(tx, datetime.now(UTC), back)
+                        await binds.turn(tx, self.bind, self.token, datetime.now(UTC), 0, Turn(), still, [], 0)
+                return bool(unknown) or bool(released and not released & held)
+            except CONNECTION_ERRORS:
+                if self._stopping and asyncio.get_running_loop().time() > self._give_up_at:
+                    raise  # what is in flight stays so in the bind's row: in doubt for the next owner
+
+    async def _recover(self) -> None:
+        """What the bind's last owner left in flight is in doubt: policy decides, before anything new is sent."""
+        if not self._left:
+            return
+        log.warning("bind_left_in_doubt", carrier=self._name, messages=len(self._left))
+        now = datetime.now(UTC)
+        async with self._database.transaction() as tx:
+            left = await binds.left_in_flight(tx, self.bind.carrier_id, self._left)
+            doubts = [
+                doubtful(
+                    one.message_id,
+                    one.flags,
+                    one.doubts,
+                    one.parts_done,
+                    "the process that sent it ended before the answer",
+                    now,
+                    now,
+                    self._rules,
+                )
+                for one in left
+            ]
+            await binds.doubt(tx, now, self.bind.carrier_id, doubts)
+            await binds.turn(tx, self.bind, self.token, now, self._policy, Turn(), [], [], 0)
+        self._left = ()
+
+    def _lanes(self) -> list[int]:
+        """The lanes in the order of this turn: the important first, but nobody is starved."""
+        carrier_id = self.bind.carrier_id
+        order = (LaneClass.TRANSACTIONAL, LaneClass.COMMERCIAL, LaneClass.BULK)
+        if self._turns % 16 == 15:
+            order = (LaneClass.BULK, LaneClass.TRANSACTIONAL, LaneClass.COMMERCIAL)
+        elif self._turns % 8 == 7:
+            order = (LaneClass.COMMERCIAL, LaneClass.TRANSACTIONAL, LaneClass.BULK)
+        return [lane(carrier_id, lane_class) for lane_class in order]
+
+
+def _first_of_each(receipts: list[ReceiptIn]) -> tuple[list[ReceiptIn], list[ReceiptIn]]:
+    """The first receipt of each carrier id, and the others, which wait for the next turn: one turn moves a message
+    once."""
+    if len(receipts) < 2:
+        return receipts, []
+    seen: set[str] = set()
+    first: list[ReceiptIn] = []
+    rest: list[ReceiptIn] = []
+    for receipt in receipts:
+        (rest if receipt.carrier_ref in seen else first).append(receipt)
+        seen.add(receipt.carrier_ref)
+    return first, rest
+
+
+def _outgoing(row: Claimed, verdict: Verdict | None, now: datetime) -> Outgoing:
+    """What the link is given. Where a window closes, neither it nor the network may try beyond."""
+    closes_at = verdict.closes_at.timestamp() if verdict is not None and verdict.closes_at is not None else 0.0
+    linger_until = now.timestamp() + LINGER_S
+    return Outgoing(
+        row.message_id,
+        row.recipient,
+        row.sender,
+        row.text,
+        bool(row.flags & Flag.UNICODE),
+        bool(row.flags & Flag.FLASH),
+        row.parts_done,
+        valid_until=closes_at,
+        not_after=min(linger_until, closes_at) if closes_at else linger_until,
+    )
