@@ -11,6 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
+from network import NOBODY, Network
+from virtual import Process, VirtualLoop
+
 from chappe.carriers.wire import Wire
 from chappe.smpp.commands import Status
 from chappe.smpp.events import Answered, BindRequested, Closed, Event, Nacked, Received, TimedOut
@@ -19,8 +22,6 @@ from chappe.smpp.pdu import DeliverSm, SubmitSm
 from chappe.smpp.session import Session, SessionError
 from chappe.smpp.settings import Settings, Timers
 from chappe.smpp.states import Mode, Role
-from network import NOBODY, Network
-from virtual import Process, VirtualLoop
 
 ERRORS = (
     Status.RTHROTTLED,
@@ -235,7 +236,8 @@ class Smsc:
         except SessionError:
             return  # answered already, by a nack
         if self.says(self.mood.twice):
-            wire.session.inject(HEADER.pack(16 + len(message_id) + 1, 0x80000004, status, sequence) + message_id + b"\0")
+            size = HEADER.size + len(message_id) + 1
+            wire.session.inject(HEADER.pack(size, 0x80000004, status, sequence) + message_id + b"\0")
         wire.flush()
 
     def _nack(self, wire: Wire, sequence: int) -> None:

@@ -117,7 +117,7 @@ def lose_database(world: World) -> None:
     chosen = stores if world.chance.random() < 0.5 else [world.chance.choice(stores)]
     for store in chosen:
         trouble = store.trouble = Trouble(slow_s=0.01, away=True, late=0.5)
-        world.loop.call_later(world.chance.choice((0.3, 3, 12)) * world.chance.random(), _back, trouble)
+        world.loop.call_later(world.chance.choice((0.3, 2, 8)) * world.chance.random(), _back, trouble)
 
 
 def _back(trouble: Trouble) -> None:
@@ -147,8 +147,8 @@ FAULTS: dict[Callable[[World], None], int] = {
     silence: 4,
     change_weather: 5,
     clear_weather: 4,
-    lose_database: 4,
-    slow_database: 4,
+    lose_database: 2,
+    slow_database: 3,
     jump_clock: 3,
 }
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -32,6 +31,7 @@ OPENS, CLOSES = time(8), time(22)
 ROUND_S = 20.0
 """A claim is told within so long, or its connection is given up: what was decided before may still be sent."""
 
+RESPONSE_S = 5.0
 UDHI = 0x40
 _TOKEN = re.compile(r"<(\d+)>")
 
@@ -102,6 +102,7 @@ class Law:
         self.broken: list[str] = []
         self.windows: dict[int, int] = {}  # by port
         self._framers: dict[int, tuple[End, Framer]] = {}
+        self._written: dict[tuple[int, int], float] = {}  # (end, sequence) -> when
         self._ids: dict[int, tuple[int, str]] = {}  # message id -> key
         self._taken: defaultdict[tuple[int, str, int], list[str]] = defaultdict(list)
         self._outstanding: defaultdict[int, dict[int, float]] = defaultdict(dict)
@@ -119,31 +120,34 @@ class Law:
         assert text is not None
         key = int(text[1]), message.recipient
         self._ids[message.message_id] = key
-        known = self._server.rows(
-            "select part from reference where message_id = $1", message.message_id
+        asked = self.asked[key[0]]
+        ((known, opted_at, state, updated_at),) = self._server.rows(
+            """select array(select part from reference where message_id = $1),
+                      (select at from opt_out where account_id = $2 and number = $3), state, updated_at
+               from message where id = $1""",
+            message.message_id,
+            asked.account_id,
+            message.recipient,
         )
-        again = [row["part"] for row in known if row["part"] == 0 or not message.parts_done >> row["part"] & 1]
+        again = [part for part in known if part == 0 or not message.parts_done >> part & 1]
         if again:
             self.breaks(f"message {key}: parts {again} are at the carrier and are given to a link again")
-        asked = self.asked[key[0]]
-        opted = self._server.rows(
-            "select at from opt_out where account_id = $1 and number = $2", asked.account_id, message.recipient
-        )
-        if opted and opted[0]["at"] < self._loop.wall - timedelta(seconds=ROUND_S):
+        long_ago = self._loop.wall - timedelta(seconds=ROUND_S)
+        if opted_at is not None and opted_at < long_ago:
             self.breaks(f"message {key} is given to a link, and its number has opted out")
-        (state,) = self._server.rows("select state, updated_at from message where id = $1", message.message_id)
-        if State(state["state"]) in FINAL and state["updated_at"] < self._loop.wall - timedelta(seconds=ROUND_S):
-            self.breaks(f"message {key} is given to a link, and is {State(state['state']).word}")
+        if State(state) in FINAL and updated_at < long_ago:
+            self.breaks(f"message {key} is given to a link, and is {State(state).word}")
 
     def wrote(self, end: End, data: bytes) -> None:
         """A process of ours writes octets to a carrier."""
         if end.process.name.startswith("smsc"):
             return
         _, framer = self._framers.setdefault(id(end), (end, Framer()))
-        for command_id, status, sequence, frame in framer.feed(data):
+        for command_id, _, sequence, frame in framer.feed(data):
             if command_id == SubmitSm.command_id:
                 decoded = pdus.decode(frame)
                 assert isinstance(decoded, SubmitSm)
+                self._written[id(end), sequence] = self._loop.now_s
                 self._submits(decoded)
 
     def _submits(self, pdu: SubmitSm) -> None:
@@ -168,10 +172,12 @@ class Law:
             del waiting[sequence]
         if pdu.sequence in waiting:
             self.breaks(f"sequence {pdu.sequence} comes again before it is answered")
-        waiting[pdu.sequence] = self._loop.now_s
-        patience = self._loop.now_s - 4.0  # our response timer is 5 s: what is older takes no place any more
-        if sum(at > patience for at in waiting.values()) > self.windows[smsc.port]:
-            self.breaks(f"{len(waiting)} requests are open, the window is {self.windows[smsc.port]}")
+        assert isinstance(wire._transport, End)
+        waiting[pdu.sequence] = self._written[id(wire._transport.other), pdu.sequence]
+        given_up = self._loop.now_s - RESPONSE_S  # what is older takes no place at our side any more
+        open_ = sum(at > given_up for at in waiting.values())
+        if open_ > self.windows[smsc.port]:
+            self.breaks(f"{open_} requests are open, the window is {self.windows[smsc.port]}")
 
     def took(self, smsc: Smsc, pdu: SubmitSm, ref: str) -> None:
         self.counts.taken += 1
@@ -207,28 +213,16 @@ class Law:
 
     def check(self) -> None:
         """What holds whenever nothing is half written."""
-        for message_id, old, new in self._server.rows("delete from simulation.move returning message_id, old, new"):
-            if (old, new) not in ALLOWED:
-                self.breaks(f"message {message_id} went from {State(old).word} to {State(new).word}")
-        for account_id, balance, ledger in self._server.rows(
-            """select b.account_id, b.balance_micros, coalesce(sum(l.amount_micros), 0)::bigint
-               from balance b left join ledger_entry l using (account_id) group by 1, 2
-               having b.balance_micros <> coalesce(sum(l.amount_micros), 0) or b.balance_micros < 0"""
-        ):
-            self.breaks(f"account {account_id}: the balance is {balance}, the ledger says {ledger}")
-        for message_id, places in self._server.rows(
-            """select id, count(*) from (select unnest(in_flight) as id from bind
-                                         union all select message_id from outbox) p group by id having count(*) > 1"""
-        ):
-            self.breaks(f"message {message_id} is in {places} places")
-        lost = self._server.rows(
-            """select id, state from message m where state in (1, 2, 3, 4)
-               and not exists (select from outbox o where o.message_id = m.id)
-               and not exists (select from bind b where m.id = any (b.in_flight))
-               and not exists (select from reference r where r.message_id = m.id)"""
-        )
-        for message_id, state in lost:
-            self.breaks(f"message {message_id} is {State(state).word} and in no place")
+        for what, one, two, three in self._server.rows(WRONG):
+            if what == "move":
+                if (two, three) not in ALLOWED:
+                    self.breaks(f"message {one} went from {State(two).word} to {State(three).word}")
+            elif what == "money":
+                self.breaks(f"account {one}: the balance is {two}, the ledger says {three}")
+            elif what == "places":
+                self.breaks(f"message {one} is in {two} places")
+            else:
+                self.breaks(f"message {one} is {State(two).word} and in no place")
 
     # -- in the end
 
@@ -273,13 +267,16 @@ class Law:
         for asked in self.asked.values():
             times = len(stored[asked.token])
             if times > 1 or (asked.accepted and times == 0):
-                self.breaks(f"send {asked.token}, {'accepted' if asked.accepted else 'unanswered'}, is stored {times} times")
+                answered = "accepted" if asked.accepted else "unanswered"
+                self.breaks(f"send {asked.token}, {answered}, is stored {times} times")
 
     def _receipts_have_worked(self) -> None:
         """A receipt that we acknowledged, of a part that we know, has moved its message."""
-        states = {(r[0], r[1]): (r[2], r[3]) for r in self._server.rows(
-            """select r.carrier_id, r.carrier_ref, m.state, m.parts from reference r join message m on m.id = r.message_id"""
-        )}
+        rows = self._server.rows(
+            """select r.carrier_id, r.carrier_ref, m.state, m.parts
+               from reference r join message m on m.id = r.message_id"""
+        )
+        states = {(carrier_id, ref): (state, parts) for carrier_id, ref, state, parts in rows}
         ports = {row[1]: row[0] for row in self._server.rows("select id, (settings->>'port')::int from carrier")}
         for port, ref, word in self._acknowledged:
             known = states.get((ports[port], ref))
@@ -298,6 +295,22 @@ class Law:
         ((self.counts.refunded,),) = self._server.rows("select count(*) from ledger_entry where kind = 2")
 
 
+WRONG = """
+    with moves as (delete from simulation.move returning message_id, old, new)
+    select 'move' as what, message_id as one, old::bigint as two, new::bigint as three from moves
+    union all
+    select 'money', b.account_id, b.balance_micros, coalesce(sum(l.amount_micros), 0)::bigint
+    from balance b left join ledger_entry l using (account_id) group by b.account_id, b.balance_micros
+    having b.balance_micros <> coalesce(sum(l.amount_micros), 0) or b.balance_micros < 0
+    union all
+    select 'places', id, count(*), 0
+    from (select unnest(in_flight) as id from bind union all select message_id from outbox) p
+    group by id having count(*) > 1
+    union all
+    select 'lost', id, state, 0 from message m where state in (1, 2, 3, 4)
+    and not exists (select from outbox o where o.message_id = m.id)
+    and not exists (select from bind b where m.id = any (b.in_flight))
+    and not exists (select from reference r where r.message_id = m.id)"""
 LEFT = {
     "messages have no end": "select count(*) from message where state not in (6, 7, 8, 9, 11, 12, 13, 14)",
     "messages wait in a queue": "select count(*) from outbox",
@@ -311,5 +324,3 @@ LEFT = {
         select count(*) from ledger_entry l join message m on m.id = l.reason
         where l.kind = 2 and m.state <> all (array{[int(s) for s in REFUNDED]})""",
 }
-
-

@@ -80,9 +80,7 @@ class Network:
             del one.flying[self.chance.randint(0, one.taken) :]
             one.closing = True
             one.told = True
-            self.loop.call_later(
-                self.delay_s() * 3, one.lost, ConnectionResetError("cut"), context=one.process.context
-            )
+            self.loop.call_later(self.delay_s() * 3, one.lost, ConnectionResetError("cut"), context=one.process.context)
 
 
 class End(asyncio.Transport):

@@ -82,9 +82,9 @@ def main() -> int:
                 break
             try:
                 report = run(server, seed, asked.steps, everything)
-            except Exception:
+            except Exception as error:  # noqa: BLE001 - the seed is said, and the next one has its turn
                 print(f"seed {seed} steps {asked.steps}: the simulation itself failed")
-                traceback.print_exc()
+                traceback.print_exception(error)
                 broken.append(seed)
                 continue
             sums["runs"] += 1

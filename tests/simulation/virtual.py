@@ -80,9 +80,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.skew += by
         self._moved(self.wall)
 
-    def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.Handle:
+    def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> asyncio.Handle:
         context = context if context is not None else copy_context()
         process = context.get(PROCESS)
         if process is None:

@@ -52,7 +52,9 @@ OPENING_MICROS = 100_000_000
 PRICE_MICROS = 38_000
 PROCESSES = ("api", "work-a", "work-b")
 CALM_ROUNDS_MAX = 40
-CALM_S = 15.0
+CALM_S = 60  # a breaker's pause, and a reconnection
+QUIET_S = 2
+MOVING = "select exists (select from outbox where lane % 8 <> 7) or exists (select from bind where in_flight <> '{}')"
 SETTINGS = {
     "response_timeout_s": "5",
     "enquire_link_interval_s": "10",
@@ -133,6 +135,7 @@ class World:
         self.api_store = self.store()
         self._tokens = 0
         self._digest = hashlib.sha256()
+        loop.set_exception_handler(self._failed)
 
     def store(self) -> Store:
         return Store(self.server, self.loop, self.chance)
@@ -145,6 +148,12 @@ class World:
         self._digest.update(f"{self.loop.now_s:.6f} {event} {told}\n".encode())
         if event in ALARMS:
             self.law.breaks(f"the program says {event}: {told}")
+
+    def _failed(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A callback failed, or a task whose end nobody has looked at: how the killed end is nobody's business."""
+        task = context.get("future") or context.get("task")
+        if not any(task in process.tasks for process in self.processes if not process.alive):
+            self.law.breaks(f"{context['message']}: {context.get('exception')!r}")
 
     # -- the beginning
 
@@ -250,7 +259,7 @@ class World:
         await self.open()
         breaking = faults(self)
         for _ in range(steps):
-            await asyncio.sleep(self.chance.expovariate(2.0))
+            await asyncio.sleep(self.chance.expovariate(4.0))
             next(breaking)
             self.law.check()
             if self.law.broken:
@@ -279,18 +288,25 @@ class World:
     async def finish(self) -> None:
         """Waits, from deadline to deadline, until every message has its end."""
         for _ in range(CALM_ROUNDS_MAX):
-            await asyncio.sleep(CALM_S)
-            self.law.check()
-            if self.law.broken or not self.law.unsettled() and not any(smsc.owed for smsc in self.smscs):
+            await self._quiet()
+            if self.law.broken or not self.law.unsettled():
                 break
-            if not self.in_flight():
-                self._leap()
-                await self._silence()
+            self._leap()
+            await self._silence()
         self.law.settled({account.id: OPENING_MICROS for account in self.accounts})
 
-    def in_flight(self) -> int:
-        ((count,),) = self.server.rows("select coalesce(sum(cardinality(in_flight)), 0) from bind")
-        return int(count)
+    async def _quiet(self) -> None:
+        """Until nothing moves by itself any more, and for at most CALM_S."""
+        quiet_s = 0
+        for _ in range(CALM_S):
+            await asyncio.sleep(1.0)
+            self.law.check()
+            if self.law.broken:
+                return
+            ((moving,),) = self.server.rows(MOVING)
+            quiet_s = 0 if moving or any(smsc.owed for smsc in self.smscs) else quiet_s + 1
+            if quiet_s >= QUIET_S:
+                return
 
     def _leap(self) -> None:
         """To when the next message is due; where none waits, to when silence counts as an answer."""
@@ -333,11 +349,11 @@ def run(
     server.wall = began_at
     server.empty()
     random.seed(seed)  # jitter
-    with time_machine.travel(began_at, tick=False) as traveller:
+    with time_machine.travel(began_at.timestamp(), tick=False) as traveller:
 
         def moved(wall: datetime) -> None:
             server.wall = wall
-            traveller.move_to(wall)
+            traveller.move_to(wall.timestamp())
 
         loop = VirtualLoop(began_at, moved)
         world = kind(server, seed, loop)
