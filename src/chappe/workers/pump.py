@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -23,7 +23,7 @@ from chappe.store import binds
 from chappe.store.binds import BindKey, Claimed, Finish, LeaseLost, Requeue, Taken, Turn
 from chappe.store.database import CONNECTION_ERRORS, RETRY_ERRORS, Connection, Database
 from chappe.store.messages import Flag, LaneClass, lane
-from chappe.workers.flight import Decisions, Flight, Rules, absorb, decide, doubtful, held, overdue
+from chappe.workers.flight import Decisions, Flight, Rules, absorb, deadline, decide, doubtful, held, overdue
 
 log = structlog.get_logger("chappe.deliver")
 
@@ -34,6 +34,7 @@ RETRY_S = 0.5
 STOP_S = 10.0  # how long answers are waited for at the end
 PACE_S = 0.006  # between turns that carry little
 PACE_BELOW = 48
+CLOSING = timedelta(seconds=1)  # what does not leave so long before its window closes waits for the next opening
 LINGER_S = 5.0
 """How long what was claimed may wait in the link for its turn; then it goes back, and STOP and the window are asked
 again. So this is how long after a STOP its message may still leave."""
@@ -182,7 +183,8 @@ class Pump:
                 await self._note_answers([inbound_id for one, inbound_id in answered if one.token in written])
         now = datetime.now(UTC)  # the database may have taken its time, and windows close
         for row in claimed:
-            end = overdue(row, now)
+            until = self._deadline(row)
+            end = overdue(row, now, until)
             if end is not None:
                 self._overdue.append(end)
                 self._event.set()
@@ -192,7 +194,7 @@ class Pump:
                 self._shut.append(held(row, verdict, now, self._rules))
                 self._event.set()
                 continue
-            self._flights[row.message_id] = Flight(row)
+            self._flights[row.message_id] = Flight(row, until)
             self.link.send(_outgoing(row, verdict, now))
         self._turns += 1
         self._turned_at = asyncio.get_running_loop().time()
@@ -218,7 +220,18 @@ class Pump:
         """What the sending window says; None where there is none to ask."""
         if self._windows is None:
             return None
-        return self._windows.check(row.account_id, row.flags, row.recipient, row.sender, now)
+        verdict = self._windows.check(row.account_id, row.flags, row.recipient, row.sender, now)
+        if verdict is not None and verdict.closes_at is not None and verdict.closes_at - now < CLOSING:
+            # No validity period is so short: it leaves when the window opens the next time.
+            return self._windows.check(row.account_id, row.flags, row.recipient, row.sender, verdict.closes_at)
+        return verdict
+
+    def _deadline(self, row: Claimed) -> datetime:
+        """Until when a message is tried; closed windows do not count against it."""
+        verdict = None
+        if self._windows is not None and row.attempts:
+            verdict = self._windows.check(row.account_id, row.flags, row.recipient, row.sender, row.due_at)
+        return deadline(row, None if verdict is None else verdict.next_at)
 
     def _absorb(
         self, results: list[PartResult], news: Turn, decisions: Decisions, done: list[int], now: datetime
