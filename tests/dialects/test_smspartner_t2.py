@@ -202,7 +202,7 @@ def test_errors_as_200_is_for_page_codes_too() -> None:
     assert smspartner.refuse(Refusal("not_found"), request, call, account(errors_as_http_200=True)).status == 200
 
 
-@pytest.mark.parametrize("page", ["hlr/notify", "group/add", "contact/list", "subaccount/create", "rcs/send", "cancel"])
+@pytest.mark.parametrize("page", ["group/add", "contact/list", "subaccount/create", "vn/callforward", "cancel"])
 def test_what_is_not_offered_is_not_found(page: str) -> None:
     response = ask(Request("POST", f"/v1/{page}", b"apiKey=KEY"), act)
     assert (response.status, json.loads(response.body)["code"]) == (404, 404)
