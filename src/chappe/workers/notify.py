@@ -174,12 +174,16 @@ class Notify:
         return len(rows)
 
     def _start(self) -> None:
-        """Begins calls as far as hosts and the whole allow; round the hosts, so that each gets its share."""
+        """Begins calls as far as hosts and the whole allow; round the hosts, so that each gets its share: who got some
+        goes behind those who did not."""
         for number, host in list(self._hosts.items()):
             if not host.queue and not host.calls:
                 del self._hosts[number]
                 continue
+            before = host.calls
             self._fill(host)
+            if host.calls > before:
+                self._hosts[number] = self._hosts.pop(number)
 
     def _fill(self, host: _Host) -> None:
         passed: list[Pending] = []
@@ -208,9 +212,13 @@ class Notify:
             host.answered(well=well)
             if told.outcome != OUTDATED:
                 self._trusted.answered(pending.host, well=well)
+            if well and doubtful:
+                self._doubtful -= 1
+                doubtful = False
             self._results.append(told)  # not before the await: _record swaps the list meanwhile
             self._messages.discard(pending.message_id)
-            following = self._next(host)
+            # Who says nothing makes room: others of whom nothing is known wait for their turn.
+            following = None if doubtful and not well else self._next(host)
             if following is None:
                 break
             pending = following

@@ -1,0 +1,161 @@
+"""A customer whose webhooks lead to many hosts that never answer: those of others are told all the same."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+from shop import Shop, eventually, opened
+
+from chappe.core.lifecycle import State
+from chappe.core.model import Account
+from chappe.net import Door
+from chappe.store.embedded import ConnectionParameters
+from chappe.store.messages import host_of, key_of
+from chappe.workers import notify as module
+from chappe.workers.notify import Notify
+
+pytestmark = pytest.mark.asyncio
+
+
+class Ear:
+    """A server that answers at once, or never."""
+
+    def __init__(self, *, silent: bool = False) -> None:
+        self.heard = 0
+        self.silent = silent
+        self.url = ""
+        self._ended: set[asyncio.Task[None]] = set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._ended.add(task)
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().partition(b"content-length:")[2].partition(b"\r")[0])
+                await reader.readexactly(length)
+                self.heard += 1
+                if self.silent:
+                    await reader.read()
+                    break
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    async def over(self) -> None:
+        await asyncio.wait(self._ended, timeout=10)
+
+
+@asynccontextmanager
+async def listening(*ears: Ear) -> AsyncIterator[None]:
+    servers = []
+    for ear in ears:
+        servers.append(await asyncio.start_server(ear.serve, "127.0.0.1", 0))
+        ear.url = f"http://127.0.0.1:{servers[-1].sockets[0].getsockname()[1]}/report"
+    try:
+        yield
+    finally:
+        for server, ear in zip(servers, ears, strict=True):
+            server.close()
+            if ear.heard:
+                await ear.over()
+
+
+async def news(shop: Shop, ear: Ear, account: Account, count: int = 1) -> None:
+    now = datetime.now(UTC)
+    for number in await shop.messages(account, count, report_url=ear.url):
+        await shop.database.execute(
+            "insert into webhook values ($1, $2, nextval('webhook_number'), $3, $4, $5)",
+            host_of(ear.url), key_of(now), number, now, State.DELIVERED,
+        )  # fmt: skip
+        await shop.database.execute("update message set state = $2 where id = $1", number, State.DELIVERED)
+
+
+async def test_hosts_of_which_nothing_is_known_leave_room_for_those_that_answer(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CALLS_MAX", 20)
+    monkeypatch.setattr(module, "CALLS_DOUBTFUL_MAX", 10)
+    dead = [Ear(silent=True) for _ in range(60)]
+    ear = Ear()
+    async with opened(database) as shop, listening(*dead, ear):
+        attacker, customer = await shop.account("attacker"), await shop.account("customer")
+        door = Door(True, connections_max=module.CALLS_MAX)
+        notify = Notify(shop.database, door, b"secret", "me", 3.0)
+        task = asyncio.create_task(notify.run())
+        try:
+            await news(shop, ear, customer)
+
+            async def known() -> bool:
+                return ear.heard == 1
+
+            await eventually(known)
+            for one in dead:
+                await news(shop, one, attacker)
+
+            async def busy() -> bool:
+                return sum(one.heard for one in dead) >= 10
+
+            await eventually(busy)
+            await news(shop, ear, customer, 50)
+
+            async def heard() -> bool:
+                return ear.heard == 51
+
+            await eventually(heard, 2.0)
+            assert sum(one.heard for one in dead) <= 20, "so many calls to hosts that say nothing hang at once"
+        finally:
+            await notify.stop()
+            await asyncio.wait_for(task, 15)
+            await door.close()
+
+
+async def test_a_host_heard_of_for_the_first_time_waits_for_its_turn_only(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two calls at once to hosts of which nothing is known, a dozen that never answer with many news each, and one
+    behind them that would: it gets its turn before the first are called again."""
+    monkeypatch.setattr(module, "CALLS_DOUBTFUL_MAX", 2)
+    monkeypatch.setattr(module, "CALLS_AT_FIRST", 1)
+    dead = [Ear(silent=True) for _ in range(6)]
+    ear = Ear()
+    async with opened(database) as shop, listening(*dead, ear):
+        attacker, customer = await shop.account("attacker"), await shop.account("customer")
+        door = Door(True, connections_max=module.CALLS_MAX)
+        notify = Notify(shop.database, door, b"secret", "me", 0.4)
+        for one in dead:
+            await news(shop, one, attacker, 10)
+        await news(shop, ear, customer, 30)
+        task = asyncio.create_task(notify.run())
+        try:
+
+            async def heard() -> bool:
+                return ear.heard == 30
+
+            await eventually(heard)
+            assert max(one.heard for one in dead) <= 3
+        finally:
+            await notify.stop()
+            await asyncio.wait_for(task, 15)
+            await door.close()
+
+
+async def test_what_is_known_of_hosts_is_bounded_and_forgotten_when_they_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TRUSTED_MAX", 5)
+    trusted = module.Trusted()
+    for number in range(20):
+        trusted.answered(number, well=True)
+    assert [number in trusted for number in (14, 15, 19)] == [False, True, True]
+    trusted.answered(15, well=True)
+    trusted.answered(20, well=True)
+    assert [number in trusted for number in (15, 16, 20)] == [True, False, True]
+    trusted.answered(15, well=False)
+    trusted.answered(99, well=False)
+    assert 15 not in trusted
