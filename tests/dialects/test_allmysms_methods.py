@@ -62,6 +62,7 @@ STATUS = MessageStatus(
 )
 NO_NUMBER = msgspec.structs.replace(STATUS, recipient="12", state="failed", reason="number_invalid")
 NOT_MOBILE = msgspec.structs.replace(NO_NUMBER, recipient="0145678901", reason="number_not_mobile")
+ENDS = ("held", "submitted", "undelivered", "cancelled", "rejected")
 REPLY = Reply(
     id=32154,
     number="+33600000001",
@@ -98,15 +99,14 @@ def _told(method: str, outcome: Outcome, form: str = "json", account: Account = 
 
 
 def _refused(method: str, code: str = "", account: Account = ACCOUNT, **fields: str) -> Any:
-    """The reply to what read() refuses, or to the refusal of that code behind it."""
+    """The reply to what read() or write() refuses, or to the refusal of that code elsewhere."""
     request = _request(method, **fields)
     call = _opened(request)
     try:
+        if code:
+            raise Refusal(code)
         command = allmysms.read(call, account, NOW)
-        refusal = Refusal(code) if code else None
-    except Refusal as raised:
-        refusal = raised
-    if refusal is not None:
+    except Refusal as refusal:
         response = allmysms.refuse(refusal, request, call, account)
     else:
         assert isinstance(command, Ready)
@@ -126,6 +126,7 @@ def _refused(method: str, code: str = "", account: Account = ACCOUNT, **fields: 
         ("getAcks", {"CAMPID": " 04587 "}, ReadMessages(ACCOUNT, (Selector(4587),))),
         ("getAcks", {"campId": "", "campaignId": "4587"}, ReadMessages(ACCOUNT, (Selector(4587),))),
         ("getAcks", {"campId": "4587", "subAccount": "YourLogin"}, ReadMessages(ACCOUNT, (Selector(4587),))),
+        ("getCampaignStats", {"campaignId": "4587", "type": "sms"}, ReadMessages(ACCOUNT, (Selector(4587),))),
         ("getAckBySmsId", {"smsId": SMS_ID}, ReadMessage(ACCOUNT, FIRST)),
         ("getAckBySmsId", {"smsid": SMS_ID.upper()}, ReadMessage(ACCOUNT, FIRST)),
         ("getPulls", {}, ReadReplies(ACCOUNT, new=True, limit=1000)),
@@ -182,6 +183,10 @@ def test_the_older_names_are_the_same_methods(path: str, verb: str) -> None:
         ("getAcks", {"campId": "٣"}, "Cette campagne n’existe pas"),
         ("getAcks", {"campId": str(1 << 44)}, "Cette campagne n’existe pas"),
         ("getAcks", {"campId": "9" * 400}, "Cette campagne n’existe pas"),
+        ("getCampaignStats", {"campaignId": "x", "type": "sms"}, "Cette campagne n’existe pas"),
+        ("sendMms", {"mmsData": "{}"}, "Ce service n’est pas disponible sur ce serveur"),
+        ("sendEmail", {}, "Ce service n’est pas disponible sur ce serveur"),
+        ("shortenUrl", {"url": "https://a.example/"}, "Ce service n’est pas disponible sur ce serveur"),
         ("getAcks", {"campId": "4587", "subAccount": "a\x00b"}, "Ce sous-compte n’existe pas"),
         ("getPulls", {"subaccount": "x" * 201}, "Ce sous-compte n’existe pas"),
         ("deleteCampaign", {"campId": "4587", "subAccount": "other"}, "Ce sous-compte n’existe pas"),  # it only reads
@@ -250,6 +255,13 @@ def test_our_own_troubles_keep_their_http_status(method: str, code: str, http: i
         ("getAcks", MessagesFound(((STATUS, NO_NUMBER, NOT_MOBILE),)), f'{{"acks":[{ACK % ""}],"cliMsgId":""}}'),
         ("getAckBySmsId", MessagesFound(((STATUS,),)), ACK % ',"cliMsgId":""'),
         (
+            "getCampaignStats",
+            MessagesFound(
+                ((STATUS, STATUS, NO_NUMBER, *(msgspec.structs.replace(STATUS, state=word) for word in ENDS)),)
+            ),
+            '{"campaign":{"sent":7,"delivered":2,"pending":2,"errors":3,"clicks":0}}',
+        ),
+        (
             "getPulls",
             Replies((REPLY,)),
             '{"mos":[{"phoneNumber":"33600000001","id":"32154","campaignId":"4587","message":"Oui",'
@@ -312,6 +324,11 @@ def test_answers_are_the_contract_s(method: str, outcome: Outcome, body: str) ->
             "</message><receptionDate>2030-01-31 09:02:00</receptionDate>",
         ),
         ("getPulls", Replies(()), "<mos></mos>"),
+        (
+            "getCampaignStats",
+            MessagesFound(((STATUS,),)),
+            "<campaign><sent>1</sent><delivered>1</delivered><pending>0</pending><errors>0</errors><clicks>0</clicks></campaign>",
+        ),
         ("deleteCampaign", Cancelled(4587, "cancelled"), "<status>OK</status>"),
     ],
 )

@@ -25,6 +25,7 @@ from chappe.core.model import (
     OfSubAccount,
     ReadBalance,
     ReadMessages,
+    Ready,
     Selector,
     Send,
     Simulate,
@@ -77,6 +78,8 @@ class Exchange:
                 found = Accepted(4587, command, left_micros, IDS[: len(command.recipients)])
             elif isinstance(command, Simulate):
                 found = Simulated(command.send, account.balance_micros)
+            elif isinstance(command, Ready):
+                found = command
             elif isinstance(command, ReadBalance):
                 found = Balance(account, account.balance_micros, 0)
             self.response = allmysms.write(found, call, account)
@@ -283,13 +286,24 @@ def test_every_writing_of_the_path_sends(path: str) -> None:
         "/report/campaign/1/2",
         "/account/x",
         "/ping/x",
-        "/voice/send/bulk",
+        "/voice/send",
     ],
 )
 def test_what_does_not_exist_is_404_with_both_keys(path: str) -> None:
     assert allmysms.matches(path)
     exchange = Exchange(_get(path))
     assert (exchange.status, exchange.json) == (404, {"code": 404, "description": "Not found"})
+
+
+def test_voice_is_known_but_not_available() -> None:
+    drop = {"to": ["33612345678"], "from": "0145678901", "type": "directdeposit", "url": "https://a.example/a.mp3"}
+    exchange = Exchange(_post(drop, "/voice/send/bulk/"))
+    assert (exchange.status, exchange.json) == (
+        501,
+        {"code": 501, "description": "Voice is not available on this server"},
+    )
+    assert Exchange(_post(drop, "/voice/send/bulk", "Basic eDp5")).answer == (401, 102)
+    assert Exchange(_post(b"to=1", "/voice/send/bulk")).answer == (400, 1005)
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,7 @@ ASKS: dict[str, tuple[tuple[str, dict[str, object], dict[str, str]], ...]] = {
         ("/http/9.0/getCreditsByCountryIsoCode", {"countryIsoCode": "FR"}, {}),
         ("/http/9.0/getPrices", {}, {}),
         ("/http/9.0/deleteCampaign", {"campId": 4587}, {}),
+        ("/http/9.0/getCampaignStats", {"campId": 4587}, {}),
         (
             "/http/9.0/simulateCampaign",
             {"smsData": '{"DATA":{"MESSAGE":"Bonjour","SMS":[{"MOBILEPHONE":"0612345678"}]}}'},
@@ -123,6 +124,7 @@ ASKS: dict[str, tuple[tuple[str, dict[str, object], dict[str, str]], ...]] = {
         ("/sms/send/bulk", {"to": ["0612345678"], "text": "Bonjour", "simulate": 1}, _BASIC),
         ("/report/campaign/4587", {}, _BASIC),
         ("/account", {}, _BASIC),
+        ("/voice/send/bulk", {"to": ["0612345678"]}, _BASIC),
     ),
 }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 
 from chappe.core import localtime
 from chappe.core.errors import Refusal
@@ -148,6 +148,11 @@ def _read_prices(values: Values, account: Account, moment: Moment) -> Command:
     return Ready(account)
 
 
+def _not_served(values: Values, account: Account, moment: Moment) -> NoReturn:
+    """MMS, e-mail and short links, which no part of an installation of one's own can do."""
+    raise Refusal("not_found", text="service_missing")
+
+
 def _read_deletion(values: Values, account: Account, moment: Moment) -> Command:
     # This API states no time before which it must be asked: whatever has not left is taken back.
     return Cancel(account, _campaign(values), lead_s=0)
@@ -182,6 +187,17 @@ def _ack_fields(status: MessageStatus) -> Row:
         "comment": comment,
         "receptionDate": localtime.written(status.at),
     }
+
+
+def _statistics(outcome: MessagesFound, call: Call) -> Fields | None:
+    found = outcome.groups[0] if outcome.groups else None
+    if found is None:
+        return None
+    numbers = [delivery(status.state, status.reason)[0] for status in acknowledged(found)]
+    delivered, pending = numbers.count(1), numbers.count(3)
+    errors = len(numbers) - delivered - pending
+    counts = {"sent": len(numbers), "delivered": delivered, "pending": pending, "errors": errors, "clicks": 0}
+    return {"campaign": counts}
 
 
 def _pulls(outcome: Replies, call: Call) -> Fields:
@@ -256,6 +272,10 @@ def _country(call: Call) -> str:
     return written
 
 
+def _nothing(outcome: Outcome, call: Call) -> None:
+    """The answer to what is never asked."""
+
+
 def _deletion(outcome: Cancelled, call: Call) -> Fields | None:
     # Asked twice, for instance because the first answer was lost, it is still what was wanted.
     return {"status": "OK"} if outcome.result in ("cancelled", "already") else None
@@ -272,6 +292,8 @@ _TABLE: Final = (
     Method(INFO, _read_info, _info),
     Method("getCreditsByCountryIsoCode", _read_prices, _credits, "country_unknown"),
     Method("getPrices", _read_prices, _prices, "country_unknown"),
+    Method("getCampaignStats", _read_acks, _statistics, "campaign_unknown"),
+    *(Method(name, _not_served, _nothing) for name in ("sendMms", "sendEmail", "shortenUrl")),
     Method("deleteCampaign", _read_deletion, _deletion, "campaign_unknown"),
 )
 METHODS: Final[Mapping[str, Method]] = {method.name: method for method in _TABLE}

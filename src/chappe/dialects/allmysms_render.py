@@ -30,7 +30,7 @@ class Number(str):
 
 Scalar = str | int | None
 Row = Mapping[str, Scalar]
-Value = Scalar | Sequence[Row]
+Value = Scalar | Row | Sequence[Row]
 Fields = Mapping[str, Value]
 
 
@@ -59,6 +59,8 @@ def _json(value: Value) -> str:
         return "null"
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, Mapping):
+        return _object(value)
     return "[" + ",".join([_object(row) for row in value]) + "]"
 
 
@@ -73,4 +75,6 @@ def _xml(value: Value) -> str:
         return ""
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, Mapping):
+        return _elements(value)
     return "".join([f"<item>{_elements(row)}</item>" for row in value])

@@ -15,11 +15,11 @@ from typing import Any, Final
 import msgspec
 
 from chappe.core.errors import Refusal
-from chappe.core.model import Account, Command, Moment, ReadBalance, ReadMessages, Selector, Send, Simulate
+from chappe.core.model import Account, Command, Moment, ReadBalance, ReadMessages, Ready, Selector, Send, Simulate
 from chappe.dialects import Call, Request, Response, allmysms_flow, forms
 from chappe.dialects.allmysms_flow import Block
 from chappe.dialects.allmysms_methods import of_sub_account, submission_id
-from chappe.dialects.allmysms_rest_answers import ACCOUNT, BULK, ONE, REPORT, pong
+from chappe.dialects.allmysms_rest_answers import ACCOUNT, BULK, ONE, REPORT, VOICE, pong
 from chappe.dialects.allmysms_send import Wish, credentials, is_yes, label, message_of, scheduled_at, send, sender_of
 
 FORMAT: Final = "rest"
@@ -32,6 +32,7 @@ _PATHS: Final = (
     (BULK, re.compile(r"/+sms/+send/+bulk/*", re.IGNORECASE)),
     (REPORT, re.compile(r"/+report/+campaign/+([^/]+)/*", re.IGNORECASE)),
     (ACCOUNT, re.compile(r"/+account/*", re.IGNORECASE)),
+    (VOICE, re.compile(r"/+voice/+send/+bulk/*", re.IGNORECASE)),
     (PING, re.compile(r"/+ping/*", re.IGNORECASE)),
 )
 
@@ -79,6 +80,8 @@ def read(call: Call, account: Account, moment: Moment) -> Command:
     if call.values is None:
         raise Refusal("unreadable")
     assert isinstance(call.values, dict)
+    if call.verb == VOICE:
+        return Ready(account)  # there is no carrier of voice to simulate either
     command = _read_send(call.values, _one if call.verb == ONE else _many, account, moment)
     return Simulate(command) if is_yes(_text(call.values, "simulate")) else command
 

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from chappe.core import localtime, pricing
 from chappe.core.errors import Refusal
-from chappe.core.model import Accepted, Balance, MessagesFound, Outcome, Send, Simulated
+from chappe.core.model import Accepted, Balance, MessagesFound, Outcome, Ready, Send, Simulated
 from chappe.dialects import Call, Response
 from chappe.dialects.allmysms_answers import SCHEDULED, SENT, invalid_numbers, retry_after, violated
 from chappe.dialects.allmysms_methods import key_of
@@ -19,6 +19,7 @@ from chappe.dialects.allmysms_webhooks import acknowledged, delivery
 
 ONE: Final = "sms/send"
 BULK: Final = "sms/send/bulk"
+VOICE: Final = "voice/send/bulk"
 REPORT: Final = "report/campaign"
 ACCOUNT: Final = "account"
 
@@ -222,9 +223,14 @@ def _affordable(balance_micros: int, price_micros: int | None) -> int:
     return min(pricing.affordable(balance_micros, price_micros), AFFORDABLE_MAX) if price_micros else AFFORDABLE_MAX
 
 
+def _voice(outcome: Ready, call: Call) -> Response:
+    return respond({"code": 501, "description": "Voice is not available on this server"}, JSON, 501)
+
+
 _WRITERS: Final[Mapping[type, Callable[[Any, Call], Response]]] = {
     Accepted: _accepted,
     Simulated: _simulated,
     MessagesFound: _report,
     Balance: _account,
+    Ready: _voice,
 }

@@ -35,6 +35,7 @@ _FRENCH: Final[dict[str, str]] = {
     "reply_unknown": "Aucune réponse à ce SMS",
     "country_unknown": "Ce pays n’existe pas ou n’est pas desservi",
     "account_unknown": "Ce sous-compte n’existe pas",
+    "service_missing": "Ce service n’est pas disponible sur ce serveur",
 }
 _ENGLISH: Final[dict[str, str]] = {
     "sent": "Your messages have been sent",
@@ -63,6 +64,7 @@ _ENGLISH: Final[dict[str, str]] = {
     "reply_unknown": "No reply to this SMS",
     "country_unknown": "This country does not exist or is not served",
     "account_unknown": "This sub-account does not exist",
+    "service_missing": "This service is not available on this server",
 }
 TEXTS: Final = {"fr": _FRENCH, "en": _ENGLISH}
 
