@@ -217,6 +217,17 @@ def message(
 
 
 @app.command()
+def doctor(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
+    """Looks at the installation's database: durability, standbys, clocks, sessions, who works.
+
+    Ends with 1 when something is bad. `chappe carrier doctor` looks at a carrier.
+    """
+    from chappe.cli_checkup import doctor
+
+    doctor(data, database_url, as_json=as_json)
+
+
+@app.command()
 def smsc(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="SMPP port.")] = 2775,

@@ -165,12 +165,18 @@ async def bring_up(address: Address) -> None:
 async def _demo(config: Config, address: Address, smsc_port: int) -> str:
     """The demo account's key: of the demo just made, or as it was kept; empty where there is none."""
     from chappe.actions import demo
+    from chappe.store import binds
+    from chappe.workers.owner import is_dead
 
     note = config.data / "demo-key"
     async with open_database(address, "chappe demo") as database:
         key = await demo.create(database, smsc_port)
         if key is None:
-            await demo.follow(database, smsc_port)
+            # Two handsets would take the carrier from each other at every start: the first one's stays.
+            if any(not is_dead(owner) for owner in await binds.owners(database)):
+                log.warning("handset_of_another_node", port=smsc_port)
+            else:
+                await demo.follow(database, smsc_port)
             return note.read_text().strip() if config.database_url is None and note.exists() else ""
     if config.data.is_dir():
         note.touch(mode=0o600)

@@ -1,0 +1,221 @@
+"""What the database says of itself, and what is to be said about that: settings, standbys, clocks, sessions, leases.
+
+collect() asks, judge() is pure. Nothing here changes anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+
+from chappe.store.database import Database
+
+CLOCK_OFFSET_S_MAX = 2.0
+TRANSACTION_S_MAX = 60.0
+CONNECTIONS_SHARE_MAX = 0.8
+SLOT_BYTES_MAX = 8 * 1024**3
+
+# What our own sessions set for themselves is asked of the server's configuration, the rest as it holds for us.
+_SETTINGS = (
+    *("fsync", "full_page_writes", "synchronous_commit", "synchronous_standby_names", "autovacuum", "data_checksums"),
+    *("archive_mode", "max_connections", "log_statement", "log_min_duration_statement", "log_parameter_max_length"),
+    *("log_parameter_max_length_on_error", "log_min_error_statement"),
+)
+
+
+class Standby(msgspec.Struct, frozen=True):
+    """One standby as the primary sees it."""
+
+    name: str
+    state: str
+    sync_state: str
+    lag_s: float
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What there is. slots_bytes: WAL that replication slots without a reader hold back."""
+
+    version: str
+    settings: dict[str, str]
+    only_reads: bool
+    standbys: list[Standby]
+    connections: int
+    transaction_s: float
+    prepared: int
+    slots_bytes: int
+    leases: dict[str, bool]
+    binds: int
+    binds_unowned: int
+    clock_offset_s: float
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One sentence about one thing. bad: what was accepted can be lost, or nothing works; warning: will hurt; note:
+    as it may be meant."""
+
+    grade: Literal["good", "note", "warning", "bad"]
+    about: str
+    sentence: str
+
+
+async def collect(database: Database) -> Facts:
+    """Asks; raises one of CONNECTION_ERRORS or DatabaseError."""
+    began = datetime.now(UTC)
+    async with database.connection() as connection:
+        now = await connection.fetchval("select clock_timestamp()")
+        ended = datetime.now(UTC)
+        rows = await connection.fetch("select name, setting from pg_settings where name = any ($1)", list(_SETTINGS))
+        standbys = await connection.fetch(
+            """select coalesce(application_name, '') as name, coalesce(state, 'unknown') as state,
+                      coalesce(sync_state, 'unknown') as sync_state,
+                      coalesce(extract(epoch from replay_lag), 0)::float8 as lag_s
+               from pg_stat_replication order by 1"""
+        )
+        row = await connection.fetchrow(
+            """select pg_is_in_recovery() as only_reads, current_setting('server_version') as version,
+                      (select count(*) from pg_stat_activity where backend_type = 'client backend') as connections,
+                      (select coalesce(max(extract(epoch from clock_timestamp() - xact_start)), 0)::float8
+                       from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()
+                      ) as transaction_s,
+                      (select count(*) from pg_prepared_xacts where database = current_database()) as prepared,
+                      (select coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)), 0)::bigint
+                       from pg_replication_slots where not active and not pg_is_in_recovery()) as slots_bytes,
+                      (select count(*) from bind) as binds,
+                      (select count(*) from bind b join carrier c on c.id = b.carrier_id
+                       where c.enabled and b.expires_at < clock_timestamp()) as binds_unowned"""
+        )
+        leases = await connection.fetch("select name, expires_at >= clock_timestamp() as held from lease order by 1")
+    return Facts(
+        **dict(row),
+        settings={found["name"]: found["setting"] for found in rows},
+        standbys=[Standby(**dict(standby)) for standby in standbys],
+        leases={lease["name"]: lease["held"] for lease in leases},
+        clock_offset_s=((began + (ended - began) / 2) - now).total_seconds(),
+    )
+
+
+def judge(facts: Facts) -> list[Finding]:
+    """What is to be said, in the order of the questions; pure."""
+    return [finding for question in _QUESTIONS for finding in question(facts)]
+
+
+def _role(facts: Facts) -> list[Finding]:
+    if facts.only_reads:
+        return [Finding("bad", "server", f"PostgreSQL {facts.version} is a standby: it can only be read")]
+    return [Finding("good", "server", f"PostgreSQL {facts.version}, a primary")]
+
+
+def _durability(facts: Facts) -> list[Finding]:
+    found = []
+    for name, sentence in (
+        ("fsync", "what was accepted can be lost, and the database with it, when the machine stops"),
+        ("full_page_writes", "a page half written when the machine stops cannot be mended"),
+    ):
+        if facts.settings.get(name) == "off":
+            found.append(Finding("bad", name, f"is off: {sentence}"))
+    if facts.settings.get("synchronous_commit") == "off":
+        found.append(Finding("bad", "synchronous_commit", "is off: the last accepted messages are lost in a crash"))
+    if facts.settings.get("data_checksums") == "off":
+        found.append(Finding("note", "data_checksums", "are off: a failing disk is noticed late"))
+    return found or [Finding("good", "durability", "an answer comes after the disk has it")]
+
+
+def _replication(facts: Facts) -> list[Finding]:
+    names = facts.settings.get("synchronous_standby_names", "")
+    if facts.only_reads:
+        return []
+    found = []
+    waited_for = [standby for standby in facts.standbys if standby.sync_state in ("sync", "quorum")]
+    unknown = any(standby.sync_state == "unknown" for standby in facts.standbys)
+    if not names:
+        sentence = "commits wait for no standby: should this machine be lost, so is what it accepted last"
+        found.append(Finding("note", "synchronous_standby_names", sentence))
+    elif facts.settings.get("synchronous_commit") == "local":
+        found.append(Finding("bad", "synchronous_commit", "is local: the standbys named are not waited for"))
+    elif unknown:
+        sentence = "this role may not see how standbys follow: grant pg_monitor to it"
+        found.append(Finding("note", "standbys", sentence))
+    elif not waited_for:
+        sentence = f"commits wait for {names}, and no such standby is there: nothing is accepted until one is"
+        found.append(Finding("bad", "synchronous_standby_names", sentence))
+    else:
+        listed = ", ".join(standby.name for standby in waited_for)
+        found.append(Finding("good", "standbys", f"commits wait for {listed}"))
+    found += [
+        Finding("warning", "standbys", f"{standby.name} is {standby.lag_s:.0f} s behind")
+        for standby in facts.standbys
+        if standby.lag_s > TRANSACTION_S_MAX
+    ]
+    if facts.settings.get("archive_mode") == "off":
+        sentence = "is off: no restore to a moment of yesterday; a base backup alone is as old as it is"
+        found.append(Finding("note", "archive_mode", sentence))
+    return found
+
+
+def _growth(facts: Facts) -> list[Finding]:
+    found = []
+    if facts.settings.get("autovacuum") == "off":
+        found.append(Finding("bad", "autovacuum", "is off: the queue's tables grow without end"))
+    if facts.transaction_s > TRANSACTION_S_MAX:
+        sentence = f"one is open for {facts.transaction_s:.0f} s: nothing deleted since then can be cleaned away"
+        found.append(Finding("warning", "transactions", sentence))
+    if facts.prepared:
+        sentence = f"{facts.prepared} are prepared and not ended: they hold locks and dead rows for ever"
+        found.append(Finding("warning", "transactions", sentence))
+    if facts.slots_bytes > SLOT_BYTES_MAX:
+        sentence = f"one without a reader holds {facts.slots_bytes / 1024**3:.0f} GiB back: the disk will be full"
+        found.append(Finding("warning", "replication slots", sentence))
+    return found
+
+
+def _sessions(facts: Facts) -> list[Finding]:
+    most = int(facts.settings.get("max_connections", "100"))
+    words = f"{facts.connections} of {most} are in use; a node needs about 10 for each process"
+    grade: Literal["good", "warning"] = "warning" if facts.connections > most * CONNECTIONS_SHARE_MAX else "good"
+    return [Finding(grade, "connections", words)]
+
+
+def _privacy(facts: Facts) -> list[Finding]:
+    """Statements in the server's log hold numbers and texts, where their parameters are written too."""
+    get = facts.settings.get
+    traced = get("log_statement", "none") != "none" or get("log_min_duration_statement", "-1") != "-1"
+    found = []
+    if traced and get("log_parameter_max_length", "-1") != "0":
+        sentence = "statements are logged with their values: numbers and texts; set log_parameter_max_length = 0"
+        found.append(Finding("warning", "log", sentence))
+    if get("log_parameter_max_length_on_error", "0") != "0":
+        sentence = "failed statements are logged with their values; set log_parameter_max_length_on_error = 0"
+        found.append(Finding("warning", "log", sentence))
+    return found
+
+
+def _clock(facts: Facts) -> list[Finding]:
+    offset_s = facts.clock_offset_s
+    if abs(offset_s) <= CLOCK_OFFSET_S_MAX:
+        return [Finding("good", "clock", f"this machine's and the database's differ by {abs(offset_s) * 1000:.0f} ms")]
+    sentence = (
+        f"this machine is {abs(offset_s):.1f} s {'ahead of' if offset_s > 0 else 'behind'} the database: sending "
+    )
+    return [
+        Finding("warning", "clock", sentence + "windows and schedules follow the machine; run an NTP client on both")
+    ]
+
+
+def _work(facts: Facts) -> list[Finding]:
+    found = []
+    idle = [name for name, held in facts.leases.items() if not held]
+    if not facts.leases or idle:
+        found.append(Finding("warning", "workers", f"nobody does {' and '.join(idle) or 'any work'}: is a worker up?"))
+    if facts.binds_unowned:
+        found.append(Finding("warning", "binds", f"nobody drives {facts.binds_unowned} of {facts.binds}"))
+    elif facts.binds:
+        found.append(Finding("good", "binds", f"all {facts.binds} have somebody who drives them"))
+    return found
+
+
+_QUESTIONS: tuple[Callable[[Facts], list[Finding]], ...] = (
+    *(_role, _durability, _replication, _growth, _sessions, _privacy, _clock, _work),
+)
