@@ -112,10 +112,10 @@ async def test_of_a_lost_batch_what_was_stored_is_answered_and_the_rest_tried_ag
     heard: list[Any] = []
     for command in (1, 2, 3):
         commit.add(command, heard.append)
-    while not asked:
+    while not asked:  # noqa: ASYNC110 - one turn of the loop
         await asyncio.sleep(0)
     commit.add(4, heard.append)
-    while len(heard) < 1:
+    while len(heard) < 1:  # noqa: ASYNC110 - one turn of the loop
         await asyncio.sleep(0)
     assert heard == [-4], "others need not wait until it is known"
     go.set()

@@ -34,6 +34,7 @@ import asyncpg
 
 from chappe.store import binaries, data_directory, settings
 from chappe.store.child import Child
+from chappe.store.disk import waited_for_room
 from chappe.store.embedded_errors import (
     DataInUse,
     DataUnreachable,
@@ -172,7 +173,8 @@ class EmbeddedServer:
     ) -> None:
         """Restarts the server whenever it dies, until stop(); the callbacks run in the event loop.
 
-        Raises ServerFailed if it dies 10 times in a minute, and whatever start() raises if it cannot be restarted.
+        Raises ServerFailed if it dies 10 times in a minute, and whatever start() raises if it cannot be restarted. On a
+        full disk it is started again when there is room.
         """
         deaths: deque[float] = deque(maxlen=_DEATHS_MAX)
         while not self._stopping.is_set():
@@ -184,6 +186,8 @@ class EmbeddedServer:
             deaths.append(time.monotonic())
             if on_death is not None:
                 on_death()
+            if await waited_for_room(self.cluster, self._stopping):
+                deaths.clear()
             if len(deaths) == _DEATHS_MAX and deaths[-1] - deaths[0] < _DEATHS_WINDOW_S:
                 raise ServerFailed(data=self.data, reason=f"it died {_DEATHS_MAX} times within a minute")
             if not await self._launch():
