@@ -111,7 +111,39 @@ async def test_a_sandbox_send_is_reported_as_delivered_where_the_account_wants_t
         assert isinstance(accepted, Accepted)
         rows = await shop.database.fetch("select host, message_id, at, state from webhook order by message_id")
         first = accepted.submission_id << 16
+        ends = (State.DELIVERED, State.DELIVERED, State.SUPPRESSED)
         assert [tuple(row) for row in rows] == [
-            (host_of("https://r/"), first + place, NOW, State.DELIVERED) for place in range(2)
+            (host_of("https://r/"), first + place, NOW, state) for place, state in enumerate(ends)
         ]
+        await shop.books_balance()
+
+
+@pytest.mark.parametrize(("dialect", "told"), [("smspartner", True), ("allmysms", False)])
+async def test_who_is_skipped_is_reported_where_the_answer_does_not_name_him(
+    database: ConnectionParameters, dialect: str, told: bool
+) -> None:
+    async with opened(database) as shop:
+        account, stopped = await shop.account(), "+33600000009"
+        async with shop.database.transaction() as tx:
+            await optouts.add(tx, account.id, stopped, NOW, "api", "manual")
+        skipped = [("+33140000001", "number_not_mobile")]
+        given = {"dialect": dialect, "numbers": ["+33600000001", stopped], "skipped": skipped}
+        sends = [
+            shop.send(account, report_url="https://r/", **given),
+            shop.send(account, **given),  # nobody to tell
+            shop.send(account, sandbox=True, report_url="https://r/", **given),  # sandbox sends are not reported
+        ]
+        outcomes = await action.accept(shop.database, [await shop.placed(send) for send in sends], Moment(NOW))
+        accepted = outcomes[0]
+        assert isinstance(accepted, Accepted)
+        rows = await shop.database.fetch(
+            """select w.message_id, w.state, m.recipient, m.state as message_state, w.reason
+               from webhook w join message m on m.id = w.message_id order by w.message_id"""
+        )
+        first = accepted.submission_id << 16
+        found = [
+            (first + 1, State.FAILED, "+33140000001", State.FAILED, "number_not_mobile"),
+            (first + 2, State.SUPPRESSED, stopped, State.SUPPRESSED, "opted_out"),
+        ]
+        assert [tuple(row) for row in rows] == (found if told else [])
         await shop.books_balance()

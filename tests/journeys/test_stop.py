@@ -77,10 +77,13 @@ def test_who_answers_stop_is_skipped_by_the_next_campaign_which_says_so_and_cost
     assert shop.status(waiting, STAYS) == ("Waiting", False, 0.038)
     assert shop.balance() == 10 - 3 * PRICE
 
-    second = shop.campaign(STOPS, STAYS)
+    second = shop.campaign(STOPS, STAYS, urlDlr=f"{receiver.url}/second")
     assert (second["success"], second["nb_sms"], second["cost"]) == (True, 1, 0.038)
     assert shop.balance() == 10 - 4 * PRICE
     assert shop.status(second["message_id"], STOPS) == ("ko", True, 0)
+    reports = receiver.wait_for(lambda hook: hook.path == "/second", 3)
+    told = [(hook.json()["phone"], hook.json()["status"], hook.json()["cost"]) for hook in reports]
+    assert sorted(told) == [(STOPS, "ko", "0.000"), (STAYS, "delivered", "0.038"), (STAYS, "waiting", "0.038")]
     listed = shop.post(
         "bulk-send", SMSList=[{"phoneNumber": STOPS, "message": "a"}, {"phoneNumber": STAYS, "message": "b"}]
     )

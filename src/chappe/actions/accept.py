@@ -22,6 +22,7 @@ from chappe.core.window_profiles import PROFILES, Profile
 from chappe.store import identifiers, messages, webhooks
 from chappe.store.database import Connection, Database
 from chappe.store.messages import BULK_RECIPIENTS, Flag, LaneClass, OptedOut, Placed, Stored, host_of, key_of, lane
+from chappe.store.webhooks import End
 
 NEVER_CLOSED = PROFILES["none"]
 
@@ -164,8 +165,8 @@ async def _stored(
         for key, placed in waiting.items()
         if placed.send.unique_identifier
     }
-    played = any(placed.send.sandbox and placed.send.account.settings.sandbox_reports for placed in waiting.values())
-    if not named and not played:
+    ended = any((placed.send.skipped or placed.send.sandbox) and _ended(placed.send) for placed in waiting.values())
+    if not named and not ended:
         return await messages.accept(database, list(waiting.values()), now)
     async with database.transaction(hot=True) as tx:
         free = await identifiers.take(tx, named.values(), now)
@@ -178,17 +179,29 @@ async def _stored(
         stored = await messages.accept_by(tx, list(waiting.values()), now) if waiting else []
         refused = [key for key, one in zip(waiting, stored, strict=True) if one.submission_id is None]
         await identifiers.give_back(tx, [named[key] for key in refused if key in named])
-        await _report_played(tx, waiting.values(), stored, now)
+        await _report_ends(tx, waiting.values(), stored, now)
     return stored
 
 
-async def _report_played(tx: Connection, batch: Iterable[Placed], stored: Sequence[Stored], now: datetime) -> None:
-    """Sandbox messages of the accounts that want it are reported as delivered."""
+def _ended(send: Send) -> list[End]:
+    """What customers hear of at once, by place: that a sandbox message was delivered, where they want that; and who is
+    skipped, in the dialect whose answers to a list do not say it (contract of SMS Partner, 6.1 and its states)."""
+    if not send.report_url or (send.sandbox and not send.account.settings.sandbox_reports):
+        return []
+    ends = [End(place, State.DELIVERED, None) for place in range(len(send.recipients))] if send.sandbox else []
+    if send.dialect == "smspartner":
+        ends += [
+            End(place, State.SUPPRESSED if skipped.reason == "opted_out" else State.FAILED, skipped.reason)
+            for place, skipped in enumerate(send.skipped, len(send.recipients))
+        ]
+    return ends
+
+
+async def _report_ends(tx: Connection, batch: Iterable[Placed], stored: Sequence[Stored], now: datetime) -> None:
+    """Has customers told of what has ended already."""
     for placed, one in zip(batch, stored, strict=True):
-        send = placed.send
-        if send.sandbox and send.report_url and send.account.settings.sandbox_reports and one.submission_id is not None:
-            ids = [message_id(one.submission_id, place) for place in range(len(send.recipients))]
-            await webhooks.add(tx, host_of(send.report_url), ids, State.DELIVERED, now)
+        if one.submission_id is not None and (ends := _ended(placed.send)):
+            await webhooks.add(tx, host_of(placed.send.report_url), one.submission_id, ends, now)
 
 
 def outcome(placed: Placed, stored: Stored, moment: Moment) -> Accepted | Refusal:

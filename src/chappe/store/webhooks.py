@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
 from chappe.core.lifecycle import FINAL, State
-from chappe.core.model import Reply
+from chappe.core.model import Reply, message_id
 from chappe.store import replies
 from chappe.store.database import Connection, Database
-from chappe.store.messages import key_of, numbers
+from chappe.store.messages import key_of, numbers, texts
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -55,17 +56,26 @@ class Told(msgspec.Struct, frozen=True):
 _MAY_GIVE_BACK = FINAL - {State.DELIVERED}  # that it costs what was charged is not looked up for what arrived
 
 
-async def add(connection: Connection, host: int, message_ids: Sequence[int], state: State, at: datetime) -> None:
-    """Has a host told that these messages have come to a state; what usually happens is told where it is recorded."""
+class End(NamedTuple):
+    """A message that had ended when it was accepted: its place in its submission, how, and why."""
+
+    place: int
+    state: State
+    reason: str | None
+
+
+async def add(connection: Connection, host: int, submission_id: int, ends: Sequence[End], at: datetime) -> None:
+    """Has a host told of these ends; later ones are told where they are recorded."""
     await connection.execute(
-        """insert into webhook (host, key, id, message_id, at, state)
-           select $1, $3, nextval('webhook_number'), m.id, $4, $5
-           from unnest($2::text::bigint[]) with ordinality as m(id, place) order by m.place""",
+        """insert into webhook (host, key, id, message_id, at, state, reason)
+           select $1, $3, nextval('webhook_number'), e.id, $4, e.state, e.reason
+           from unnest($2::text::bigint[], $5::text::smallint[], $6::text::text[]) as e(id, state, reason)""",
         host,
-        numbers(message_ids),
+        numbers([message_id(submission_id, end.place) for end in ends]),
         key_of(at),
         at,
-        int(state),
+        numbers([end.state for end in ends]),
+        texts([end.reason for end in ends]),
     )
 
 
