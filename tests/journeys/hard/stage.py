@@ -103,6 +103,10 @@ class Network:
         assert answer.status == 200, answer
 
 
+class Skipped(Exception):
+    """This machine cannot show it."""
+
+
 class Stage:
     """What a scenario acts on. wrong: what it found that must not be; notes: figures of its own for the report."""
 
@@ -113,6 +117,7 @@ class Stage:
         self.notes: dict[str, Any] = {}
         self.allowed: set[str] = set()  # answers that are right besides yes
         self.doubts_max = 0
+        self.reckoned: dict[str, Any] | None = None  # by a scenario whose stage does not last until the end
         self.settle_s = 60.0
         self.loads: list[Load] = []
         self.keys = template.keys
@@ -140,14 +145,15 @@ class Stage:
 
     def start(self, knobs: Mapping[str, object] | None = None, *, window: int = WINDOW, rate: float = 0) -> Program:
         """Starts the program, and gives it a carrier at the end of the road."""
-        self._stack.callback(self._stop)
+        self._stack.callback(self.stop_program)
         self.program.start()
         self.add_carrier(knobs or {}, window, rate)
         return self.program
 
-    def _stop(self) -> None:
-        if self.program.process is not None:
-            self.program.process.send_signal(signal.SIGCONT)
+    def stop_program(self) -> None:
+        for load in self.loads:
+            load.stop()
+        if self.program.process is not None and self.program.process.poll() is None:
             self.program.stop()
 
     def add_carrier(self, knobs: Mapping[str, object], window: int, rate: float) -> None:
@@ -365,4 +371,4 @@ def _answered(url: str) -> Answer | None:
 
 Scenario = Callable[[Stage], None]
 
-__all__ = ["AWAY", "LOGIN", "OTHER_LOGIN", "Network", "Scenario", "Sequence", "Stage", "Template"]
+__all__ = ["AWAY", "LOGIN", "OTHER_LOGIN", "Network", "Program", "Scenario", "Sequence", "Skipped", "Stage", "Template"]
