@@ -38,10 +38,12 @@ from chappe.dialects.smspartner_values import Values, flag, items, text
 
 
 class _Items(NamedTuple):
-    """The items of a request, in their order: those that can be sent, and why the others cannot."""
+    """The items of a request, in their order: those that can be sent, and why the others cannot; and the places of
+    those that say nothing, whatever else is wrong with them."""
 
     usable: list[tuple[int, str, numbers.Number, Composed]]  # place, as written, number, text
     skipped: list[Skipped]
+    wordless: list[int]
 
 
 def read(values: Values, account: Account, moment: Moment) -> Send:
@@ -57,7 +59,7 @@ def read(values: Values, account: Account, moment: Moment) -> Send:
 
     of_request = (*sender.violations, *schedule.violations, *extras.violations)
     if of_request:
-        raise Violations((*_violated(found.skipped), *of_request))
+        raise Violations((*_violated(found), *of_request))
     if refusal := sender.refusal or schedule.refusal:
         raise Refusal(refusal)
     if lowcost and not settings.lowcost_enabled:
@@ -136,12 +138,14 @@ def _items(
     listed: list[dict[str, Any]], values: Values, settings: AccountSettings, *, lowcost: bool, unicode: bool
 ) -> _Items:
     """What can be sent and what cannot; the second of two equal items is in neither, since it is no message."""
-    found = _Items([], [])
+    found = _Items([], [], [])
     seen: set[tuple[str, str]] = set()
     for place, fields in enumerate(listed):
         written, key = _written(fields), _key(fields)
         number = numbers.read(written)
         composed = compose_text(fields.get("message", ""), values, settings, lowcost, unicode)
+        if composed is not None and composed.parts == 0:
+            found.wordless.append(place)
         reason = _number_reason(number) or _text_reason(composed, lowcost)
         if reason:
             found.skipped.append(Skipped(written, reason, key[0], place))
@@ -177,13 +181,11 @@ def _text_reason(composed: Composed | None, lowcost: bool) -> str:
     return "text_too_long" if composed is None or composed.parts > PARTS_MAX else ""
 
 
-def _violated(skipped: list[Skipped]) -> list[Violation]:
+def _violated(found: _Items) -> list[Violation]:
     """What is wrong with items in the list of a request that is refused anyway: texts first, and those once."""
-    found = []
-    if any(item.reason == "text_missing" for item in skipped):
-        found.append(Violation("message", "required"))
-    found += [Violation("recipients", "invalid", item.written) for item in skipped if item.reason == "number_malformed"]
-    return found
+    violations = [Violation("message", "required")] if found.wordless else []
+    wrong = [item.written for item in found.skipped if item.reason == "number_malformed"]
+    return [*violations, *(Violation("recipients", "invalid", written) for written in wrong)]
 
 
 def _priced(found: _Items, whole: str, settings: AccountSettings, lowcost: bool) -> tuple[Recipient, ...]:
