@@ -306,6 +306,8 @@ ERRORS = [
     ("serve --port 70000", 2, "0 to 65535"),
     ("serve extra", 2, "unexpected argument"),
     ("serve --log-level loud", 2, "debug, info, warning or error"),
+    ('serve --windows {"x":{"open":"zz"}}', 2, "window profile 'x': open: 'zz' is not a time of day"),
+    ("serve --stop-words 12", 2, "'12' is no word"),
     ("smsc --tls-cert x", 2, "belong together"),
     ("smsc --port 70000", 2, "0 to 65535"),
     ("nothing", 2, "no such command"),

@@ -87,12 +87,16 @@ def serve(
     except ConfigError as error:
         raise Misuse(str(error)) from error
     from chappe import wiring
+    from chappe.core.stop import WordError
+    from chappe.core.window_profiles import ProfileError
     from chappe.store.database import CONNECTION_ERRORS, DatabaseError
     from chappe.store.embedded_errors import EmbeddedError
     from chappe.store.migrate import MigrationError
 
     try:
         status = wiring.serve(config)
+    except (ProfileError, WordError) as error:
+        raise Misuse(str(error)) from error
     except (EmbeddedError, MigrationError) as error:
         raise Failure(str(error)) from error
     except (*CONNECTION_ERRORS, DatabaseError) as error:

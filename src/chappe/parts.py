@@ -76,6 +76,8 @@ class Orders(msgspec.Struct, frozen=True):
     counts: str = ""  # the folder where the node's processes tell their counts
     metrics: bool = True
     windows: dict[str, Any] = {}
+    stop_words: tuple[str, ...] = ()
+    start_words: tuple[str, ...] = ()
 
 
 @contextlib.asynccontextmanager
@@ -225,6 +227,7 @@ async def refresh(read: Callable[[], Awaitable[None]], changed: asyncio.Event) -
 async def run_work(orders: Orders, part: str) -> None:
     """One worker process: delivers, notifies, keeps up."""
     from chappe.actions.windows import Windows
+    from chappe.core.stop import Words
     from chappe.core.window_profiles import read_profiles
     from chappe.store import accounts
     from chappe.store.channels import CONFIGURATION_CHANNEL, OUTBOX_CHANNEL, WEBHOOK_CHANNEL
@@ -249,6 +252,7 @@ async def run_work(orders: Orders, part: str) -> None:
         upkeep = Upkeep(database, owner, moved)
         upkeep.book.retention_days = orders.retention_days
         upkeep.book.windows = windows
+        upkeep.book.words = Words(orders.stop_words, orders.start_words)
 
         def heard(channel: str) -> None:
             if channel == CONFIGURATION_CHANNEL:

@@ -80,12 +80,14 @@ async def _smsc(
 
 def serve(config: Config) -> int:
     """`chappe serve`: runs until a signal; gives the exit status."""
+    from chappe.core.stop import Words, check_words
     from chappe.core.window_profiles import read_profiles
 
     observe.configure(config.log_format, config.log_level)
     if config.log_level != "debug":  # the database's own chatter at each start
         logging.getLogger("chappe.postgres").setLevel(logging.WARNING)
     read_profiles(config.windows)  # a mistake is told before anything starts
+    check_words(Words(config.stop_words, config.start_words))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(config))
 
@@ -261,4 +263,6 @@ def _orders(config: Config, address: Address) -> Orders:
         metrics=config.metrics,
         drain_s=config.drain_s,
         windows=config.windows,
+        stop_words=config.stop_words,
+        start_words=config.start_words,
     )

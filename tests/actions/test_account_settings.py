@@ -34,6 +34,10 @@ def test_the_table_has_every_field_of_an_account_once() -> None:
         ("Numbers-Per-Request-Max = 12", "numbers_per_request_max", 12),
         ("numbers_per_request_max=", "numbers_per_request_max", 500),
         ("sender=", "sender", ""),
+        ("stop_words=Fin, plus rien", "stop_words", ("Fin", "plus rien")),
+        ("start_words=encore", "start_words", ("encore",)),
+        ("stop_words=", "stop_words", ()),
+        ("stop_confirmation=C'est noté.", "stop_confirmation", "C'est noté."),
     ],
 )
 def test_a_word_sets_a_field(word: str, field: str, value: Any) -> None:
@@ -68,6 +72,11 @@ def test_state_access_and_prices_stand_beside_the_settings() -> None:
         f"email={'x' * 201}",
         "message_language=de",
         f"senders_allowed={'abc,' * 1001}",
+        "stop_words=12",
+        "stop_words=start",
+        "start_words=stop",
+        f"stop_words={'x' * 41}",
+        f"stop_confirmation={'x' * 201}",
     ],
 )
 def test_what_cannot_be_used_is_refused_in_one_line(word: str) -> None:
@@ -99,3 +108,10 @@ def test_what_is_shown_can_be_set(fields: dict[str, Any]) -> None:
 
 def test_the_defaults_are_those_of_the_model() -> None:
     assert changed(ACCOUNT, [f"{name}={value}" for name, value in defaults().items()]) == ACCOUNT
+
+
+def test_words_are_checked_against_those_that_were_there_before() -> None:
+    before = changed(ACCOUNT, ["start_words=encore"])
+    with pytest.raises(SettingError, match="'encore' would mean STOP and START"):
+        changed(before, ["stop_words=encore"])
+    assert changed(before, ["stop_words=encore", "start_words="]).settings.stop_words == ("encore",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from shop import NOW, PRICE, Shop, later, opened
@@ -16,11 +17,13 @@ from chappe.core.errors import Refusal
 from chappe.core.lifecycle import State
 from chappe.core.model import Account, Moment, ReadReplies, Replies, Reply, submission_of
 from chappe.core.publicid import public_id
+from chappe.core.stop import Words
 from chappe.smpp import longtext
 from chappe.smpp.pdu import DeliverSm
 from chappe.smpp.profile import LongMethod
 from chappe.store import binds, carriers, conversations, optouts, virtual_numbers
 from chappe.store.embedded import ConnectionParameters
+from chappe.store.messages import LaneClass
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
 
@@ -403,3 +406,145 @@ async def test_a_long_message_that_comes_again_is_not_told_twice(database: Conne
         await sorted_at(shop, later(hours=1))
         assert len(await replies(shop, account)) == 2
         assert [state for state, _ in await notes(shop)] == [2, 2, 4, 4, 2, 2]
+
+
+# -- words of one's own, and the confirmation of a STOP
+
+
+async def test_what_answers_the_operators_terminal_is_told_in_a_dialect(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account(replies_url="https://h/")
+        red = await shop.carrier()
+        await shop.messages(account, numbers=[PHONE], sender=CODE, dialect="terminal")
+        await wrote(shop, red, "oui")
+        assert [reply.dialect for reply in await replies(shop, account)] == ["smspartner"]
+        await shop.messages(account, numbers=["+33600000009"], dialect="allmysms", now=later(seconds=1))
+        await wrote(shop, red, "non", now=later(seconds=9))
+        assert [reply.dialect for reply in await replies(shop, account)] == ["allmysms"]
+
+
+async def test_an_accounts_own_words_are_a_stop_to_it_and_to_nobody_else(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        own = await shop.account("own", stop_words=("Fin", "plus rien"), start_words=("encore",))
+        other = await shop.account("other")
+        red = await shop.carrier()
+        await shop.messages(own, numbers=[PHONE], sender=CODE)
+        await shop.messages(other, numbers=[PHONE], sender=CODE, now=later(seconds=1))
+        await (await shop.bind(red)).turn(9)
+        await wrote(shop, red, "FIN.", now=later(seconds=2))
+        assert await list_of(shop, own) == [(PHONE, "stop")]
+        assert await list_of(shop, other) == []
+        assert [(reply.kind, reply.text) for reply in await replies(shop, own)] == [("stop", "FIN.")]
+        assert [(reply.kind, reply.text) for reply in await replies(shop, other)] == [("response", "FIN.")]
+        await wrote(shop, red, "Encore !", now=later(seconds=3))
+        assert await list_of(shop, own) == []
+        await wrote(shop, red, "Plus   rien s'il vous plaît", now=later(seconds=4))
+        await wrote(shop, red, "stop", now=later(seconds=5))  # the usual ones stay
+        assert await list_of(shop, own) == await list_of(shop, other) == [(PHONE, "stop")]
+        await wrote(shop, red, "Finalement oui", now=later(seconds=6))
+        assert [reply.kind for reply in await replies(shop, own)] == ["response", "stop", "stop"]
+
+
+async def test_the_installations_words_hold_for_everybody(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        red = await shop.carrier()
+        await shop.messages(account, numbers=[PHONE], sender=CODE)
+        await (await shop.bind(red)).turn(9)
+        await arrive(shop, red, frame("Basta!", PHONE[1:], CODE), sort=False)
+        await receive.sort(shop.database, NOW, {}, Words(("basta",), ("ancora",)))
+        assert await list_of(shop, account) == [(PHONE, "stop")]
+        await arrive(shop, red, frame("ancora", PHONE[1:], CODE), sort=False)
+        await receive.sort(shop.database, NOW, {}, Words(("basta",), ("ancora",)))
+        assert await list_of(shop, account) == []
+
+
+BYE = "C'est noté, à bientôt."
+
+
+async def sorting(shop: Shop, now: datetime) -> bool:
+    known = {carrier.id: carrier for carrier in await carriers.all_carriers(shop.database)}
+    return await receive.sort(shop.database, now, known, router=await shop.router())
+
+
+async def test_a_stop_is_confirmed_once_by_whom_it_was_sent_to(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account(stop_confirmation=BYE)
+        silent = await shop.account("silent")
+        red = await shop.carrier()
+        bind = await shop.bind(red)
+        await shop.messages(account, numbers=[PHONE], sender=CODE)
+        await shop.messages(silent, numbers=["+33600000002"], sender=CODE)
+        assert len(await bind.turn(9)) == 2
+        before = await shop.balance(account)
+        await arrive(shop, red, frame("STOP", PHONE[1:], CODE), sort=False)
+        await arrive(shop, red, frame("STOP", "33600000002", CODE), sort=False)
+        assert await sorting(shop, NOW)
+        (row,) = await bind.turn(9)
+        assert (row.recipient, row.sender, row.text, row.lane % 8) == (PHONE, CODE, BYE, LaneClass.TRANSACTIONAL)
+        assert await shop.balance(account) == before - PRICE
+        details = await shop.database.fetch("select detail from reply order by id")
+        assert [row["detail"] for row in details] == [f"confirmed by submission {row.message_id >> 16}", ""]
+        # a machine that answers automatically, and a person who changes his mind again and again
+        for place, text in enumerate(("STOP", "START", "STOP", BYE, "STOP SMS"), 1):
+            await arrive(shop, red, frame(text, PHONE[1:], CODE), now=later(minutes=place), sort=False)
+            assert not await sorting(shop, later(minutes=place))
+        assert await bind.turn(9) == []
+        # the next day
+        day = later(days=1)
+        for text in ("START", "STOP"):
+            await arrive(shop, red, frame(text, PHONE[1:], CODE), now=day, sort=False)
+            await sorting(shop, day)
+        assert [row.text for row in await bind.turn(9)] == [BYE]
+        await shop.books_balance()
+
+
+async def test_of_several_accounts_that_are_meant_one_confirms(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        first, last = [await shop.account(name, stop_confirmation=f"Bye, {name}") for name in ("first", "last")]
+        red = await shop.carrier()
+        await shop.messages(first, numbers=[PHONE], sender=CODE)
+        await shop.messages(last, numbers=[PHONE], sender=CODE, now=later(seconds=1))
+        bind = await shop.bind(red)
+        await bind.turn(9)
+        await arrive(shop, red, frame("STOP", PHONE[1:], CODE), now=later(seconds=2), sort=False)
+        await sorting(shop, later(seconds=2))
+        assert [row.text for row in await bind.turn(9)] == ["Bye, last"]
+        assert await list_of(shop, first) == await list_of(shop, last) == [(PHONE, "stop")]
+
+
+@pytest.mark.parametrize(
+    ("balance", "settings", "source", "said"),
+    [
+        (PRICE, {}, PHONE, "not confirmed, since the credit did not suffice"),
+        (10 * PRICE, {"prices": {"336": None}}, PHONE, ""),
+        (10 * PRICE, {"stop_confirmation": ""}, PHONE, ""),
+        (10 * PRICE, {"stop_confirmation": " "}, PHONE, ""),
+        (10 * PRICE, {}, "+33100000000", ""),  # no mobile: a machine, or a test
+    ],
+)
+async def test_where_no_confirmation_can_go_the_stop_counts_all_the_same(
+    database: ConnectionParameters, balance: int, settings: dict[str, Any], source: str, said: str
+) -> None:
+    async with opened(database) as shop:
+        account = await shop.account(balance_micros=balance, **({"stop_confirmation": BYE} | settings))
+        red = await shop.carrier()
+        await shop.messages(account, numbers=[source], sender=CODE)
+        await (await shop.bind(red)).turn(9)
+        await arrive(shop, red, frame("STOP", source[1:], CODE), sort=False)
+        assert not await sorting(shop, NOW)
+        assert await list_of(shop, account) == [(source, "stop")]
+        assert await shop.database.value("select detail from reply") == said
+        await shop.books_balance()
+
+
+async def test_a_long_number_confirms_by_itself(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        owner = await shop.account("owner", stop_confirmation=BYE)
+        red = await shop.carrier()
+        bind = await shop.bind(red)
+        async with shop.database.transaction() as tx:
+            await virtual_numbers.add(tx, LONG, owner.id)
+        await arrive(shop, red, frame("STOP", PHONE[1:], LONG[1:]), sort=False)
+        assert await sorting(shop, NOW)
+        assert [(row.sender, row.recipient) for row in await bind.turn(9)] == [(LONG, PHONE)]

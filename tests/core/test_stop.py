@@ -125,3 +125,50 @@ def test_folding_settles(text: str) -> None:
 @given(st.text(st.characters(max_codepoint=127)))
 def test_plain_text_folds_as_it_would_beside_an_accent(text: str) -> None:
     assert f"{stop.fold(text)} e".strip() == stop.fold(f"{text} é")
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "kind"),
+    [
+        (stop.Words(), "STOP", "stop"),
+        (stop.Words(), "Reprise svp", "start"),
+        (stop.Words(), "Fin", "response"),
+        (stop.Words(("fin",)), "FIN de l'histoire", "stop"),
+        (stop.Words(("plus rien",)), "Plus, rien !", "stop"),
+        (stop.Words(("plus rien",)), "Plus tard", "response"),
+        (stop.Words(("fin",)), "arrêt", "stop"),
+        (stop.Words((), ("encore",)), "Encore 1", "start"),
+        (stop.Words((), ("encore",)), "start", "start"),
+        (stop.Words(("fin",)).with_(("assez",), ("encore",)), "assez", "stop"),
+        (stop.Words(("fin",)).with_(("assez",), ("encore",)), "fin", "stop"),
+    ],
+)
+def test_words_of_ones_own_are_understood_beside_the_usual_ones(words: stop.Words, text: str, kind: str) -> None:
+    assert words.kind(text) == kind
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (stop.Words(("!!",)), "no word"),
+        (stop.Words(("x",)), "no word"),
+        (stop.Words(("12",)), "no word"),
+        (stop.Words(("a" * 41,)), "no word"),
+        (stop.Words(("un deux trois quatre cinq",)), "too much"),
+        (stop.Words(("2 fin",)), "begins with a number"),
+        (stop.Words(("start",)), "STOP and START"),
+        (stop.Words(("Encore!",), ("encore",)), "STOP and START"),
+        (stop.Words((), ("stop plus",)), "read as STOP"),
+        (stop.Words((), ("Désabo",)), "read as STOP"),
+        (stop.Words(("fin",), ("fin fin",)), "read as STOP"),
+        (stop.Words(tuple(f"mot{chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(51))), "more than 50"),
+    ],
+)
+def test_words_that_could_not_be_told_apart_are_refused(words: stop.Words, complaint: str) -> None:
+    with pytest.raises(stop.WordError, match=complaint):
+        stop.check_words(words)
+
+
+def test_usual_words_and_reasonable_ones_are_taken() -> None:
+    words = stop.Words((*stop.STOP_WORDS, "Fin", "plus rien", "Ça suffit"), (*stop.START_WORDS, "encore"))
+    assert stop.check_words(words) == words

@@ -16,6 +16,7 @@ import msgspec
 
 from chappe.core.model import RECIPIENTS_MAX, Account, AccountSettings, AccountState
 from chappe.core.pricing import PREFIX_DIGITS_MAX, json_number, micros
+from chappe.core.stop import WORDS_MAX, WordError, Words, check_words
 from chappe.core.window_profiles import PROFILES
 
 TEXT_CHARACTERS_MAX: Final = 200
@@ -125,6 +126,7 @@ URL = Kind("a URL that begins with http:// or https://", _url)
 PRICE = Kind("a price in EUR such as 0.038", _price, json_number)
 SENDER = Kind("3 to 11 letters, digits and spaces", _matching(_SENDER))
 SENDERS = Kind("senders of 3 to 11 letters, digits and spaces, separated by commas", _list(SENDER.parse), ",".join)
+WORDS = Kind(f"at most {WORDS_MAX} words or short phrases, separated by commas", _list(str), ",".join)
 NETWORKS = Kind("addresses or networks such as 192.0.2.0/24, separated by commas", _list(_network), ",".join)
 WINDOW = Kind(f"the name of a window profile: {', '.join(PROFILES)}, or one of your own", _matching(_NAME))
 LOGIN = Kind("a login", _matching(_LOGIN))
@@ -149,6 +151,9 @@ TABLE: Final = (
     Row("sender_needs_stop", "sender_needs_stop", SWITCH, "a sender by name is only allowed with a STOP mention"),
     Row("stop_mention", "stop_mention", TEXT, "its own STOP mention; empty: the installation's"),
     Row("stop_mention_automatic", "stop_mention_automatic", SWITCH, "append the STOP mention to every message"),
+    Row("stop_words", "stop_words", WORDS, "words that mean STOP in replies to it, beside the usual ones"),
+    Row("start_words", "start_words", WORDS, "words that take a STOP back, beside the usual ones"),
+    Row("stop_confirmation", "stop_confirmation", TEXT, "SMS that confirms a STOP by reply, priced; empty: none"),
     Row("stop_blocks_transactional", "stop_blocks_transactional", SWITCH, "opt-outs block transactional messages too"),
     Row("lowcost_enabled", "lowcost_enabled", SWITCH, "the low cost range may be asked for"),
     Row("unicode_enabled", "unicode_enabled", SWITCH, "Unicode messages may be asked for"),
@@ -202,7 +207,9 @@ def changed(account: Account, assignments: Iterable[str]) -> Account:
             values[row.field] = row.default if value == "" else _read(name, value, row.kind.parse)
     if len(prices) > PRICES_MAX:
         raise SettingError(f"an account has at most {PRICES_MAX} prices of its own")
-    return msgspec.structs.replace(account, settings=msgspec.structs.replace(account.settings, prices=prices, **values))
+    settings = msgspec.structs.replace(account.settings, prices=prices, **values)
+    _check_words(settings)
+    return msgspec.structs.replace(account, settings=settings)
 
 
 def shown(account: Account) -> dict[str, str]:
@@ -244,6 +251,14 @@ def _read(name: str, value: str, parse: Callable[[str], Any]) -> Any:
             BESIDE[name][0] if name in BESIDE else BY_NAME[name].kind.expects if name in BY_NAME else PRICE.expects
         )
         raise SettingError(f"{name}: {value[:60]!r} is not usable; expected {expects}") from None
+
+
+def _check_words(settings: AccountSettings) -> None:
+    """Words that contradict each other cannot be told apart by their values alone."""
+    try:
+        check_words(Words(settings.stop_words, settings.start_words))
+    except WordError as error:
+        raise SettingError(f"stop_words and start_words: {error}") from error
 
 
 def _nearest(name: str) -> str:

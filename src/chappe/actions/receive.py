@@ -10,20 +10,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
+from chappe.actions import confirming
 from chappe.actions.virtual_numbers import DIGITS_MAX, e164
 from chappe.carriers.registry import profile_of
-from chappe.core import gsm7, stop
+from chappe.core import gsm7
+from chappe.core.model import Account
 from chappe.core.network import Carrier
+from chappe.core.routing import Router
+from chappe.core.stop import Words
+from chappe.dialects.registry import BY_NAME, DIALECTS
 from chappe.smpp import longtext, pdu, textcoding
 from chappe.smpp.header import DecodeError
 from chappe.smpp.longtext import Piece
 from chappe.smpp.pdu import DataSm, DeliverSm
 from chappe.smpp.profile import Profile, profile
-from chappe.store import conversations, inbound, optouts, replies, virtual_numbers
+from chappe.store import accounts, conversations, inbound, optouts, replies, virtual_numbers
 from chappe.store.conversations import Talk
 from chappe.store.database import RETRY_ERRORS, Connection, Database, DatabaseError
 from chappe.store.inbound import Arrived
@@ -42,6 +47,8 @@ CROSSED: Final = timedelta(seconds=60)
 """After an answer that came late: for so long the carrier may have decided to send again before it saw it."""
 NOTED: Final = timedelta(seconds=2)
 """After this long it is known whether an answer was written, unless the process that would have noted it has died."""
+NO_OTHER_WORDS: Final = Words()
+NO_ROUTES: Final = Router([])
 LATELY: Final = timedelta(days=30)
 """How long after a message a reply may answer it, when others wrote later or STOP could mean several."""
 
@@ -72,24 +79,40 @@ class Whole:
     parts: tuple[str, ...]
     reference: int
 
-    @property
-    def kind(self) -> str:
-        if stop.is_stop(self.text):
-            return "stop"
-        return "start" if stop.is_start(self.text) else "response"
-
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one transaction's PDUs are judged by. talks: of their numbers, the last message of each account."""
+    """What one transaction's PDUs are judged by. talks: of their numbers, the last message of each account; words: the
+    installation's; confirmations: what was said of those of STOP."""
 
     now: datetime
     carriers: Mapping[int, Carrier]
     talks: Mapping[str, Sequence[Talk]]
+    words: Words
+    router: Router
+    confirmations: list[str]
 
 
-async def sort(database: Database, now: datetime, carriers: Mapping[int, Carrier]) -> None:
-    """Sorts what is new, and what has waited too long for its other parts; a bounded number, since others wait."""
+class Answering(NamedTuple):
+    """One account that a message is for: its conversation, if there is one, and what the message means to it."""
+
+    account: Account
+    talk: Talk | None
+    kind: str
+
+
+async def sort(
+    database: Database,
+    now: datetime,
+    carriers: Mapping[int, Carrier],
+    words: Words = NO_OTHER_WORDS,
+    router: Router = NO_ROUTES,
+) -> bool:
+    """Sorts what is new, and what has waited too long for its other parts; a bounded number, since others wait.
+
+    words: what means STOP and START beside the usual words. router: of confirmations. True when one may leave.
+    """
+    confirmations: list[str] = []
     for _ in range(ROUNDS_MAX):
         if not await inbound.anything(database, now - PARTS_WAIT):
             break
@@ -99,12 +122,13 @@ async def sort(database: Database, now: datetime, carriers: Mapping[int, Carrier
             late = await inbound.late(tx, now - PARTS_WAIT, BATCH)
             numbers = {e164(row.source) for row in (*new, *late)}
             talks = await conversations.of_numbers(tx, [number for number in numbers if _is_number(number)])
-            round_ = Round(now, carriers, talks)
+            round_ = Round(now, carriers, talks, words, router, confirmations)
             for row in new:
                 await _guarded(tx, row, round_, late=False)
             for row in late:
                 if await inbound.waits(tx, row.id):  # it has not gone with another part of this same round
                     await _guarded(tx, row, round_, late=True)
+    return any(said.startswith(confirming.CONFIRMED) for said in confirmations)
 
 
 async def _guarded(tx: Connection, row: Arrived, round_: Round, *, late: bool) -> None:
@@ -180,8 +204,8 @@ def is_repeated(earlier: inbound.Earlier, row: Arrived, now: datetime, *, long: 
 async def _stop_early(tx: Connection, first: Part, round_: Round) -> None:
     """The first part of a message whose rest is late: a STOP in it is obeyed at once; the reply follows."""
     whole = _whole([first])
-    if whole is not None and whole.kind == "stop":
-        await _obey(tx, whole, [talk.account_id for talk in _meant(whole, round_)], round_.now)
+    if whole is not None:
+        await _obey(tx, whole, [one for one in await _answering(tx, whole, round_) if one.kind == "stop"], round_)
 
 
 # -- reading
@@ -247,66 +271,101 @@ def _meant(whole: Whole, round_: Round) -> list[Talk]:
     return exact or lately
 
 
-async def _deliver(tx: Connection, whole: Whole, round_: Round) -> list[int]:
-    """Stores the message for whom it is, and obeys it; gives the replies' ids, none when it is nobody's."""
+async def _answering(tx: Connection, whole: Whole, round_: Round) -> list[Answering]:
+    """Whom the message is for. What it means decides each account's own words: to some it may be a STOP."""
     owner = await virtual_numbers.owner(tx, whole.to)
     meant = _meant(whole, round_)
-    now = round_.now
+    talks: dict[int, Talk | None] = {talk.account_id: talk for talk in meant}
     if owner is not None:
-        talk = next((talk for talk in meant if talk.account_id == owner), None)
-        await _obey(tx, whole, [owner], now)
-        return [await _store(tx, whole, owner, talk, now, long_number=True)]
-    if whole.kind == "response":
-        meant = [talk for talk in meant if e164(talk.sender) == whole.to][:1] or meant[:1]
-    await _obey(tx, whole, [talk.account_id for talk in meant], now)
-    detail = f"{len(meant)} accounts wrote to this number lately" if len(meant) > 1 else ""
-    return [await _store(tx, whole, talk.account_id, talk, now, detail=detail) for talk in meant]
+        talks = {owner: talks.get(owner)}
+    known = await accounts.by_ids(tx, talks)
+    every = [
+        Answering(known[account_id], talk, _words(known[account_id], round_).kind(whole.text))
+        for account_id, talk in talks.items()
+        if account_id in known
+    ]
+    if owner is not None:
+        return every
+    nearest = [talk for talk in meant if e164(talk.sender) == whole.to][:1] or meant[:1]
+    return [one for one in every if one.kind != "response" or one.talk in nearest]
 
 
-async def _obey(tx: Connection, whole: Whole, account_ids: Sequence[int], now: datetime) -> None:
-    """STOP puts the number on the lists of these accounts and ends what waits for it; START takes it off."""
+def _words(account: Account, round_: Round) -> Words:
+    settings = account.settings
+    return round_.words.with_(settings.stop_words, settings.start_words)
+
+
+async def _deliver(tx: Connection, whole: Whole, round_: Round) -> list[int]:
+    """Stores the message for whom it is, and obeys it; gives the replies' ids, none when it is nobody's."""
+    every = await _answering(tx, whole, round_)
+    said = await _obey(tx, whole, every, round_)
+    detail = f"{len(every)} accounts wrote to this number lately" if len(every) > 1 else ""
+    return [
+        await _store(tx, whole, one, round_.now, ", ".join(part for part in (detail, said.get(one.account.id)) if part))
+        for one in every
+    ]
+
+
+async def _obey(tx: Connection, whole: Whole, every: Sequence[Answering], round_: Round) -> dict[int, str]:
+    """STOP puts the number on the lists of those to whom it is one, and ends what waits for it; START takes it off.
+
+    Gives what is to be said of confirmations, by account.
+    """
     if not _is_number(whole.number):
-        return
-    if whole.kind == "start":
-        for account_id in account_ids:
-            await optouts.remove(tx, account_id, whole.number)
-    if whole.kind != "stop" or not account_ids:
-        return
+        return {}
+    for one in every:
+        if one.kind == "start":
+            await optouts.remove(tx, one.account.id, whole.number)
+    stopping = [one for one in every if one.kind == "stop"]
+    if not stopping:
+        return {}
     detail = "by a reply"
-    if len(account_ids) > 1:
-        detail += f"; {len(account_ids)} accounts wrote to this number lately, and each is meant"
-    for account_id in account_ids:
-        await optouts.add(tx, account_id, whole.number, now, "reply", "stop", detail)
-    await optouts.sweep(tx, account_ids, whole.number, now, f"the subscriber opted out {detail}")
+    if len(stopping) > 1:
+        detail += f"; {len(stopping)} accounts wrote to this number lately, and each is meant"
+    new = []
+    for one in stopping:
+        _, known = await optouts.add(tx, one.account.id, whole.number, round_.now, "reply", "stop", detail)
+        if not known:
+            new.append(one)
+    account_ids = [one.account.id for one in stopping]
+    await optouts.sweep(tx, account_ids, whole.number, round_.now, f"the subscriber opted out {detail}")
+    said = {}
+    for one in new:  # after what ends: a confirmation is not for the sweep
+        dialect = await _dialect(tx, one)
+        sender = one.talk.sender if one.talk is not None and e164(one.talk.sender) == whole.to else whole.to
+        word = await confirming.confirm(tx, one.account, whole.number, sender, dialect, round_.now, round_.router)
+        if word:
+            said[one.account.id] = word
+            round_.confirmations.append(word)
+    return said
 
 
-async def _store(
-    tx: Connection,
-    whole: Whole,
-    account_id: int,
-    talk: Talk | None,
-    now: datetime,
-    *,
-    long_number: bool = False,
-    detail: str = "",
-) -> int:
-    settings, dialect = await replies.customer(tx, account_id)
+async def _dialect(tx: Connection, one: Answering) -> str:
+    """In whose words an account is told: those of what is answered, else those that it spoke last. A message from the
+    operator's terminal has none of its own."""
+    if one.talk is not None and one.talk.dialect in BY_NAME:
+        return one.talk.dialect
+    return await replies.dialect_of(tx, one.account.id, BY_NAME) or DIALECTS[0].NAME
+
+
+async def _store(tx: Connection, whole: Whole, one: Answering, now: datetime, detail: str) -> int:
+    talk = one.talk
     return await replies.add(
         tx,
         NewReply(
-            account_id=account_id,
+            account_id=one.account.id,
             carrier_id=whole.carrier_id,
             at=whole.at,
-            kind=whole.kind,
+            kind=one.kind,
             number=whole.number,
             destination=whole.to,
             text=whole.text,
             parts=whole.parts,
             reference=whole.reference,
-            long_number=long_number,
+            long_number=await virtual_numbers.owner(tx, whole.to) is not None,
             message_id=None if talk is None else talk.message_id,
-            dialect=dialect if talk is None else talk.dialect,
-            target=(talk.reply_url if talk is not None else "") or settings.replies_url,
+            dialect=await _dialect(tx, one),
+            target=(talk.reply_url if talk is not None else "") or one.account.settings.replies_url,
             detail=detail,
         ),
         now,

@@ -14,6 +14,7 @@ from chappe.carriers.registry import policy_of, profile_of
 from chappe.core.lifecycle import State
 from chappe.core.network import Carrier
 from chappe.core.routing import Route, Router
+from chappe.core.stop import Words
 from chappe.smpp.message_ids import Learner, variants
 from chappe.smpp.profile import IdFormat
 from chappe.store import binds, carriers, conversations, queue, retention, waiting
@@ -42,6 +43,7 @@ class Book:
     down: frozenset[int] = frozenset()
     learners: dict[int, Learner] = field(default_factory=dict)
     retention_days: int = 400
+    words: Words = receive.NO_OTHER_WORDS
     windows: Windows | None = None  # None: nothing is held
     routes: object = None  # as they were read last
     rerouted: bool = False  # since what has no route was looked at
@@ -260,8 +262,7 @@ async def silence(database: Database, now: datetime, book: Book) -> bool:
 
 async def sort_replies(database: Database, now: datetime, book: Book) -> bool:
     """Gives what subscribers wrote to those whom it answers."""
-    await receive.sort(database, now, book.carriers)
-    return False
+    return await receive.sort(database, now, book.carriers, book.words, book.router)
 
 
 async def follow(database: Database, now: datetime, book: Book) -> bool:
@@ -289,6 +290,14 @@ async def count(database: Database, now: datetime, book: Book) -> bool:
     return False
 
 
+async def give_back(database: Database, now: datetime, book: Book) -> bool:
+    """Gives money back that had to wait since somebody held a lock on the account's balance."""
+    locked = await refunds.give_back_later(database, now)
+    if locked:
+        log.warning("refunds_wait_for_locked_accounts", accounts=locked)
+    return False
+
+
 async def forget(database: Database, now: datetime, book: Book) -> bool:
     """Lets sandbox messages vanish after a day, and texts and numbers after the time that the operator set."""
     await retention.forget(database, now, book.retention_days)
@@ -306,6 +315,7 @@ TASKS = (
     Task("replies", 0.5, sort_replies),
     Task("follow", 2.0, follow),
     Task("count", 5.0, count),
+    Task("refunds", 1.0, give_back),
     Task("forget", 10.0, forget),
 )
 BY_CONFIGURATION = ("look", "place_held", "release")

@@ -61,6 +61,9 @@ class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sender_needs_stop: bool = False
     stop_mention: str = ""  # empty: the installation's
     stop_mention_automatic: bool = False
+    stop_words: tuple[str, ...] = ()  # beside those of core/stop.py and the installation's
+    start_words: tuple[str, ...] = ()
+    stop_confirmation: str = ""  # text that confirms a STOP by reply; empty: none is sent
     stop_blocks_transactional: bool = True  # who has opted out gets nothing more; off: nothing commercial
     lowcost_enabled: bool = True
     unicode_enabled: bool = True

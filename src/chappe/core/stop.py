@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import NamedTuple
 
 STOP_WORDS = (
     "stop",
@@ -29,6 +30,54 @@ START_WORDS = ("start", "reprise", "unstop")
 
 CONTACT_WORDS = ("contact",)
 """Words that ask who is writing."""
+
+WORDS_MAX = 50
+WORD_CHARACTERS_MAX = 40
+WORD_PARTS_MAX = 4
+
+
+class WordError(ValueError):
+    """A word that cannot mean STOP or START; the message is one sentence."""
+
+
+class Words(NamedTuple):
+    """What is understood beside STOP_WORDS and START_WORDS, which nobody can take away: who writes STOP to a shared
+    number does not know whose words these are."""
+
+    stop: tuple[str, ...] = ()
+    start: tuple[str, ...] = ()
+
+    def with_(self, stop: Iterable[str], start: Iterable[str]) -> "Words":
+        """These words and others."""
+        return Words((*self.stop, *stop), (*self.start, *start))
+
+    def kind(self, text: str) -> str:
+        """What a reply asks for: `stop`, `start`, or `response` for neither. A doubt is settled by silence."""
+        if _begins(text, STOP_WORDS) or (self.stop and _begins(text, self.stop)):
+            return "stop"
+        return "start" if _begins(text, START_WORDS) or (self.start and _begins(text, self.start)) else "response"
+
+
+def check_words(words: Words) -> Words:
+    """The words; raises WordError for one that says nothing, means two things, or could not be told from others."""
+    for word in (*words.stop, *words.start):
+        tokens = fold(word).split()
+        if sum(character.isalpha() for character in "".join(tokens)) < 2 or len(word) > WORD_CHARACTERS_MAX:
+            raise WordError(f"{word[:60]!r} is no word: it has 2 letters or more, and at most {WORD_CHARACTERS_MAX}")
+        if len(tokens) > WORD_PARTS_MAX:
+            raise WordError(f"{word!r} is too much: one entry is at most {WORD_PARTS_MAX} words")
+        if tokens[0].isdecimal():
+            raise WordError(f"{word!r} begins with a number, which any answer may do")
+    if len(words.stop) > WORDS_MAX or len(words.start) > WORDS_MAX:
+        raise WordError(f"there are more than {WORDS_MAX} words")
+    for word in words.stop:
+        if _begins(word, START_WORDS) or _begins(word, words.start):
+            raise WordError(f"{word!r} would mean STOP and START")
+    for word in words.start:
+        if Words(words.stop).kind(word) == "stop":
+            raise WordError(f"{word!r} would be read as STOP")
+    return words
+
 
 # After folding, a mention is the word and where to send it: `stop 36180`, `stop au 36 180`, `stop sms au 36180`,
 # `stop 36xxx`. French short codes begin with 3; other numbers count only after a preposition, since taking "non stop

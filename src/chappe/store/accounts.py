@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from typing import Any
 
 import asyncpg
@@ -44,6 +45,12 @@ async def by_key(database: Database, key: str) -> Account | None:
 async def by_login(database: Database, login: str) -> Account | None:
     rows = await database.fetch(f"select {COLUMNS} where lower(a.login) = lower($1)", login)
     return _account(rows[0]) if rows else None
+
+
+async def by_ids(connection: Connection, account_ids: Collection[int]) -> dict[int, Account]:
+    """Accounts by their ids; those that are no more are not in it."""
+    rows = await connection.fetch(f"select {COLUMNS} where a.id = any ($1::int[])", list(account_ids))
+    return {row["id"]: _account(row) for row in rows}
 
 
 async def all_accounts(database: Database) -> list[Account]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 from chappe.core.model import OptOut
 from chappe.store.binds import REFUND_ARRAY
@@ -58,6 +58,27 @@ async def add_many(
         [comment for _, _, comment in rows],
     )
     return len(added)
+
+
+async def may_confirm(connection: Connection, account_id: int, number: str, day: date) -> bool:
+    """Whether a confirmation may go to this number today; from now on none may, of any account."""
+    return bool(
+        await connection.fetchval(
+            """insert into stop_confirmation (number, day, account_id) values ($1, $2, $3)
+               on conflict do nothing returning true""",
+            number,
+            day,
+            account_id,
+        )
+    )
+
+
+async def confirmed(connection: Connection, number: str, day: date, message_id: int) -> None:
+    """Says which message confirmed; forgets those of days before yesterday."""
+    await connection.execute(
+        "update stop_confirmation set message_id = $3 where number = $1 and day = $2", number, day, message_id
+    )
+    await connection.execute("delete from stop_confirmation where day < $1", day - timedelta(days=1))
 
 
 async def remove(connection: Connection, account_id: int, number: str) -> bool:

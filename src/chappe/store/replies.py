@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from chappe.core.model import AccountSettings, Reply, submission_of
+from chappe.core.model import Reply, submission_of
 from chappe.store.database import Connection, Database
 from chappe.store.messages import host_of, key_of
 
@@ -77,19 +77,16 @@ async def add(connection: Connection, reply: NewReply, now: datetime) -> int:
     return reply_id
 
 
-async def customer(connection: Connection, account_id: int) -> tuple[AccountSettings, str]:
-    """The settings of an account, and the dialect that it spoke last; SMS Partner's when it has not spoken lately."""
-    row = await connection.fetchrow(
-        """select a.settings,
-                  (select dialect from (select account_id, dialect from submission order by id desc limit $2) s
-                   where s.account_id = a.id limit 1) as dialect
-           from account a where a.id = $1""",
+async def dialect_of(connection: Connection, account_id: int, dialects: Collection[str]) -> str | None:
+    """Which of these an account spoke last; None when it has not spoken lately."""
+    found: str | None = await connection.fetchval(
+        """select dialect from (select account_id, dialect from submission order by id desc limit $2) s
+           where s.account_id = $1 and s.dialect = any ($3::text[]) limit 1""",
         account_id,
         LATELY_SUBMISSIONS,
+        list(dialects),
     )
-    if row is None:
-        return AccountSettings(), "smspartner"
-    return msgspec.json.decode(row["settings"], type=AccountSettings), row["dialect"] or "smspartner"
+    return found
 
 
 async def by_id(connection: Connection, reply_ids: Sequence[int]) -> dict[int, Reply]:
