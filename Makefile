@@ -12,7 +12,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 STAMP_DEV := .venv/installed-dev
 
-.PHONY: help setup run test check crash bench lock
+.PHONY: help setup run test check siege crash bench lock
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ check: $(STAMP_DEV) ## format, lint, types, import rules, dependencies, dead cod
 
 crash: $(STAMP_DEV) ## kill -9 of every process under load, then count; ARGS="--seed 7 --messages 20000" passes flags
 	@$(BIN)/python tests/journeys/storm.py $(ARGS)
+
+siege: $(STAMP_DEV) ## hostile clients against the running program, one after the other; ARGS="--only slow-heads --seconds 20"
+	@$(BIN)/python tests/hostile/siege.py $(ARGS)
 
 bench: $(STAMP) ## measure; ARGS passes flags to bench/run.py
 	@$(BIN)/python bench/run.py $(ARGS)

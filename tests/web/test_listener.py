@@ -11,7 +11,7 @@ import re
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from ipaddress import ip_network
 from typing import Any
 
@@ -259,6 +259,21 @@ async def test_too_many_requests_in_flight_wait_and_none_is_lost() -> None:
             assert len(echo.asked) <= number + 3
             echo.replies[number].send(Response(200, "text/plain", b"%d" % number))
             assert (await client.answer())[2] == b"%d" % number
+
+
+@pytest.mark.asyncio
+async def test_who_pipelines_without_end_makes_others_wait_for_a_few_requests_only() -> None:
+    echo = Echo()
+    async with serving(echo) as listener, AsyncExitStack() as stack:
+        customer = await stack.enter_async_context(connected(listener))
+        for client in [await stack.enter_async_context(connected(listener)) for _ in range(60)]:
+            client.send(GET * 3_000)
+        await echo.wait_for(8_000)
+        before = len(echo.asked)
+        customer.send(POST)
+        await customer.answer()
+        waited = next(at for at, request in enumerate(echo.asked[before:]) if request.path == "/v1/send")
+        assert waited < 60 * listener.limits.requests_in_flight_max, "a full hand of everybody came first"
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ class Home(Protocol):
     def enter(self, connection: Connection) -> bool: ...
     def leave(self, connection: Connection) -> None: ...
     def answered(self, connection: Connection) -> None: ...
+    def paused(self, connection: Connection) -> None: ...
     def ask(self, request: Request, reply: Reply) -> None: ...
     def ask_limit(self, request: Request, code: str, reply: Reply) -> None: ...
 
@@ -114,7 +115,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._stalled_at = None
-        self._resume()
+        self.home.paused(self)
 
     def data_received(self, data: bytes) -> None:
         self._seen_at = self.home.now()
@@ -365,7 +366,7 @@ class Connection(asyncio.Protocol):
                 self._continue_due = False
                 transport.write(_CONTINUE)
         if self._paused and len(pending) * 2 <= self.home.limits.requests_in_flight_max:
-            self._resume()
+            self.home.paused(self)
 
     def _finish(self, transport: asyncio.Transport) -> None:
         """Closes, once everything is written.
@@ -388,7 +389,8 @@ class Connection(asyncio.Protocol):
             self._paused = True
             self._transport.pause_reading()
 
-    def _resume(self) -> None:
+    def resume(self) -> None:
+        """Reads on where nothing stands against it any more."""
         if not self._paused or self._stalled_at is not None or self._transport is None or self._closed_at is not None:
             return
         if len(self._pending) >= self.home.limits.requests_in_flight_max:

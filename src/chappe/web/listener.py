@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import deque
 from collections.abc import Callable
 from email.utils import formatdate
 from typing import Final
@@ -24,6 +25,7 @@ Application = Callable[[Request, Reply], None]
 LimitApplication = Callable[[Request, str, Reply], None]
 
 _TICK_S: Final = 1.0
+_RESUMED_PER_TURN: Final = 4
 
 
 class Listener:
@@ -55,6 +57,7 @@ class Listener:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._servers: list[asyncio.Server] = []
         self._dirty: list[Connection] = []
+        self._paused: deque[Connection] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
 
@@ -149,6 +152,21 @@ class Listener:
             assert self._loop is not None
             self._loop.call_soon(self._flush)
         self._dirty.append(connection)
+
+    def paused(self, connection: Connection) -> None:
+        """Notes a connection that may read on: a few of them in each turn of the loop, since those that send without
+        end have a full hand of requests each, and others would wait for all of them turn by turn."""
+        if not self._paused:
+            assert self._loop is not None
+            self._loop.call_soon(self._read_on)
+        self._paused.append(connection)
+
+    def _read_on(self) -> None:
+        for _ in range(min(len(self._paused), _RESUMED_PER_TURN)):
+            self._paused.popleft().resume()
+        if self._paused:
+            assert self._loop is not None
+            self._loop.call_soon(self._read_on)
 
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []
