@@ -268,7 +268,8 @@ class Nodes:
                 print(f"{name}...", end=" ", file=sys.stderr, flush=True)
                 machine = found()
                 self._calm()
-                self._note(name, machine, began, load, harvest)
+                self.happened.append({"what": name, "who": machine, "began": began, "ended": time()})
+                print(f"{machine}, {time() - began:.1f} s", file=sys.stderr, flush=True)
             _hold(2.0)
         finally:
             load.stop()
@@ -277,21 +278,20 @@ class Nodes:
         self.balancer.close()
         return self._report(load, harvest)
 
-    def _note(self, name: str, machine: str, began: float, load: Load, harvest: Harvest) -> None:
-        ended = time()
-        mine = [end - start for start, end, _ in list(load.seen.answers) if began <= end <= ended]
-        told = Counter(status for start, end, status in list(load.seen.answers) if began <= end <= ended)
-        row = {
-            "what": name,
-            "who": machine,
+    def _measured(self, row: dict[str, Any], load: Load, harvest: Harvest) -> dict[str, Any]:
+        """What customers and phones saw of one trouble: of what was asked within its time."""
+        began, ended = row["began"], row["ended"]
+        mine = [(end - start, status) for start, end, status in load.seen.answers if began <= start <= ended]
+        told = Counter(status for _, status in mine)
+        return {
+            "what": row["what"],
+            "who": row["who"],
             "took_s": round(ended - began, 1),
-            "accept_gap_s": longest_gap_s(list(load.seen.accepted_at), began, ended),
-            "phone_gap_s": longest_gap_s(list(harvest.shown_at), began, ended),
-            "answer_s_max": round(max(mine, default=0.0), 1),
+            "accept_gap_s": longest_gap_s(load.seen.accepted_at, began, ended),
+            "phone_gap_s": longest_gap_s(harvest.shown_at, began, ended),
+            "answer_s_max": round(max((took_s for took_s, _ in mine), default=0.0), 1),
             "answers": {str(status): count for status, count in sorted(told.items())},
         }
-        self.happened.append(row)
-        print(json.dumps(row), file=sys.stderr, flush=True)
 
     def _settle(self, load: Load, harvest: Harvest) -> None:
         wanted = {text(number) for number in load.seen.accepted}
@@ -311,6 +311,7 @@ class Nodes:
 
     def _report(self, load: Load, harvest: Harvest) -> dict[str, Any]:
         seen, shown = load.seen, harvest.shown
+        happened = [self._measured(row, load, harvest) for row in self.happened]
         wanted = {text(number) for number in seen.accepted}
         doubts = self.pair.ask("select s.text from message m join submission s on s.id = m.id >> 16 where m.doubts > 0")
         doubted = {row["text"] for row in doubts}
@@ -320,9 +321,11 @@ class Nodes:
         twice = sorted(repeated - doubted)
         money = self._money(seen.accepted, seen.unclear)
         tracebacks = self._tracebacks()
-        slow = [row["what"] for row in self.happened if row["answer_s_max"] > ANSWER_S_MAX]
-        long_away = [row["what"] for row in self.happened if row["accept_gap_s"] > ACCEPT_GAP_S_MAX]
-        undelivered = [row["what"] for row in self.happened if row["phone_gap_s"] > PHONE_GAP_S_MAX]
+        slow = [
+            row["what"] for row in happened if row["answer_s_max"] > ANSWER_S_MAX and row["what"] not in CANNOT_ANSWER
+        ]
+        long_away = [row["what"] for row in happened if row["accept_gap_s"] > ACCEPT_GAP_S_MAX]
+        undelivered = [row["what"] for row in happened if row["phone_gap_s"] > PHONE_GAP_S_MAX]
         wrong = {
             "lost": lost[:10],
             "twice": twice[:10],
@@ -349,7 +352,7 @@ class Nodes:
             "unclear_delivered": len(unclear & set(shown)),
             "promotions": self.pair.promotions,
             "money": money,
-            "happened": self.happened,
+            "happened": happened,
         }
 
     def _money(self, accepted: dict[int, int], unclear: dict[int, str]) -> dict[str, Any]:
@@ -382,6 +385,8 @@ class Nodes:
         return found[:5]
 
 
+# A customer of a node that is frozen, or without a network, waits as long as he likes: nobody is there to answer him.
+CANNOT_ANSWER = ("freeze_api", "cut_api_from_all", "switch_off_api")
 SCENARIOS = (
     *("kill_worker", "kill_api", "switch_off_worker", "switch_off_api", "cut_worker_from_database"),
     *("cut_worker_from_all", "cut_worker_from_carrier", "cut_api_from_database", "cut_api_from_all", "cut_carrier"),

@@ -41,7 +41,10 @@ def enter() -> None:
         sys.argv.remove(_MARK)
         return
     own = ["unshare", "--net", "--pid", "--mount", "--mount-proc", "--fork", "--kill-child=KILL"]
-    os.execvp(own[0], [*own, sys.executable, *sys.argv, _MARK])
+    inside = subprocess.Popen([*own, sys.executable, *sys.argv, _MARK])
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: inside.kill())  # unshare itself hears none of them
+    sys.exit(inside.wait())
 
 
 def _ip(*words: str) -> None:
@@ -81,6 +84,7 @@ class Machine:
         self.networks = tuple(networks)
         self._holder: subprocess.Popen[str] | None = None
         self._first = 0  # its first process, as we see it
+        self._doors: list[subprocess.Popen[bytes]] = []  # the nsenter of each program that was started
 
     def address(self, network: str) -> str:
         return f"{NETWORKS[network]}.{self.number}"
@@ -115,6 +119,7 @@ class Machine:
         for network in self.networks:
             self.cut(network)
         below = self._processes()
+        self._wake_doors()
         os.kill(self._first, signal.SIGKILL)
         self._holder.wait()
         until(lambda: not any(map(lives, below)), f"the processes of {self.name} to be gone")
@@ -138,6 +143,7 @@ class Machine:
     def thaw(self) -> None:
         for process_id in self._processes():
             os.kill(process_id, signal.SIGCONT)
+        self._wake_doors()
 
     def cut(self, network: str) -> None:
         """Nothing passes in either direction, and nobody is told."""
@@ -151,7 +157,7 @@ class Machine:
     ) -> subprocess.Popen[bytes]:
         """Starts a program on the machine; its words are added to `log`."""
         with log.open("ab") as written:
-            return subprocess.Popen(
+            door = subprocess.Popen(
                 [*self._door(), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=written,
@@ -159,12 +165,20 @@ class Machine:
                 env=dict(environment) if environment is not None else None,
                 start_new_session=True,
             )
+        self._doors.append(door)
+        return door
 
     def run(self, *command: str, timeout_s: float = 120.0) -> str:
         """Runs a program on the machine to its end; gives what it printed."""
         done = subprocess.run([*self._door(), *command], capture_output=True, text=True, timeout=timeout_s)
         assert done.returncode == 0, (self.name, command, done.stdout[-2000:], done.stderr[-2000:])
         return done.stdout
+
+    def _wake_doors(self) -> None:
+        """nsenter stops with what it has started, and would not see that it ends."""
+        for door in self._doors:
+            if door.poll() is None:
+                door.send_signal(signal.SIGCONT)
 
     def _processes(self) -> list[int]:
         """The living processes of the machine, but for the one that keeps its namespaces."""

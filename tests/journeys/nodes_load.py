@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import itertools
 import json
+import select
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -108,6 +109,9 @@ class Load:
         if url is None:
             return False
         connection = connections.pop(url, None)
+        if connection is not None and select.select([connection.sock], [], [], 0)[0]:  # closed from the other side
+            connection.close()
+            connection = None
         if connection is None:
             host, _, port = url.removeprefix("http://").partition(":")
             connection = http.client.HTTPConnection(host, int(port), timeout=CONNECT_S)

@@ -69,7 +69,8 @@ async def test_queues_binds_doubts_and_webhooks_are_seen(
             key_of(now - timedelta(seconds=100)),
         )
         await shop.database.execute(
-            "insert into lease values ('notify', 'me', 1, 'infinity'), ('old', 'x', 1, '-infinity')"
+            "insert into lease values ('notify', 'me', 1, 'infinity'), ('old', 'x', 1, '-infinity'),"
+            " ('worker a', 'a', 1, 'infinity'), ('worker b', 'b', 1, 'infinity'), ('worker c', 'c', 1, '-infinity')"
         )
         found = figures(await read(shop.database))
         monkeypatch.setattr(gauges, "COUNTED_MAX", 2)
@@ -82,6 +83,6 @@ async def test_queues_binds_doubts_and_webhooks_are_seen(
     assert found["chappe_in_doubt"] == {("red",): 1.0, ("blue",): 0.0}
     assert found["chappe_webhooks_waiting"] == {(): 8.0}
     assert found["chappe_webhooks_oldest_seconds"][()] == pytest.approx(99, abs=20)
-    assert found["chappe_leases_held"] == {("notify",): 1.0, ("old",): 0.0}
+    assert found["chappe_leases_held"] == {("notify",): 1.0, ("old",): 0.0, ("worker",): 2.0}
     assert capped["chappe_lane_waiting"][("red",)] == 2.0
     assert capped["chappe_webhooks_waiting"] == {(): 2.0}

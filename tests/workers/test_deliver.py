@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 
 import pytest
 from scripted_smsc import Smsc, listening
 from shop import Shop, eventually, opened
 
+from chappe.carriers import connecting
 from chappe.core.lifecycle import State
 from chappe.store import binds, carriers
 from chappe.store.embedded import ConnectionParameters
 from chappe.workers import deliver as module
-from chappe.workers import pump
+from chappe.workers import pump, share
 from chappe.workers.deliver import Deliver
 from chappe.workers.owner import own_name
 
 pytestmark = pytest.mark.asyncio
+
+cut_off: ContextVar[str] = ContextVar("cut_off", default="")  # which worker a task belongs to
 
 QUICK = {"reconnect_delay_s_min": "0.01", "reconnect_delay_s_max": "0.05", "unbind_timeout_s": "0.2"}
 
@@ -125,6 +129,59 @@ async def test_two_processes_share_the_binds_and_one_takes_all_when_the_other_en
             await referred(shop, await sent(shop, 10))
         assert len(smsc.submits) == 20
         await shop.books_balance()
+
+
+async def test_a_worker_that_comes_gets_its_share_and_nothing_is_lost(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(share, "SURPLUS_S", 0.2)
+    async with opened(database, hot=8, ordinary=8) as shop, listening() as smsc:
+        await carrier(shop, smsc, binds=4)
+        async with delivering(shop, "one"):
+            await bound(shop, 4)
+            numbers = await sent(shop, 20)
+            async with delivering(shop, "two"):
+
+                async def shared() -> bool:
+                    owners = [view.owner for view in await binds.views(shop.database) if view.state == "bound"]
+                    return sorted(owners) == ["one", "one", "two", "two"]
+
+                await eventually(shared)
+                numbers += await sent(shop, 20)
+                await referred(shop, numbers)
+            await bound(shop, 4)
+        assert len(smsc.submits) == 40
+        await shop.books_balance()
+
+
+async def test_a_carrier_that_only_the_other_reaches_is_left_to_him(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(share, "UNREACHED_S_MIN", 0.2)
+    real = connecting.connect
+    unlucky: set[str] = set()
+
+    async def connect(host: str, port: int, *given: object) -> object:
+        if cut_off.get() in unlucky:
+            raise OSError("no way there from here")
+        return await real(host, port, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(connecting, "connect", connect)
+    async with opened(database, hot=8, ordinary=8) as shop, listening() as smsc:
+        await carrier(shop, smsc)
+        unlucky.add("one")
+        cut_off.set("one")
+        async with delivering(shop, "one"):
+
+            async def tried() -> bool:
+                return [view.owner for view in await binds.views(shop.database)] == ["one"]
+
+            await eventually(tried)
+            cut_off.set("two")
+            async with delivering(shop, "two"):
+                await bound(shop, 1)
+                assert [view.owner for view in await binds.views(shop.database)] == ["two"]
+                await referred(shop, await sent(shop, 3))
 
 
 async def test_a_stolen_lease_ends_the_driver_and_the_bind_is_taken_again(database: ConnectionParameters) -> None:

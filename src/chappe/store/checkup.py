@@ -87,7 +87,10 @@ async def collect(database: Database) -> Facts:
                       (select count(*) from bind b join carrier c on c.id = b.carrier_id
                        where c.enabled and b.expires_at < clock_timestamp()) as binds_unowned"""
         )
-        leases = await connection.fetch("select name, expires_at >= clock_timestamp() as held from lease order by 1")
+        leases = await connection.fetch(
+            """select name, expires_at >= clock_timestamp() as held from lease
+               where name not like 'worker %' order by 1"""
+        )
     return Facts(
         **dict(row),
         settings={found["name"]: found["setting"] for found in rows},

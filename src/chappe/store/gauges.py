@@ -28,7 +28,9 @@ GAUGES: dict[str, Metric] = {
     "chappe_receipts_unmatched": Metric("gauge", "Receipts that wait for their message.", ("carrier",)),
     "chappe_webhooks_waiting": Metric("gauge", f"Webhooks due and not yet told, counted up to {COUNTED_MAX}."),
     "chappe_webhooks_oldest_seconds": Metric("gauge", "Since when the first of them has been due."),
-    "chappe_leases_held": Metric("gauge", "Whether somebody does what one process does at a time.", ("name",)),
+    "chappe_leases_held": Metric(
+        "gauge", "Whether somebody does what one process does at a time; worker: how many there are.", ("name",)
+    ),
     "chappe_standbys": Metric("gauge", "Standbys of the database, by how commits wait for them.", ("sync_state",)),
     "chappe_clock_offset_seconds": Metric("gauge", "This node's clock less the database's."),
 }
@@ -85,7 +87,11 @@ async def read(database: Database) -> Snapshot:
             "select carrier_id, count(*)::float8 as number from receipt_unmatched group by carrier_id"
         )
         webhooks = await connection.fetchrow(_WEBHOOKS, now_key, COUNTED_MAX)
-        leases = await connection.fetch("select name, (expires_at >= clock_timestamp())::int as held from lease")
+        leases = await connection.fetch(
+            """select name, (expires_at >= clock_timestamp())::int as held from lease where name not like 'worker %'
+               union all
+               select 'worker', count(*) from lease where name like 'worker %' and expires_at >= clock_timestamp()"""
+        )
         standbys = await connection.fetch(
             """select sync_state, count(*)::float8 as number from pg_stat_replication
                where sync_state is not null group by 1"""

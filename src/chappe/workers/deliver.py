@@ -9,16 +9,17 @@ from dataclasses import dataclass
 import structlog
 
 from chappe.actions.windows import Windows
-from chappe.carriers import Link
+from chappe.carriers import Link, LinkState
 from chappe.carriers.registry import KINDS, policy_of, rules_of
 from chappe.core.network import Carrier
-from chappe.store import binds, carriers
+from chappe.store import binds, carriers, workers
 from chappe.store.binds import BindKey, LeaseLost
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
 from chappe.store.outage import DatabaseAway
 from chappe.workers.flight import Rules
 from chappe.workers.owner import is_dead
 from chappe.workers.pump import Pump
+from chappe.workers.share import Share
 
 log = structlog.get_logger("chappe.deliver")
 
@@ -53,6 +54,7 @@ class Deliver:
         self._not_before: dict[BindKey, float] = {}  # when a bind whose pump failed is driven again
         self._delay_s: dict[BindKey, float] = {}
         self._event = asyncio.Event()
+        self._share: Share[BindKey] = Share()
         self._stopping = False
 
     def changed(self) -> None:
@@ -79,6 +81,10 @@ class Deliver:
                 pass
             self._event.clear()
         await self._end_all()
+        try:
+            await workers.leave(self._database, self._owner)
+        except (*CONNECTION_ERRORS, DatabaseError):
+            log.warning("worker_ends_without_database")
 
     async def stop(self) -> None:
         self._stopping = True
@@ -93,6 +99,8 @@ class Deliver:
                 self._windows_stale = True  # nothing leaves by profiles that were not read
                 raise
         known = {carrier.id: carrier for carrier in await carriers.all_carriers(self._database) if carrier.enabled}
+        others = [one for one in await workers.enlist(self._database, self._owner, LEASE_S) if not is_dead(one)]
+        self._share.hear(sum(carrier.settings.binds for carrier in known.values()), len(others))
         for bind, running in list(self._running.items()):
             if running.task.done():
                 self._buried(bind, running)
@@ -100,16 +108,20 @@ class Deliver:
                 self._end(bind, running)
             else:
                 await self._renew(bind, running)
+                self._leave_to_others(bind, running)
         for owner in await binds.owners(self._database):
             if owner != self._owner and is_dead(owner):
                 await binds.expire(self._database, owner)
         for carrier in known.values():
             await binds.resize(self._database, carrier.id, carrier.settings.binds)
-        for bind in await binds.free(self._database, self._owner):
+        free = await binds.free(self._database, self._owner)
+        self._share.still_free(free)
+        for bind in free:
             found = known.get(bind.carrier_id)
             if found is None or bind in self._running or bind.slot >= found.settings.binds:
                 continue
-            if self._not_before.get(bind, 0.0) > asyncio.get_running_loop().time():
+            now = asyncio.get_running_loop().time()
+            if self._not_before.get(bind, 0.0) > now or not self._share.wants(bind, len(self._running), now):
                 continue
             try:
                 KINDS[found.kind]
@@ -123,6 +135,19 @@ class Deliver:
             if taken is not None:
                 self._begin(bind, taken, found, rules, policy)
                 self._running[bind].pump.link.allow(asked_at + LEASE_S)
+
+    def _leave_to_others(self, bind: BindKey, running: _Running) -> None:
+        """Ends a bind of ours, in good order, that another worker should drive."""
+        now = asyncio.get_running_loop().time()
+        state = running.pump.link.state
+        connected = state not in (LinkState.DOWN, LinkState.CONNECTING)
+        if self._share.gives_up(bind, connected=connected, now=now):
+            log.warning("bind_left_to_others", carrier=running.carrier.name, slot=bind.slot, why="no connection")
+            self._end(bind, running)
+        elif connected and not self._ending and self._share.is_surplus(len(self._running), now):
+            log.info("bind_left_to_others", carrier=running.carrier.name, slot=bind.slot, why="more than our share")
+            self._share.give_back(bind, now)
+            self._end(bind, running)
 
     async def _renew(self, bind: BindKey, running: _Running) -> None:
         pump = running.pump
