@@ -8,6 +8,7 @@ from shop import NOW, Shop, later, opened
 from chappe.core.lifecycle import State
 from chappe.store import conversations, replies, retention
 from chappe.store.embedded import ConnectionParameters
+from chappe.store.messages import LaneClass, key_of, lane
 from chappe.store.replies import NewReply
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
@@ -82,7 +83,7 @@ async def test_texts_and_numbers_are_blanked_after_their_time_and_amounts_stay(d
         assert tuple(row.values()) == ("336******01", "*****", b"")
         assert (await shop.message(old))["price_micros"] > 0
         assert await shop.balance(account) == balance
-        await retention.forget(shop.database, later(days=30), 5)
+        await retention.forget(shop.database, later(days=32), 5)
         assert [text for text, _, _ in await texts(shop)] == ["", "", ""], "what was planned has had its day too"
         assert await shop.database.value("select count(*) from conversation") == 0
         await shop.books_balance()
@@ -95,3 +96,29 @@ async def test_a_short_retention_never_blanks_what_is_still_to_leave(database: C
         await shop.messages(account, numbers=[PHONE], text="waits")
         await retention.forget(shop.database, later(days=3), 1)
         assert await texts(shop) == [("waits", PHONE, "")]
+
+
+async def test_what_is_held_or_waits_for_longer_keeps_its_number_until_some_time_after_it_has_left(
+    database: ConnectionParameters,
+) -> None:
+    """A window that opens seldom, or a carrier that is away for a week: what leaves then needs its text and number, and
+    its receipts are matched by the number."""
+    async with opened(database) as shop:
+        account = await shop.account()
+        red = await shop.carrier()
+        held, waits = [(await shop.messages(account, numbers=[PHONE], text=text))[0] for text in ("held", "waits")]
+        opens_at = later(days=6)
+        for table, name in (("outbox", "message_id"), ("message", "id")):
+            await shop.database.execute(
+                f"update {table} set lane = $2, key = $3 where {name} = $1",
+                held, lane(red, LaneClass.WAITING), key_of(opens_at),
+            )  # fmt: skip
+        await retention.forget(shop.database, later(days=5), 1)
+        assert await texts(shop) == [("held", PHONE, ""), ("waits", PHONE, "")]
+        (row,) = await (await shop.bind(red)).turn(1)
+        assert (row.message_id, row.text, row.recipient) == (waits, "waits", PHONE)
+        await shop.database.execute("delete from outbox where message_id = $1", held)
+        await retention.forget(shop.database, later(days=11), 1)
+        assert await texts(shop) == [("held", PHONE, ""), ("", "+33*******01", "")]
+        await retention.forget(shop.database, later(days=17), 1)
+        assert await texts(shop) == [("", "+33*******01", "")] * 2

@@ -13,7 +13,7 @@ from chappe.store.database import Connection, Database
 
 SANDBOX_KEPT = timedelta(days=1)
 KEPT_MIN = timedelta(days=4)
-"""Whatever the operator sets: by then every message has come to an end, unless it was scheduled for later."""
+"""Whatever the operator sets: by then a message has come to an end, unless it left late."""
 SUBMISSIONS = 2_000
 MESSAGES = 5_000
 ROWS = 5_000
@@ -82,21 +82,13 @@ async def vanish(database: Database, before: datetime) -> bool:
 
 
 async def blank(database: Database, before: datetime) -> bool:
-    """Blanks the next submissions of before then; those that were scheduled for later are remembered until it is their
-    time. False when there is nothing more."""
+    """Blanks the next submissions of before then; those that were scheduled for later, and those of which something
+    waits in the queue, are remembered until it is their time. False when there is nothing more."""
     async with database.transaction(hot=True) as tx:
         late = await tx.fetch("delete from retention_late where due_at < $1 returning submission_id as id", before)
         position = await _position(tx, "blank")
         last: int | None = await tx.fetchval(_BLOCK, position, before, SUBMISSIONS, MESSAGES)
         if last is not None:
-            await tx.execute(
-                """insert into retention_late (submission_id, due_at)
-                   select id, scheduled_at from submission where id > $1 and id <= $2 and scheduled_at >= $3
-                   on conflict do nothing""",
-                position,
-                last,
-                before,
-            )
             await _blank_range(tx, position + 1, last, before)
             await _move(tx, "blank", last)
         for row in late:
@@ -104,14 +96,29 @@ async def blank(database: Database, before: datetime) -> bool:
     return last is not None
 
 
+LEAVES_WITHIN = timedelta(days=6)
+"""How long after its turn in the queue a message may still leave (workers/flight.py: deadline)."""
+
+# Submissions that are to leave later, and when that is: by their schedule, or by where they stand in the queue.
+_LATER = """insert into retention_late (submission_id, due_at)
+    select s.id, greatest(s.scheduled_at, w.due_at)
+    from submission s cross join lateral (
+        select to_timestamp(max(o.key) / 1000000.0) + $4 as due_at from message m
+        join outbox o on o.lane = m.lane and o.key = m.key and o.message_id = m.id
+        where m.id >= s.id << 16 and m.id < (s.id + 1) << 16) w
+    where s.id between $1 and $2 and greatest(s.scheduled_at, w.due_at) >= $3
+    on conflict do nothing"""
+
+
 _MASKED = """case when length({0}) < 8 then repeat('*', length({0}))
                   else left({0}, 3) || repeat('*', length({0}) - 5) || right({0}, 2) end"""
 
 
 async def _blank_range(connection: Connection, first: int, last: int, before: datetime) -> None:
-    """Blanks these submissions, but for those that are to leave later."""
-    ended = "(s.scheduled_at is null or s.scheduled_at < $3)"
-    bounds = (first, last, before)
+    """Blanks these submissions, but for those that are to leave later: these are remembered."""
+    bounds = (first, last)
+    await connection.execute(_LATER, *bounds, before, LEAVES_WITHIN)
+    ended = "not exists (select from retention_late l where l.submission_id = s.id)"
     await connection.execute(
         f"""update message m set recipient = {_MASKED.format("m.recipient")}, text = null
             from submission s
