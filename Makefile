@@ -12,7 +12,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 STAMP_DEV := .venv/installed-dev
 
-.PHONY: help setup run test check siege crash bench lock
+.PHONY: help setup run test check siege crash law bench lock
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ crash: $(STAMP_DEV) ## kill -9 of every process under load, then count; ARGS="--
 
 siege: $(STAMP_DEV) ## hostile clients against the running program, one after the other; ARGS="--only slow-heads --seconds 20"
 	@$(BIN)/python tests/hostile/siege.py $(ARGS)
+
+law: $(STAMP_DEV) ## sending windows, STOP and money in random stories through the whole path; LAW_EXAMPLES=500 SEED=7
+	@seed=$${SEED:-$$(date +%s)}; echo "make law SEED=$$seed"; \
+		LAW_EXAMPLES=$${LAW_EXAMPLES:-200} $(BIN)/python -m pytest tests/journeys/test_law.py --hypothesis-seed=$$seed $(ARGS)
 
 bench: $(STAMP) ## measure; ARGS passes flags to bench/run.py
 	@$(BIN)/python bench/run.py $(ARGS)

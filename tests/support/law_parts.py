@@ -1,0 +1,121 @@
+"""The pieces of an installation in virtual time (law_world): its database, its pumps, its customers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+from law_wire import Network
+
+from chappe.core.model import AccountSettings
+from chappe.core.network import Carrier
+from chappe.dialects import Response
+from chappe.store.database import HOT_SETTINGS, SETTINGS, Database
+from chappe.workers.pump import Pump
+
+
+class CountedDatabase(Database):
+    """A Database that knows how many of its connections are in use, and closes none because virtual time passes."""
+
+    in_use = 0
+
+    async def open(self) -> None:
+        async def pool(settings: dict[str, str]) -> Any:
+            return await asyncpg.create_pool(
+                **self.address.arguments(),
+                min_size=0,
+                max_size=4,
+                max_inactive_connection_lifetime=0,
+                # the order of commits is what counts here, not the power of the machine
+                server_settings=settings | {"application_name": "law", "synchronous_commit": "off"},
+            )
+
+        self._ordinary = await pool(SETTINGS)
+        self._hot = await pool(HOT_SETTINGS)
+
+    @asynccontextmanager
+    async def connection(self, *, hot: bool = False) -> AsyncIterator[Any]:
+        self.in_use += 1
+        try:
+            async with super().connection(hot=hot) as connection:
+                yield connection
+        finally:
+            self.in_use -= 1
+
+
+class SteppedPump(Pump):
+    """A pump that has its turns when it is told to."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.go = asyncio.Event()
+        self.turned = asyncio.Event()
+
+    async def _wait(self) -> None:
+        self.turned.set()
+        await self.go.wait()
+        self.go.clear()
+
+
+class Silent:
+    """A bell that nobody hears: the test says who has his turn."""
+
+    def ring(self) -> None:
+        pass
+
+
+@dataclass
+class Answer:
+    """What a request was answered."""
+
+    response: Response | None = None
+    error: BaseException | None = None
+
+    def send(self, response: Response) -> None:
+        assert self.response is None
+        self.response = response
+
+    def fail(self, error: BaseException) -> None:
+        self.error = error
+
+
+@dataclass
+class Customer:
+    """One account. profiles: the names of its windows with the instants from which on they were in force."""
+
+    id: int
+    login: str
+    key: str
+    settings: AccountSettings
+    profiles: list[tuple[datetime, str]]
+
+
+@dataclass
+class Campaign:
+    """One accepted submission, as its customer knows it. messages: by id the recipient's number."""
+
+    id: int
+    token: int
+    customer: Customer
+    commercial: bool
+    stop_passes: bool
+    sandbox: bool
+    scheduled_at: datetime | None
+    messages: dict[int, str] = field(default_factory=dict)
+    cancelled: bool = False
+
+
+@dataclass
+class Worker:
+    """One bind and who drives it."""
+
+    network: Network
+    carrier: Carrier
+    pump: SteppedPump | None = None
+    task: asyncio.Task[None] | None = None
+    owner: str = ""

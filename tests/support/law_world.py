@@ -1,0 +1,481 @@
+"""A whole installation in virtual time: the real API, actions, upkeep, pumps and links over a real database, between
+customers and networks that do what a test says; and what must hold of it after each step.
+
+What reaches a network is judged when it does, by french_law; what the database says is judged by `check`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Coroutine, Mapping
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+from french_law import KNOWN, Rules, is_open, stays_open
+from law_parts import Answer, Campaign, CountedDatabase, Customer, Silent, SteppedPump, Worker
+from law_wire import Heard, Network
+from shop import Shop
+from virtual_time import Clock, VirtualLoop
+
+from chappe.actions import optouts, upkeep
+from chappe.actions.windows import Windows
+from chappe.carriers.registry import KINDS, policy_of, rules_of
+from chappe.core.lifecycle import State
+from chappe.core.model import AccountSettings
+from chappe.core.network import Carrier
+from chappe.core.numbers import Number
+from chappe.core.numbers import read as read_number
+from chappe.core.window_profiles import read_profiles
+from chappe.dialects import Request
+from chappe.store import accounts, binds, carriers
+from chappe.store.binds import BindKey
+from chappe.store.database import Address
+from chappe.web.server import Api
+from chappe.workers.flight import Rules as DoubtRules
+
+T = TypeVar("T")
+
+STOP_MENTION = " STOP 36111"
+SHORT_CODE = "36111"
+LINGER = timedelta(seconds=5)
+"""How long a message that was claimed may still wait in a link's queue before it is asked about anew."""
+FINAL = {6, 7, 8, 9, 11, 12, 13, 14}
+KEPT = ("installation", "schema_migration", "ready_count")  # tables of which a fresh installation has rows
+
+
+class World:
+    """Between customers and networks. own: operators' own profiles, as the configuration has them and as rules."""
+
+    def __init__(
+        self, address: Address, loop: VirtualLoop, began_at: datetime, own: Mapping[str, tuple[dict[str, Any], Rules]]
+    ) -> None:
+        self.loop = loop
+        self.database = CountedDatabase(address)
+        self.clock = Clock(loop, began_at, lambda: self.database.in_use)
+        self.shop = Shop(self.database)
+        self.rules = {**KNOWN, **{name: rules for name, (_, rules) in own.items()}}
+        self.windows = Windows(read_profiles({name: table for name, (table, _) in own.items()}))
+        self.book = upkeep.Book(retention_days=1, windows=self.windows)
+        self.customers: list[Customer] = []
+        self.campaigns: dict[int, Campaign] = {}  # by id
+        self.by_token: dict[int, Campaign] = {}
+        self.workers: list[Worker] = []
+        self.wrong: list[str] = []  # what the networks saw and should not have
+        self.listed: set[tuple[int, str]] = set()  # who has opted out now
+        self.listed_since: dict[tuple[int, str], datetime] = {}
+        self.replies: list[tuple[int, str, str, int]] = []  # (account, number, kind, context) not yet sorted
+        self.tokens = 0
+        self.owners = 0
+        self.contexts = 0
+        self.run(self._open())
+
+    def run(self, work: Coroutine[Any, Any, T], patience_s: float = 600.0) -> T:
+        return self.clock.run(work, patience_s=patience_s)
+
+    async def _open(self) -> None:
+        await self.database.open()
+        async with self.database.transaction() as tx:
+            tables = await tx.fetch("select tablename as name from pg_tables where schemaname = current_schema()")
+            for name in {row["name"] for row in tables}.difference(KEPT):
+                await tx.execute(f"delete from {name}")
+        self.api = Api(
+            self.database,
+            Silent(),  # type: ignore[arg-type]
+            await accounts.installation_secret(self.database),
+            self.loop.time,
+            sender_default=SHORT_CODE,
+            stop_mention=STOP_MENTION,
+            windows=self.windows,
+        )
+
+    def close(self) -> None:
+        async def end() -> None:
+            for worker in self.workers:
+                await self._kill(worker)
+            for pool in (self.database._ordinary, self.database._hot):
+                if pool is not None:
+                    pool.terminate()
+
+        self.run(end())
+        self.clock.close()
+
+    # -- the operator
+
+    def customer(self, balance_micros: int, **settings: Any) -> Customer:
+        login = f"customer{len(self.customers)}"
+        key = f"key of {login}"
+        own = AccountSettings(**settings)
+
+        async def make() -> int:
+            async with self.database.transaction() as tx:
+                return await accounts.create(tx, login, key, own, balance_micros)
+
+        account_id = self.run(make())
+        made = Customer(account_id, login, key, own, [(self.clock.wall, own.window)])
+        self.customers.append(made)
+        self.configured()
+        return made
+
+    def change(self, customer: Customer, **settings: Any) -> None:
+        customer.settings = msgspec.structs.replace(customer.settings, **settings)
+        self.run(accounts.save_settings(self.database, customer.id, customer.settings))
+        customer.profiles.append((self.clock.wall, customer.settings.window))
+        self.configured()
+
+    def carrier(self, name: str, *, prefix: str = "", priority: int = 0, **given: Any) -> Worker:
+        """A carrier with a network behind it, and a worker that drives its bind."""
+        port = 1 + len(self.workers)
+        network = Network(self.loop, port, lambda: self.clock.wall, self._judge)
+        quiet = {"enquire_link_interval_s": "3600", "inactivity_timeout_s": "86400", "reconnect_delay_s_max": "300"}
+        settings = {**quiet, **given.pop("settings", {})}
+
+        async def add() -> Carrier:
+            carrier_id = await self.shop.carrier(
+                name, prefix=prefix, priority=priority, port=port, settings=settings, **given
+            )
+            return next(one for one in await carriers.all_carriers(self.database) if one.id == carrier_id)
+
+        worker = Worker(network, self.run(add()))
+        self.workers.append(worker)
+        self.configured()
+        self.start(worker)
+        return worker
+
+    def configured(self) -> None:
+        """Everybody hears that the configuration changed."""
+
+        async def hear() -> None:
+            await self.api.refresh()
+            await self.windows.refresh(self.database)
+            await upkeep.look(self.database, self.clock.wall, self.book)
+
+        self.run(hear())
+
+    # -- customers
+
+    def ask(self, path: str, values: Mapping[str, object], customer: Customer) -> Any:
+        """The JSON that is answered by SMS Partner's API (/v1/...) or AllMySMS's (/http/9.0/...)."""
+        if path.startswith("/v1/"):
+            body = json.dumps({"apiKey": customer.key, **values}).encode()
+            request = Request("POST", path, b"", {"content-type": "application/json"}, body)
+        else:
+            form = {"login": customer.login, "apiKey": customer.key, "returnformat": "json", **values}
+            content_type = {"content-type": "application/x-www-form-urlencoded"}
+            request = Request("POST", path, b"", content_type, urlencode(form).encode())
+        answer = Answer()
+
+        async def asking() -> None:
+            self.api.ask(request, answer)  # type: ignore[arg-type]
+            while self.api._book._tasks:
+                await asyncio.wait(self.api._book._tasks)
+            await self.api.idle()
+
+        self.run(asking())
+        if answer.error is not None:
+            raise answer.error
+        assert answer.response is not None, "a request is answered"
+        return json.loads(answer.response.body)
+
+    def accepted(
+        self, submission_id: int, token: int, customer: Customer, *, sandbox: bool, at: datetime | None
+    ) -> Campaign:
+        """Writes down what a customer was told yes to."""
+        settings = customer.settings
+        campaign = Campaign(
+            submission_id,
+            token,
+            customer,
+            commercial=not settings.transactional,
+            stop_passes=settings.transactional and not settings.stop_blocks_transactional,
+            sandbox=sandbox,
+            scheduled_at=at,
+        )
+        rows = self.run(
+            self.database.fetch(
+                "select id, recipient, state from message where id >> 16 = $1 and account_id = $2",
+                submission_id,
+                customer.id,
+            )
+        )
+        assert rows, "what was accepted is stored"
+        campaign.messages = {row["id"]: row["recipient"] for row in rows}
+        self.campaigns[submission_id] = self.by_token[token] = campaign
+        return campaign
+
+    def opt_out(self, customer: Customer, number: str, *, by: str) -> None:
+        if by == "api":
+            answer = self.ask("/v1/stop-sms/add", {"phoneNumber": number}, customer)
+            assert isinstance(read_number(number), Number) is bool(answer["success"] or answer["code"] != 9), answer
+        else:
+            self.run(optouts.add(self.database, customer.login, number, self.clock.wall))
+        self.read_lists()
+        assert (customer.id, number) in self.listed
+
+    def opt_in(self, customer: Customer, number: str) -> None:
+        answer = self.ask("/v1/stop-sms/list", {}, customer)
+        for entry in answer["data"]:
+            if entry["phoneNumber"] == number:
+                self.ask("/v1/stop-sms/delete", {"id": entry["id"]}, customer)
+        self.read_lists()
+        assert (customer.id, number) not in self.listed
+
+    def read_lists(self) -> None:
+        """Who has opted out, as the database says; since when, as we saw it."""
+        rows = self.run(self.database.fetch("select account_id, number from opt_out"))
+        now = {(row["account_id"], row["number"]) for row in rows}
+        for pair in now - self.listed:
+            self.listed_since[pair] = self.clock.wall
+        self.listed = now
+
+    # -- workers
+
+    def start(self, worker: Worker) -> None:
+        async def begin() -> None:
+            self.owners += 1
+            worker.owner = f"worker{self.owners}"
+            key = BindKey(worker.carrier.id, 0)
+            taken = await binds.take(self.database, key, worker.owner, 600)
+            assert taken is not None
+            carrier = worker.carrier
+            worker.pump = SteppedPump(
+                self.database,
+                key,
+                taken,
+                lambda wake: KINDS[carrier.kind](carrier, wake),
+                DoubtRules(carrier.id, *rules_of(carrier)),
+                policy_of(carrier),
+                carrier.name,
+                lambda: None,
+                self.windows,
+            )
+            worker.task = self.loop.create_task(worker.pump.run())
+
+        if worker.pump is None:
+            self.run(begin())
+
+    def turn(self, worker: Worker) -> None:
+        """One turn of the bind's pump."""
+        pump, task = worker.pump, worker.task
+        if pump is None or task is None:
+            return
+
+        async def turning() -> None:
+            pump.turned.clear()
+            pump.go.set()
+
+        self.run(turning())
+        if task.done():
+            task.result()
+            raise AssertionError("a pump ends when it is told to")
+
+    def kill(self, worker: Worker) -> None:
+        """The process ends in the middle of whatever it did; the next one will find what it left."""
+        self.run(self._kill(worker))
+
+    async def _kill(self, worker: Worker) -> None:
+        if worker.pump is None or worker.task is None:
+            return
+        worker.task.cancel()
+        await asyncio.wait([worker.task])
+        if not worker.task.cancelled() and worker.task.exception() is not None:
+            worker.task.result()
+        await worker.pump.link.stop(0)
+        await binds.expire(self.database, worker.owner)
+        worker.pump = worker.task = None
+
+    def stop(self, worker: Worker) -> None:
+        """The process ends in good order."""
+        pump, task = worker.pump, worker.task
+        if pump is None or task is None:
+            return
+
+        async def end() -> None:
+            await pump.stop()
+            pump.go.set()
+            await asyncio.wait([task])
+            task.result()
+            await binds.release(self.database, pump.bind, pump.token)
+
+        self.run(end())
+        worker.pump = worker.task = None
+
+    def upkeep(self, *names: str) -> None:
+        tasks = {task.name: task for task in upkeep.TASKS}
+        for name in names:
+            self.run(tasks[name].run(self.database, self.clock.wall, self.book))
+            if name == "replies":
+                self._sorted()
+
+    def _sorted(self) -> None:
+        """Every STOP that was stored is obeyed by whom it answers, every START takes it back; the last word counts."""
+        self.read_lists()
+        stored = {context for worker in self.workers for context in worker.network.stored}
+        last: dict[tuple[int, str], str] = {}
+        for account_id, number, kind, context in self.replies:
+            if context in stored:
+                last[account_id, number] = kind
+        self.replies = [reply for reply in self.replies if reply[3] not in stored]
+        for pair, kind in last.items():
+            if kind != "response" and (pair in self.listed) is not (kind == "stop"):
+                notes = self.run(self.database.fetch("select id, source, destination, state, note from inbound"))
+                self.wrong.append(f"{kind} of {pair} is not obeyed: {[tuple(row) for row in notes]}")
+
+    # -- judging
+
+    def _judge(self, heard: Heard) -> None:
+        """What reaches a network, in the instant in which it does."""
+        campaign = self.by_token.get(heard.token)
+        if campaign is None or heard.number not in campaign.messages.values():
+            self.wrong.append(f"{heard.number} gets what nobody has sent: token {heard.token}")
+            return
+        who = f"submission {campaign.id} of {campaign.customer.login} to {heard.number} at {heard.at}"
+        if campaign.sandbox or campaign.cancelled:
+            self.wrong.append(f"{who}: {'sandbox' if campaign.sandbox else 'cancelled'}")
+        if campaign.scheduled_at is not None and heard.at < campaign.scheduled_at:
+            self.wrong.append(f"{who}: before {campaign.scheduled_at}")
+        pair = campaign.customer.id, heard.number
+        if not campaign.stop_passes and pair in self.listed and heard.at - self.listed_since[pair] > LINGER:
+            self.wrong.append(f"{who}: has opted out {heard.at - self.listed_since[pair]} before")
+        if campaign.commercial:
+            reasons = [self._window_says(heard, name) for name in self._in_force(campaign.customer, heard.at)]
+            if None not in reasons:
+                self.wrong.append(f"{who}: {reasons}")
+
+    def _in_force(self, customer: Customer, at: datetime) -> list[str]:
+        """The profile of now, and those that were changed a moment ago."""
+        names = [name for _, name in customer.profiles]
+        until = [since for since, _ in customer.profiles[1:]] + [at]
+        return [name for name, end in zip(names, until, strict=True) if at - end <= LINGER]
+
+    def _window_says(self, heard: Heard, name: str) -> str | None:
+        """None when it may leave, and the network tries no longer than it may."""
+        rules = self.rules[name]
+        if not is_open(rules, heard.number, heard.sender, heard.at):
+            return f"{name} is closed"
+        until = heard.valid_until
+        if until is None or rules.outside == "warn" or stays_open(rules, heard.number, heard.sender, heard.at, until):
+            return None
+        return f"{name} closes before the validity ends, {until}"
+
+    def check(self) -> None:
+        """What must hold between any two steps."""
+        assert not self.wrong, self.wrong[0]
+        self.run(self._check())
+
+    async def _check(self) -> None:
+        await self.shop.books_balance()
+        rows = await self.database.fetch(
+            """select m.id, m.state, m.parts, m.price_micros, m.doubts, s.flags, s.cost_micros,
+                      (select count(*) from outbox o where o.message_id = m.id) as queued,
+                      (select count(*) from bind b where m.id = any (b.in_flight)) as flying,
+                      (select case when bool_or(r.part = 0) then m.parts else count(distinct r.part) end
+                       from reference r where r.message_id = m.id) as taken,
+                      (select count(*) from uncertain u where u.message_id = m.id) as unsure,
+                      (select coalesce(sum(amount_micros), 0) from ledger_entry l
+                       where l.kind = 2 and l.reason = m.id) as refund,
+                      (select coalesce(sum(amount_micros), 0) from ledger_entry l
+                       where l.kind = 1 and l.reason = s.id) as charge
+               from message m join submission s on s.id = m.id >> 16 order by m.id"""
+        )
+        expected = {number for campaign in self.campaigns.values() for number in campaign.messages}
+        assert {row["id"] for row in rows if not row["flags"] & 16} == {
+            number for number in expected if not self.campaigns[number >> 16].sandbox
+        }, "exactly what was accepted is stored"
+        for row in rows:
+            _place(row)
+            _money(row)
+        self._twice({row["id"]: row["doubts"] for row in rows})
+
+    def _twice(self, doubts: Mapping[int, int]) -> None:
+        """A part that a network has taken, and said so, is given to none again unless it was in doubt."""
+        taken: Counter[tuple[int, str, int]] = Counter()
+        for worker in self.workers:
+            for heard in worker.network.heard:
+                if heard.answered and heard.reference:
+                    taken[heard.token, heard.number, heard.part] += 1
+        for (token, number, part), times in taken.items():
+            ids = [one for one, to in self.by_token[token].messages.items() if to == number]
+            if times > len(ids):
+                assert any(doubts[one] for one in ids), f"part {part} to {number} was taken {times} times"
+
+    # -- the end
+
+    def finish(self) -> None:
+        """When nothing breaks any more, everything ends."""
+        for worker in self.workers:
+            worker.network.deeds.clear()
+            worker.network.late.clear()
+            worker.network.open()
+            self.start(worker)
+        told: set[int] = set()
+        for _ in range(80):
+            self.upkeep("look", "place_held", "release", "match", "infer", "fail_over", "replies", "follow")
+            for worker in self.workers:
+                for _ in range(3):
+                    self.turn(worker)
+                for heard in worker.network.heard:
+                    if heard.reference and id(heard) not in told and worker.network.receipt(heard, "DELIVRD"):
+                        told.add(id(heard))
+                self.turn(worker)
+            self.check()
+            waiting = self.run(self.database.fetch("select lane & 7 = 7 as later, key from outbox order by key"))
+            if not waiting and not self.run(self.shop.in_flight()):
+                break
+            now = self.clock.wall
+            if all(row["later"] for row in waiting) and waiting:
+                due_at = datetime.fromtimestamp(waiting[0]["key"] / 1e6 + 0.001, now.tzinfo)
+                self.clock.pass_(min(max(1.0, (due_at - now).total_seconds()), 9 * 86_400))
+            else:
+                self.clock.pass_(20)
+        else:
+            raise AssertionError("the queue does not come to an end")
+        self.clock.pass_(60 * 3600)
+        self.upkeep("silence")
+        self.clock.pass_(60 * 3600)
+        self.upkeep("silence")
+        self.check()
+        left = self.run(self.database.fetch("select id, state, lane, key from message order by id"))
+        assert [dict(row) for row in left if row["state"] not in FINAL] == []
+
+    def figures(self) -> dict[str, int]:
+        """What the story was about, in counts."""
+        rows = self.run(self.database.fetch("select state, count(*) from message group by 1"))
+        events = self.run(self.database.fetch("select what, count(*) from event group by 1"))
+        return (
+            {"campaigns": len(self.campaigns), "heard": sum(len(worker.network.heard) for worker in self.workers)}
+            | {State(row["state"]).word: row["count"] for row in rows}
+            | {f"event {row['what']}": row["count"] for row in events}
+        )
+
+
+def _place(row: Any) -> None:
+    """A message that has not ended is in exactly one place."""
+    state = State(row["state"])
+    about = {name: row[name] for name in ("id", "state", "queued", "flying", "taken", "parts", "unsure")}
+    if row["state"] in FINAL:
+        return
+    at_carrier = not row["queued"] and not row["flying"] and row["taken"] >= row["parts"] and state != State.UNCERTAIN
+    held_in_doubt = state == State.UNCERTAIN and not row["queued"] and not row["flying"]
+    if held_in_doubt:
+        assert row["unsure"] == 1, about
+    assert row["queued"] + row["flying"] + at_carrier + held_in_doubt == 1, about
+
+
+def _money(row: Any) -> None:
+    """What came back is what the state gives back, and never more than was paid."""
+    about = {name: row[name] for name in ("id", "state", "parts", "price_micros", "refund", "charge", "taken")}
+    each = row["price_micros"] // row["parts"]
+    assert 0 <= row["refund"] <= row["price_micros"], about
+    if row["charge"]:
+        assert -row["charge"] == row["cost_micros"], about
+    gives_back = State(row["state"]) in (State.REJECTED, State.SUPPRESSED, State.CANCELLED, State.FAILED)
+    if not gives_back:
+        assert row["refund"] == 0, about
+    elif row["price_micros"]:
+        assert row["refund"] % each == 0, about
+        if not row["taken"]:
+            assert row["refund"] == row["price_micros"], about
