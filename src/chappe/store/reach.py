@@ -18,7 +18,8 @@ import structlog
 
 log = structlog.get_logger("chappe.store")
 
-CONNECT_S = 10.0  # for all hosts together
+CONNECT_S = 6.0  # for all hosts of a URL together: customers wait for it
+OWN_CONNECT_S = 10.0  # for our own server, on this machine
 DEAD_S = 6
 """After so long without any sign of the peer's kernel a connection is over."""
 
@@ -74,9 +75,9 @@ class Way:
     arguments: of asyncpg.connect, a `dsn` or the parameters of one server. connect_s: for all hosts together.
     """
 
-    def __init__(self, arguments: dict[str, Any], connect_s: float = CONNECT_S) -> None:
-        self._connect_s = connect_s
+    def __init__(self, arguments: dict[str, Any], connect_s: float | None = None) -> None:
         dsn = arguments.get("dsn")
+        self._connect_s = connect_s or (CONNECT_S if dsn else OWN_CONNECT_S)
         self._candidates = [{"dsn": url} for url in single_hosts(dsn)] if dsn else [arguments]
         self._good = 0
 
