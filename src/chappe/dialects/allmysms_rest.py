@@ -15,7 +15,18 @@ from typing import Any, Final
 import msgspec
 
 from chappe.core.errors import Refusal
-from chappe.core.model import Account, Command, Moment, ReadBalance, ReadMessages, Ready, Selector, Send, Simulate
+from chappe.core.model import (
+    RECIPIENTS_MAX,
+    Account,
+    Command,
+    Moment,
+    ReadBalance,
+    ReadMessages,
+    Ready,
+    Selector,
+    Send,
+    Simulate,
+)
 from chappe.dialects import Call, Request, Response, allmysms_flow, forms
 from chappe.dialects.allmysms_flow import Block
 from chappe.dialects.allmysms_methods import of_sub_account, submission_id
@@ -153,7 +164,10 @@ def _one(to: object) -> tuple[Block, ...]:
 
 
 def _many(to: object) -> tuple[Block, ...]:
-    """Numbers, or objects with `mobilePhone` and `param1`, `param2`, ...; one alone needs no list."""
+    """Numbers, or objects with `mobilePhone` and `param1`, `param2`, ...; one alone needs no list. Raises Refusal
+    recipients_too_many."""
+    if isinstance(to, list) and len(to) > RECIPIENTS_MAX:
+        raise Refusal("recipients_too_many")
     return tuple(_block(item) for item in (to if isinstance(to, list) else [] if to is None else [to]))
 
 

@@ -14,6 +14,8 @@ from typing import Final
 from chappe.core.errors import Refusal
 
 FIELDS_MAX: Final = 1_000  # of one query or body; our APIs know some forty names
+AMPERSANDS_MAX: Final = 100_000  # of one query or body: in text that was not escaped there may be some
+PART_HEAD_BYTES_MAX: Final = 8_192  # of one multipart field
 
 _BOM: Final = codecs.BOM_UTF8
 # Windows-1252 leaves five octets undefined; Latin-1 has a (control) character for each.
@@ -63,7 +65,7 @@ def parse_query(octets: bytes) -> dict[str, str]:
 
     Unescaped `<>[]{}` and text are taken as they are; `&amp;` and its like, and a piece of text behind a bare `&`, stay
     in the value in which they stand; a `?` too many at the beginning is dropped. Raises Refusal unreadable with more
-    than FIELDS_MAX names.
+    than FIELDS_MAX names or AMPERSANDS_MAX ampersands.
     """
     values: dict[str, str] = {}
     for name, value in _pairs(octets):
@@ -74,7 +76,8 @@ def parse_query(octets: bytes) -> dict[str, str]:
 def parse_form(content_type: str, body: bytes) -> dict[str, str]:
     """Names and values of a body: multipart when it says or shows so, otherwise urlencoded, whatever its label.
 
-    Raises Refusal unreadable: multipart without a boundary that occurs, more than FIELDS_MAX fields.
+    Raises Refusal unreadable: multipart without a boundary that occurs, more than FIELDS_MAX fields,
+    the head of a field longer than PART_HEAD_BYTES_MAX.
     """
     if content_type[:10].lower() == "multipart/":
         found = _BOUNDARY.search(content_type)
@@ -86,6 +89,8 @@ def parse_form(content_type: str, body: bytes) -> dict[str, str]:
 
 
 def _pairs(octets: bytes) -> list[tuple[bytes, bytes]]:
+    if octets.count(b"&") > AMPERSANDS_MAX:
+        raise Refusal("unreadable")
     pairs: list[tuple[bytes, list[bytes]]] = []  # names, and the pieces of each value
     for piece in octets.removeprefix(_BOM).strip(b"\r\n").lstrip(b"?").split(b"&"):
         name, equals, value = piece.partition(b"=")
@@ -128,6 +133,8 @@ def _parse_multipart(boundary: bytes, body: bytes) -> dict[str, str]:
     values: dict[str, str] = {}
     for part in map(b"".join, parts):
         head, value = _head_and_value(part)
+        if len(head) > PART_HEAD_BYTES_MAX:
+            raise Refusal("unreadable")
         name = _PART_NAME.search(head)
         if name is not None and _FORM_DATA.search(head):
             values[text(name[1] if name[1] is not None else name[2])] = text(value.removesuffix(b"\r"))
