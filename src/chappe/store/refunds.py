@@ -1,8 +1,10 @@
-"""The states that give money back, where the operator has changed them: read by end_messages in the migrations."""
+"""Money back: for which states, where the operator has changed them (read by end_messages in the migrations), and what
+had to wait for a locked account."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from chappe.store.database import Connection, Database
 
@@ -24,3 +26,13 @@ async def save(connection: Connection, chosen: Sequence[int] | None) -> None:
     await connection.execute(
         "update installation set refund_states = $1::smallint[]", None if chosen is None else list(chosen)
     )
+
+
+LATER_MAX = 1000
+
+
+async def give_back_later(database: Database, now: datetime) -> int:
+    """Gives back what waits for accounts that are not locked any more, of each a bounded number; how many accounts
+    still are."""
+    async with database.transaction() as tx:
+        return int(await tx.fetchval("select give_back_later($1, $2)", now, LATER_MAX))
