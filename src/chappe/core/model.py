@@ -157,11 +157,15 @@ class Send(msgspec.Struct, frozen=True):
 
     @property
     def cost_micros(self) -> int:
-        return sum(r.price_micros for r in self.recipients)
+        if len(self.recipients) == 1:  # nearly always, and asked for several times a request
+            return self.recipients[0].price_micros
+        return sum([r.price_micros for r in self.recipients])
 
     @property
     def parts(self) -> int:
-        return sum(r.parts for r in self.recipients)
+        if len(self.recipients) == 1:
+            return self.recipients[0].parts
+        return sum([r.parts for r in self.recipients])
 
 
 class Simulate(msgspec.Struct, frozen=True):

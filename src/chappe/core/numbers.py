@@ -140,6 +140,9 @@ def read(text: str) -> Number | Unfit:
     extensions, two numbers in one field or impossible lengths, `Unfit.UNASSIGNED` for what no plan contains, and
     `Unfit.NOT_MOBILE` for French machine numbers, which the library does not know.
     """
+    # The commonest case is quicker read than remembered: a campaign has each number once.
+    if found := _METROPOLITAN(text):
+        return Number("+33" + found[1], "FR", Kind.MOBILE)
     if len(text) > TEXT_LENGTH_MAX:
         return Unfit.FORM
     return _read(text)
@@ -147,9 +150,7 @@ def read(text: str) -> Number | Unfit:
 
 def read_mobile(text: str) -> Number | Unfit:
     """Read one written number as `read` does, and refuse with `Unfit.NOT_MOBILE` what an SMS cannot reach."""
-    if len(text) > TEXT_LENGTH_MAX:
-        return Unfit.FORM
-    found = _read(text)
+    found = read(text)
     if isinstance(found, Number) and found.kind is not Kind.MOBILE:
         return Unfit.NOT_MOBILE
     return found

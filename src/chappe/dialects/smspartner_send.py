@@ -52,15 +52,17 @@ def read(verb: str, values: Values, account: Account, moment: Moment) -> Send:
     schedule = smspartner_schedule.read(values, settings, moment.now)
     extras = read_extras(values)
 
-    violations = (
-        *((Violation("message", "required"),) if composed is not None and composed.parts == 0 else ()),
-        *recipients.violations,
-        *sender.violations,
-        *schedule.violations,
-        *extras.violations,
-    )
-    if violations:
-        raise Violations(violations)
+    blank = composed is not None and composed.parts == 0
+    if blank or recipients.violations or sender.violations or schedule.violations or extras.violations:
+        raise Violations(
+            (
+                *((Violation("message", "required"),) if blank else ()),
+                *recipients.violations,
+                *sender.violations,
+                *schedule.violations,
+                *extras.violations,
+            )
+        )
     if refusal := sender.refusal or schedule.refusal:
         raise Refusal(refusal)
     _check_length(composed, settings, lowcost, unicode)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeVar
 from zlib import crc32
 
 import msgspec
@@ -109,7 +109,10 @@ ACCEPT = """select ids, befores, opted from accept_batch($1,
 
 def numbers(values: Sequence[int | None]) -> str:
     """An array of integers as PostgreSQL reads it from text: the driver would look at each element."""
-    return "{" + ",".join(["null" if v is None else str(v) for v in values]) + "}"
+    written = repr(list(values))[1:-1]  # one call in C; PostgreSQL skips the blanks
+    if "N" in written or "<" in written:  # None, or a member of an enum
+        written = ",".join(["null" if value is None else str(int(value)) for value in values])
+    return "{" + written + "}"
 
 
 def texts(values: Sequence[str | None]) -> str:
@@ -136,41 +139,90 @@ def _rare_texts(values: Sequence[str | None]) -> str | None:
 
 WRITTEN_CHARACTERS_MAX = 64  # kept of what was written where a number belongs, and is none
 
-# A message as accept_batch takes it: places of submission and account, place, turn, recipient, state, parts, price,
-# lane, key, text, reason.
-_Row: TypeAlias = tuple[int, int, int, int, str, int, int, int, int, int, str | None, str | None]
-_COLUMNS = 12
+
+class _Messages:
+    """The messages of a batch by column, as accept_batch takes them: those to send of all submissions, in their order,
+    then those skipped."""
+
+    __slots__ = ("accounts", "keys", "lanes", "parts", "places", "prices", "reasons", "recipients", "states",
+                 "submissions", "texts", "turns")  # fmt: skip
+
+    def __init__(self, batch: Sequence[Placed], accounts: Sequence[int], counts: list[int]) -> None:
+        """accounts: of each submission, its account's place in the arrays a_*. counts: of each account, its messages to
+        send; added to."""
+        recipients = [recipient for placed in batch for recipient in placed.send.recipients]
+        self.recipients = [recipient.number for recipient in recipients]
+        self.parts = [recipient.parts for recipient in recipients]
+        self.texts = [recipient.text for recipient in recipients]
+        self.states = [state for placed in batch for state in placed.states]
+        self.lanes = [lane_ for placed in batch for lane_ in placed.lanes]
+        self.keys = [key for placed in batch for key in placed.keys]
+        self.prices = [
+            recipient.price_micros if placed.charge_micros else 0
+            for placed in batch
+            for recipient in placed.send.recipients
+        ]
+        self.reasons = [reason for placed in batch for reason in placed.reasons or (None,) * len(placed.states)]
+        self.submissions: list[int] = []
+        self.accounts: list[int] = []
+        self.places: list[int] = []
+        self.turns: list[int] = []
+        for submission, (account, placed) in enumerate(zip(accounts, batch, strict=True), 1):
+            count = len(placed.states)
+            turn = counts[account - 1]
+            counts[account - 1] = turn + count
+            if count == 1:
+                self.submissions.append(submission)
+                self.accounts.append(account)
+                self.places.append(0)
+                self.turns.append(turn)
+            else:
+                self.submissions += [submission] * count
+                self.accounts += [account] * count
+                self.places += range(count)
+                self.turns += range(turn, turn + count)
+        for submission, (account, placed) in enumerate(zip(accounts, batch, strict=True), 1):
+            if placed.send.skipped:
+                self._skip(submission, account, placed.send)
+
+    def _skip(self, submission: int, account: int, send: Send) -> None:
+        first = len(send.recipients)
+        assert first + len(send.skipped) <= RECIPIENTS_MAX, "a message's id has no room; the dialects refuse so many"
+        for place, skipped in enumerate(send.skipped, first):
+            self.submissions.append(submission)
+            self.accounts.append(account)
+            self.places.append(place)
+            self.turns.append(0)
+            # No column takes NUL.
+            self.recipients.append(skipped.number or skipped.written[:WRITTEN_CHARACTERS_MAX].replace("\x00", ""))
+            self.states.append(int(State.SUPPRESSED if skipped.reason == "opted_out" else State.FAILED))
+            self.parts.append(1)
+            self.prices.append(0)
+            self.lanes.append(0)
+            self.keys.append(0)
+            self.texts.append(None)
+            self.reasons.append(skipped.reason)
+
+    def written(self) -> tuple[object, ...]:
+        """The columns m_*."""
+        return (
+            numbers(self.submissions),
+            numbers(self.accounts),
+            numbers(self.places),
+            numbers(self.turns),
+            texts(self.recipients),
+            numbers(self.states),
+            numbers(self.parts),
+            numbers(self.prices),
+            numbers(self.lanes),
+            numbers(self.keys),
+            _rare_texts(self.texts),
+            _rare_texts(self.reasons),
+        )
 
 
-def _add_rows(rows: list[_Row], placed: Placed, submission: int, account: int, turn: int) -> int:
-    """Adds the messages of one submission, those to send and then those skipped; gives the account's next turn."""
-    send = placed.send
-    is_charged = placed.charge_micros > 0
-    reasons = placed.reasons
-    place = 0
-    for recipient, state, lane_, key in zip(send.recipients, placed.states, placed.lanes, placed.keys, strict=True):
-        price = recipient.price_micros if is_charged else 0
-        reason = reasons[place] if reasons else None
-        rows.append(
-            (
-                submission, account, place, turn, recipient.number, state, recipient.parts, price, lane_, key,
-                recipient.text, reason,
-            )
-        )  # fmt: skip
-        place += 1
-        turn += 1
-    for skipped in send.skipped:
-        state = State.SUPPRESSED if skipped.reason == "opted_out" else State.FAILED
-        number = skipped.number or skipped.written[:WRITTEN_CHARACTERS_MAX].replace("\x00", "")  # no column takes NUL
-        rows.append((submission, account, place, 0, number, state, 1, 0, 0, 0, None, skipped.reason))
-        place += 1
-    assert place <= RECIPIENTS_MAX, "a message's id has no room for more; the dialects refuse them"
-    return turn
-
-
-def _submissions(batch: Sequence[Placed]) -> tuple[object, ...]:
+def _submissions(batch: Sequence[Placed], sends: Sequence[Send]) -> tuple[object, ...]:
     """The columns s_* of accept_batch."""
-    sends = [placed.send for placed in batch]
     return (
         numbers([send.account.id for send in sends]),
         numbers([placed.charge_micros for placed in batch]),
@@ -191,25 +243,6 @@ def _submissions(batch: Sequence[Placed]) -> tuple[object, ...]:
     )
 
 
-def _messages(columns: Sequence[Any]) -> tuple[object, ...]:
-    """The columns m_* of accept_batch."""
-    submission, account, place, turn, recipient, state, parts, price, lane_, key, text, reason = columns
-    return (
-        numbers(submission),
-        numbers(account),
-        numbers(place),
-        numbers(turn),
-        texts(recipient),
-        numbers(state),
-        numbers(parts),
-        numbers(price),
-        numbers(lane_),
-        numbers(key),
-        _rare_texts(text),
-        _rare_texts(reason),
-    )
-
-
 async def accept(database: Database, batch: Sequence[Placed], now: datetime) -> list[Stored]:
     """Stores and charges a batch in one durable transaction, each submission whole or not at all. Raises OptedOut."""
     async with database.connection(hot=True) as connection:
@@ -218,24 +251,22 @@ async def accept(database: Database, batch: Sequence[Placed], now: datetime) -> 
 
 async def accept_by(connection: Connection, batch: Sequence[Placed], now: datetime) -> list[Stored]:
     """The same on a hot connection, in its transaction if it has one. Raises OptedOut."""
-    accounts = sorted({placed.send.account.id for placed in batch})
+    sends = [placed.send for placed in batch]
+    accounts = sorted({send.account.id for send in sends})
     index = {account_id: i for i, account_id in enumerate(accounts)}
     costs = [0] * len(accounts)
     counts = [0] * len(accounts)
-    rows: list[_Row] = []
-    for s, placed in enumerate(batch, 1):
-        a = index[placed.send.account.id]
-        counts[a] = _add_rows(rows, placed, s, a + 1, counts[a])
-        costs[a] += placed.charge_micros
-    columns: list[Any] = list(zip(*rows, strict=True)) or [()] * _COLUMNS
+    for send, placed in zip(sends, batch, strict=True):
+        costs[index[send.account.id]] += placed.charge_micros
+    rows = _Messages(batch, [index[send.account.id] + 1 for send in sends], counts)
     row = await connection.fetchrow(
-        ACCEPT, now, numbers(accounts), numbers(costs), numbers(counts), *_submissions(batch), *_messages(columns)
+        ACCEPT, now, numbers(accounts), numbers(costs), numbers(counts), *_submissions(batch, sends), *rows.written()
     )
     assert row is not None
     if row["opted"]:
         places: dict[int, set[int]] = {}
         for i in row["opted"]:
-            places.setdefault(columns[0][i - 1] - 1, set()).add(columns[2][i - 1])
+            places.setdefault(rows.submissions[i - 1] - 1, set()).add(rows.places[i - 1])
         raise OptedOut(places)
     balances = dict(zip(accounts, row["befores"], strict=True))
     stored = []
