@@ -35,6 +35,15 @@ async def accepted(shop: Shop, send: Send, now: datetime, windows: Windows) -> l
     return [message_id(stored.submission_id, at) for at in range(len(send.recipients))]
 
 
+async def placed_anew(shop: Shop, now: datetime, windows: Windows) -> bool:
+    """A whole walk; whether something may leave now."""
+    walk = await placing.begin(shop.database, now, windows)
+    earlier = False
+    while walk is not None and not walk.over:
+        earlier = await placing.step(shop.database, now, windows, walk) or earlier
+    return earlier
+
+
 async def changed(shop: Shop, account: Account, window: str) -> Account:
     return await accounts.change(shop.database, account.login, [f"window={window}"])
 
@@ -62,9 +71,9 @@ async def test_what_is_held_leaves_when_its_account_may_send(database: Connectio
         held = await accepted(shop, shop.send(account, 3), SUNDAY, windows)
         others = await accepted(shop, shop.send(other, 1), SUNDAY, windows)
         assert await due(shop, *held) == [(key_of(MONDAY_8), State.HELD)] * 3
-        assert not await placing.place_held(shop.database, SUNDAY, windows)
+        assert not await placed_anew(shop, SUNDAY, windows)
         await changed(shop, account, "fr-af2m-2026")  # Sundays with a warning
-        assert await placing.place_held(shop.database, SUNDAY, windows)
+        assert await placed_anew(shop, SUNDAY, windows)
         assert await due(shop, *held) == [(key_of(SUNDAY), State.HELD)] * 3
         assert await due(shop, *others) == [(key_of(MONDAY_8), State.HELD)]
         assert await details(shop, held[0]) == [
@@ -84,18 +93,18 @@ async def test_what_is_held_waits_longer_when_its_account_may_send_less(database
         await shop.carrier()
         held = await accepted(shop, shop.send(account, 2), SUNDAY, windows)
         await changed(shop, account, "late")
-        assert not await placing.place_held(shop.database, SUNDAY, windows)
+        assert not await placed_anew(shop, SUNDAY, windows)
         at_11 = MONDAY_8.replace(hour=10)
         assert await due(shop, *held) == [(key_of(at_11), State.HELD)] * 2
         assert (await details(shop, held[0]))[0].startswith("hold.sunday by late, until 2026-03-09 10:00:00 UTC; held")
-        assert not await placing.place_held(shop.database, SUNDAY, windows), "it is in its place"
+        assert not await placed_anew(shop, SUNDAY, windows), "it is in its place"
         assert len(await details(shop, held[0])) == 1
         await changed(shop, account, "never")
         for _ in range(2):  # asked about every day, and not moved on with each look
-            await placing.place_held(shop.database, SUNDAY, windows)
+            await placed_anew(shop, SUNDAY, windows)
         assert await due(shop, *held) == [(key_of(at_11), State.HELD)] * 2
         await changed(shop, account, "")  # the default
-        await placing.place_held(shop.database, SUNDAY, windows)
+        await placed_anew(shop, SUNDAY, windows)
         assert await due(shop, *held) == [(key_of(MONDAY_8), State.HELD)] * 2
 
 
@@ -108,10 +117,10 @@ async def test_a_schedule_is_not_touched_and_one_that_was_held_goes_back_to_it(d
         account = await changed(shop, account, DEFAULT)
         later = await accepted(shop, shop.send(account, scheduled_at=SUNDAY), SATURDAY_NIGHT, windows)
         assert await due(shop, *planned, *later) == [(key_of(SUNDAY), State.SCHEDULED), (key_of(MONDAY_8), State.HELD)]
-        await placing.place_held(shop.database, SATURDAY_NIGHT, windows)
+        await placed_anew(shop, SATURDAY_NIGHT, windows)
         assert (await due(shop, *planned)) == [(key_of(SUNDAY), State.SCHEDULED)]
         await changed(shop, account, "none")
-        assert not await placing.place_held(shop.database, SATURDAY_NIGHT, windows)
+        assert not await placed_anew(shop, SATURDAY_NIGHT, windows)
         assert await due(shop, *planned, *later) == [(key_of(SUNDAY), State.SCHEDULED)] * 2
         assert await shop.database.value("select reason from message where id = $1", later[0]) is None
 
@@ -124,13 +133,13 @@ async def test_a_young_change_is_looked_at_twice_and_an_old_one_is_done(database
         await shop.carrier()
         await changed(shop, account, "none")
         now = datetime.now(UTC)
-        assert not await placing.place_held(shop.database, now, windows)
+        assert not await placed_anew(shop, now, windows)
         late = await accepted(shop, shop.send(account, 1), SUNDAY, windows)  # by the settings of before
         assert await shop.state(late[0]) is State.HELD
-        await placing.place_held(shop.database, SUNDAY, windows)
+        await placed_anew(shop, SUNDAY, windows)
         assert await due(shop, *late) == [(key_of(SUNDAY), State.HELD)]
         assert len(await window_changes.pending(shop.database)) == 1
-        await placing.place_held(shop.database, now.replace(year=now.year + 1), windows)
+        await placed_anew(shop, now.replace(year=now.year + 1), windows)
         assert await window_changes.pending(shop.database) == []
 
 
@@ -152,12 +161,12 @@ async def test_rules_that_the_operator_changed_are_followed(database: Connection
         await placing.follow_profiles(shop.database, opened_.profiles)
         await placing.follow_profiles(shop.database, opened_.profiles)
         assert [change.account_id for change in await window_changes.pending(shop.database)] == [account.id]
-        assert await placing.place_held(shop.database, SUNDAY, opened_)
+        assert await placed_anew(shop, SUNDAY, opened_)
         assert await due(shop, *held, *others) == [(key_of(SUNDAY), State.HELD)] * 2 + [(key_of(MONDAY_8), State.HELD)]
 
         gone = Windows({})  # then the account has the default
         await placing.follow_profiles(shop.database, gone.profiles)
-        await placing.place_held(shop.database, SUNDAY, gone)
+        await placed_anew(shop, SUNDAY, gone)
         assert await due(shop, *held) == [(key_of(MONDAY_8), State.HELD)] * 2
 
 
@@ -170,6 +179,7 @@ async def test_every_rule_of_a_profile_is_in_its_fingerprint() -> None:
 
 async def test_many_are_placed_in_batches(database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(placing, "BATCH", 7)
+    monkeypatch.setattr(placing, "ROUNDS_MAX", 3)
     async with opened(database) as shop:
         windows = Windows({})
         account = await shop.account()
@@ -177,7 +187,10 @@ async def test_many_are_placed_in_batches(database: ConnectionParameters, monkey
         held = await accepted(shop, shop.send(account, 40), SUNDAY, windows)
         planned = await accepted(shop, shop.send(account, 30, scheduled_at=MONDAY_8), SUNDAY, windows)
         await changed(shop, account, "none")
-        assert await placing.place_held(shop.database, SUNDAY, windows)
+        book = Book(windows=windows, profiles_followed=True)
+        for _ in range(4):  # 21 of 70 at a time
+            await upkeep.place_held(shop.database, SUNDAY, book)
+        assert book.walk is None
         assert set(await due(shop, *held)) == {(key_of(SUNDAY), State.HELD)}
         assert set(await due(shop, *planned)) == {(key_of(MONDAY_8), State.SCHEDULED)}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +20,7 @@ from chappe.core.window_profiles import DEFAULT, Profile
 from chappe.store import window_changes
 from chappe.store.database import Database
 from chappe.store.messages import LaneClass, key_of, lane
-from chappe.store.window_changes import Held, Moved
+from chappe.store.window_changes import Change, Held, Moved
 
 if TYPE_CHECKING:
     from chappe.actions.windows import Windows
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger("chappe.placing")
 
 BATCH: Final = 1000
+ROUNDS_MAX: Final = 25
+"""Batches a step: other tasks of upkeep wait meanwhile."""
+BEGINNING: Final = (-1, -1)
 ROUTE_AGAIN: Final = timedelta(minutes=5)
 """When what has no route is looked at again, although no route was changed."""
 AGAIN_AFTER: Final = timedelta(seconds=5)
@@ -45,33 +49,55 @@ async def follow_profiles(database: Database, profiles: Mapping[str, Profile]) -
     await window_changes.follow_profiles(database, {name: fingerprint(p) for name, p in profiles.items()}, DEFAULT)
 
 
-async def place_held(database: Database, now: datetime, windows: Windows) -> bool:
-    """Places anew what accounts hold whose window has changed; True when something may leave now.
+@dataclass(slots=True)
+class Walk:
+    """One walk through what waits, for accounts whose window has changed; after: how far it came in the first lane."""
 
-    A change that is young is looked at once more: whoever has not heard of it yet still holds by the old one.
-    """
+    began_at: datetime
+    changes: tuple[Change, ...]
+    lanes: list[int]
+    after: tuple[int, int] = BEGINNING
+
+    @property
+    def over(self) -> bool:
+        return not self.lanes
+
+
+async def begin(database: Database, now: datetime, windows: Windows) -> Walk | None:
+    """A walk for the changes that nobody has followed yet; None without any."""
     changes = await window_changes.pending(database)
     if not changes:
-        return False
+        return None
     await windows.refresh(database)
-    account_ids = {change.account_id for change in changes}
-    earlier = moved = 0
-    for lane_ in await window_changes.lanes(database):
-        after = (-1, -1)
-        while True:
-            async with database.transaction(hot=True) as tx:
-                edge = await window_changes.edge(tx, lane_, after, BATCH)
-                if edge is None:
-                    break
-                found = await window_changes.held(tx, lane_, after, edge, account_ids)
+    return Walk(now, tuple(changes), await window_changes.lanes(database))
+
+
+async def step(database: Database, now: datetime, windows: Windows, walk: Walk) -> bool:
+    """Places anew the next of what is held, a bounded number; True when some of it may leave now.
+
+    At the end of the walk a change that is young stays to be walked for once more: whoever had not heard of it yet
+    still held by the old one.
+    """
+    account_ids = {change.account_id for change in walk.changes}
+    earlier = 0
+    for _ in range(ROUNDS_MAX):
+        if walk.over:
+            break
+        async with database.transaction(hot=True) as tx:
+            edge = await window_changes.edge(tx, walk.lanes[0], walk.after, BATCH)
+            if edge is not None:
+                found = await window_changes.held(tx, walk.lanes[0], walk.after, edge, account_ids)
                 rows = [row for one in found if (row := placed(one, windows, now)) is not None]
                 if rows:
-                    moved += await window_changes.move(tx, now, rows)
-                    earlier += sum(row.key <= key_of(now) for row in rows)
-            after = edge
-    await window_changes.done(database, [change.id for change in changes if change.at < now - AGAIN_AFTER])
-    if moved:
-        log.info("held_messages_placed_anew", accounts=len(account_ids), messages=moved, may_leave=earlier)
+                    moved = await window_changes.move(tx, now, rows)
+                    log.info("held_messages_placed_anew", messages=moved)
+                earlier += sum(row.key <= key_of(now) for row in rows)
+        if edge is None:
+            walk.lanes.pop(0)
+        walk.after = edge or BEGINNING
+    if walk.over:
+        known = [change.id for change in walk.changes if change.at < walk.began_at - AGAIN_AFTER]
+        await window_changes.done(database, known)
     return earlier > 0
 
 
@@ -100,14 +126,15 @@ def at_key(key: int) -> str:
     return f"{datetime.fromtimestamp(key / 1_000_000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-async def wake_routeless(database: Database, now: datetime) -> None:
-    """Makes due now what waits for a route: there are other routes than before."""
+async def wake_routeless(database: Database, now: datetime) -> bool:
+    """Makes due now what waits for a route: there are other routes than before. A bounded number; True when all is."""
     lane_ = lane(0, LaneClass.WAITING)
     after = (key_of(now), window_changes.KEY_MAX)
-    while True:
+    for _ in range(ROUNDS_MAX):
         async with database.transaction(hot=True) as tx:
             edge = await window_changes.edge(tx, lane_, after, BATCH, key_of(now + ROUTE_AGAIN))
             if edge is None:
-                return
+                return True
             await window_changes.wake_routeless(tx, key_of(now), after, edge)
         after = edge
+    return False

@@ -17,7 +17,7 @@ from chappe.core.routing import Route, Router
 from chappe.core.stop import Words
 from chappe.smpp.message_ids import Learner, variants
 from chappe.smpp.profile import IdFormat
-from chappe.store import binds, carriers, conversations, queue, retention, waiting
+from chappe.store import binds, carriers, conversations, queue, refunds, retention, waiting
 from chappe.store.binds import Requeue
 from chappe.store.database import Database
 from chappe.store.messages import BULK_RECIPIENTS, CLASSES, Flag, LaneClass, key_of, lane
@@ -25,6 +25,7 @@ from chappe.store.messages import BULK_RECIPIENTS, CLASSES, Flag, LaneClass, key
 log = structlog.get_logger("chappe.upkeep")
 
 BATCH = 1000
+RELEASE_ROUNDS = 20  # batches at once: the other tasks, and the lease, wait meanwhile
 FOLLOW_ROUNDS = 2  # of some 20 000 messages each: what is faster is caught up with later
 FAILOVER_S = 30.0  # a carrier without a bind for so long loses its queue to the next one
 SILENCE = timedelta(hours=54)  # validity of 48 h and a margin: who has not been heard of by then will not be
@@ -48,6 +49,7 @@ class Book:
     routes: object = None  # as they were read last
     rerouted: bool = False  # since what has no route was looked at
     profiles_followed: bool = False
+    walk: placing.Walk | None = None  # through what is held, while one is under way
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +103,8 @@ async def release(database: Database, now: datetime, book: Book) -> bool:
     """Moves what is due from the waiting lanes to those of carriers; routes are asked anew."""
     moved = False
     if book.rerouted:
-        await placing.wake_routeless(database, now)
-        book.rerouted = False
-    while True:
+        book.rerouted = not await placing.wake_routeless(database, now)
+    for _ in range(RELEASE_ROUNDS):
         waiting = [lane(carrier_id, LaneClass.WAITING) for carrier_id in (0, *book.carriers)]
         async with database.transaction(hot=True) as tx:
             due = await queue.take_due(tx, now, waiting, BATCH)
@@ -140,7 +141,8 @@ async def release(database: Database, now: datetime, book: Book) -> bool:
                 await queue.clear_doubt(tx, doubtful)
             await conversations.release(tx, leaving)
         if len(due) < BATCH:
-            return moved
+            break
+    return moved
 
 
 async def fail_over(database: Database, now: datetime, book: Book) -> bool:
@@ -280,7 +282,13 @@ async def place_held(database: Database, now: datetime, book: Book) -> bool:
     if not book.profiles_followed:
         await placing.follow_profiles(database, book.windows.profiles)
         book.profiles_followed = True
-    return await placing.place_held(database, now, book.windows)
+    book.walk = book.walk or await placing.begin(database, now, book.windows)
+    if book.walk is None:
+        return False
+    moved = await placing.step(database, now, book.windows, book.walk)
+    if book.walk.over:
+        book.walk = None
+    return moved
 
 
 async def count(database: Database, now: datetime, book: Book) -> bool:
@@ -306,7 +314,7 @@ async def forget(database: Database, now: datetime, book: Book) -> bool:
 
 TASKS = (
     Task("look", 2.0, look),
-    Task("place_held", 2.0, place_held),
+    Task("place_held", 0.5, place_held),
     Task("release", 0.5, release),
     Task("match", 2.0, match),
     Task("infer", 5.0, infer),
