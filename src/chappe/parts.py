@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("chappe")
 
 SHUTDOWN_S = 10.0
+LOCK_S = 1.0  # how long a batch of many customers waits for a lock that somebody holds
 PATIENCE_S = 5.0  # how long customers' requests wait when the database goes away, before they are refused
 
 CONNECTIONS_MAX = 4_096
@@ -81,8 +82,10 @@ class Orders(msgspec.Struct, frozen=True):
 
 
 @contextlib.asynccontextmanager
-async def open_database(address: Address, name: str, patience_s: float = 0.0) -> AsyncIterator[Database]:
-    database = Database(address, name, patience_s=patience_s)
+async def open_database(
+    address: Address, name: str, patience_s: float = 0.0, lock_s: float = 10.0
+) -> AsyncIterator[Database]:
+    database = Database(address, name, patience_s=patience_s, lock_s=lock_s)
     await database.open()
     try:
         yield database
@@ -168,7 +171,7 @@ async def run_api(orders: Orders, part: str) -> None:
 
     stop = signalled()
     loop = asyncio.get_running_loop()
-    async with open_database(orders.address, "chappe api", PATIENCE_S) as database:
+    async with open_database(orders.address, "chappe api", PATIENCE_S, LOCK_S) as database:
         await until_ready(database, stop)
         if stop.is_set():
             return

@@ -39,6 +39,7 @@ CONNECTION_ERRORS = (
 )
 # Rolled back by the server for reasons that are not ours: the same again may work.
 RETRY_ERRORS = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
+LockHeld = asyncpg.LockNotAvailableError
 LEASE_LOST = "CHP01"
 RECONNECT_S = 1.0
 
@@ -111,11 +112,19 @@ async def _keep(connection: Any) -> None:
 class Database:
     """A pool of ordinary connections, and one of hot ones, to the same place.
 
-    patience_s: how long a connection is waited for when an outage begins.
+    patience_s: how long a connection is waited for when an outage begins; lock_s: how long hot connections wait for a
+    lock.
     """
 
     def __init__(
-        self, address: Address, name: str = "chappe", *, ordinary: int = 4, hot: int = 4, patience_s: float = 0.0
+        self,
+        address: Address,
+        name: str = "chappe",
+        *,
+        ordinary: int = 4,
+        hot: int = 4,
+        patience_s: float = 0.0,
+        lock_s: float = 10.0,
     ) -> None:
         self.address = address
         self.name = name
@@ -123,6 +132,7 @@ class Database:
         self._ordinary: asyncpg.Pool[asyncpg.Record] | None = None
         self._hot: asyncpg.Pool[asyncpg.Record] | None = None
         self._patience = Patience(patience_s)
+        self._hot_settings = HOT_SETTINGS | {"lock_timeout": f"{round(lock_s * 1000)}ms"}
         self._lost: set[int] = set()  # processes of the server whose connection ended in the middle of something
 
     async def open(self) -> None:
@@ -140,7 +150,7 @@ class Database:
             )
 
         self._ordinary = await pool(self._sizes[0], SETTINGS, COMMAND_S)
-        self._hot = await pool(self._sizes[1], HOT_SETTINGS, HOT_COMMAND_S)
+        self._hot = await pool(self._sizes[1], self._hot_settings, HOT_COMMAND_S)
 
     async def close(self) -> None:
         for pool in (self._ordinary, self._hot):
@@ -437,6 +447,7 @@ __all__ = [
     "DatabaseError",
     "GroupCommit",
     "Listener",
+    "LockHeld",
     "connect",
     "ready",
 ]

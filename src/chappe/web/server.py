@@ -17,6 +17,7 @@ import structlog
 
 from chappe.actions import accept as accept_action
 from chappe.actions.answer import answer
+from chappe.actions.locked import Locked
 from chappe.actions.settle import settle
 from chappe.actions.windows import Windows
 from chappe.core.errors import Refusal
@@ -70,6 +71,7 @@ class Api:
         self._windows = windows or Windows({})
         self._book = AccountBook(database, now, stop_mention, senders_denied, numbers_own_only=numbers_own_only)
         self._rates = Rates(now)
+        self._locked = Locked(now)
         self._router = Router([])
         self._commit: GroupCommit[Placed, Accepted | Refusal] = GroupCommit(
             self._accept, lambda placed: len(placed.states), find=self._find
@@ -199,7 +201,7 @@ class Api:
         self._moment = Moment(datetime.now(UTC), secret=self._secret)
         self._committing_since = began = self._now()
         try:
-            outcomes = await accept_action.accept(self._database, batch, self._moment)
+            outcomes = await self._locked.accept(self._database, batch, self._moment)
         finally:
             self._committing_since = 0.0
         _count(batch, outcomes, self._now() - began)
