@@ -84,7 +84,8 @@ async def connect(
     )
     raw = transport.get_extra_info("socket")
     if raw is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNHEARD_S_MAX * 1000)
+        unheard_s = min(UNHEARD_S_MAX, max(profile.uncertain_grace_s * 0.8, 1.0))
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(unheard_s * 1000))
     return wire
 
 
