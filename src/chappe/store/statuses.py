@@ -67,29 +67,33 @@ async def selected(database: Database, account_id: int, selectors: Sequence[Sele
     return [StatusRow(**dict(row)) for row in rows]
 
 
-_TAGGED = """from (select * from submission where account_id = $1 and tag = $2 order by id limit $3) s
-cross join lateral (select * from message m where m.id >= s.id << 16 and m.id < (s.id + 1) << 16) m"""
+# In the order of submissions, and in each of its messages: what is before a page is passed over, never sorted.
+_TAGGED = """from (select id from submission where account_id = $1 and tag = $2 order by id limit $3) s
+cross join lateral (select id from message where id >= s.id << 16 and id < (s.id + 1) << 16) m"""
+COUNT = f"select count(*) from (select {_TAGGED} limit $3) counted"
+PAGE = f"select m.id {_TAGGED} order by s.id, m.id offset $4 limit $5"
+BY_KEYS = """set local enable_hashjoin = off; set local enable_mergejoin = off; set local enable_seqscan = off;
+set local enable_bitmapscan = off; set local enable_material = off; set local enable_sort = off"""
 
 
 async def tagged(database: Database, account_id: int, tag: str, offset: int, limit: int) -> tuple[list[StatusRow], int]:
-    """One page of the messages whose submission has this tag, oldest first, and how many there are in all."""
+    """One page of the messages whose submission has this tag, oldest first, and how many there are in all.
+
+    On an ordinary connection, since to count many takes a while.
+    """
     async with (
-        database.connection(hot=True) as connection,
+        database.connection() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
-        total: int = await connection.fetchval(
-            f"select count(*) from (select {_TAGGED} limit $3) counted", account_id, tag, TAGGED_MESSAGES_MAX
-        )
+        await connection.execute(BY_KEYS)
+        total: int = await connection.fetchval(COUNT, account_id, tag, TAGGED_MESSAGES_MAX)
+        ids = await connection.fetch(PAGE, account_id, tag, TAGGED_MESSAGES_MAX, offset, limit)
         rows = await connection.fetch(
-            f"""select 1 as "group", {_ROW} from (
-                    select s.id as s_id, m.id as m_id {_TAGGED} order by m.id offset $4 limit $5
-                ) page
-                join submission s on s.id = page.s_id join message m on m.id = page.m_id {PLACE} order by m.id""",
-            account_id,
-            tag,
-            TAGGED_MESSAGES_MAX,
-            offset,
-            limit,
+            f"""select 1 as "group", {_ROW} from unnest($1::text::bigint[]) as w(id)
+                cross join lateral (select * from message where id = w.id limit 1) m
+                cross join lateral (select * from submission where id = w.id >> 16 limit 1) s
+                {PLACE} order by m.id""",
+            numbers([row["id"] for row in ids]),
         )
     return [StatusRow(**dict(row)) for row in rows], total
 

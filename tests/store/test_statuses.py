@@ -1,0 +1,63 @@
+"""Statuses at scale: a page of a tag is found by keys, however many messages have it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from shop import NOW, Shop, opened
+
+from chappe.core.model import Account
+from chappe.store import statuses
+from chappe.store.embedded import ConnectionParameters
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
+
+MANY = 3_000
+
+
+async def many(shop: Shop, account: Account, tag: str) -> None:
+    """So many submissions of one message each, which no statistics know of; between them those of another tag."""
+    await shop.database.execute(
+        """insert into submission (id, account_id, created_at, cost_micros, recipients, parts, flags, dialect, sender,
+                                   text, tag, campaign, client_reference, report_url, reply_url)
+           select g, $1, $2, 38000, 1, 1, 0, 'smspartner', 'SHOP', '', case when g % 2 = 0 then $3 else 'else' end,
+                  '', '', '', '' from generate_series(1, 2 * $4::int) as g""",
+        account.id,
+        NOW,
+        tag,
+        MANY,
+    )
+    await shop.database.execute(
+        """insert into message (id, account_id, price_micros, key, lane, parts, state, recipient)
+           select g::bigint << 16, $1, 38000, 0, 0, 1, 6, '+336' || lpad(g::text, 8, '0')
+           from generate_series(1, 2 * $2::int) as g""",
+        account.id,
+        MANY,
+    )
+
+
+def reads(plan: dict[str, Any], table: str) -> float:
+    """How many rows of a table a plan has read."""
+    own = plan["Actual Rows"] * plan["Actual Loops"] if plan.get("Relation Name") == table else 0
+    return float(own) + sum(reads(part, table) for part in plan.get("Plans", ()))
+
+
+async def test_a_page_of_a_tag_reads_no_more_than_what_is_before_it(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        await many(shop, account, "otp")
+        for offset in (0, 500, MANY - 100):
+            rows, total = await statuses.tagged(shop.database, account.id, "otp", offset, 500)
+            assert total == MANY
+            wanted = range(2 * (offset + 1), 2 * min(offset + 500, MANY) + 1, 2)
+            assert [row.submission_id for row in rows] == list(wanted)
+        async with shop.database.connection() as connection, connection.transaction():
+            await connection.execute(statuses.BY_KEYS)
+            (found,) = await connection.fetch(
+                f"explain (analyze, format json) {statuses.PAGE}", account.id, "otp", 1_000_000, 500, 500
+            )
+        plan = json.loads(found[0])[0]["Plan"]
+        assert 1_000 <= reads(plan, "message") <= 1_001
+        assert 1_000 <= reads(plan, "submission") <= 1_100
