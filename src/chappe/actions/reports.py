@@ -11,12 +11,13 @@ import msgspec
 from chappe.core.lifecycle import FINAL, State
 from chappe.core.pricing import json_number
 from chappe.core.publicid import message_id_of, public_id
+from chappe.core.window_profiles import DEFAULT
 from chappe.store import accounts, timeline
 from chappe.store.database import Database
-from chappe.store.messages import CLASSES, Flag, LaneClass
+from chappe.store.messages import CLASSES, WARNINGS, Flag, LaneClass
 from chappe.store.operator import at_of
 from chappe.store.replies import KINDS
-from chappe.store.timeline import Everything, MessageRow, ReplyRow
+from chappe.store.timeline import EventRow, Everything, MessageRow, ReplyRow
 
 PLACES: Final = 1 << 16
 MESSAGES_SHOWN: Final = 20
@@ -29,6 +30,7 @@ OPTIONS: Final = {
     "virtual_number": Flag.VIRTUAL_NUMBER,
     "reports_waiting": Flag.REPORTS_WAITING,
     "reports_post": Flag.REPORTS_POST,
+    **WARNINGS,
 }
 _NUMBER: Final = re.compile(r"([0-9]{1,18})(?:/([0-9]{1,5}))?", re.ASCII).fullmatch
 _MAY_HAVE_LEFT: Final = (State.SCHEDULED, State.HELD, State.QUEUED)
@@ -41,8 +43,9 @@ class IdError(ValueError):
 class Entry(msgspec.Struct, frozen=True):
     """One thing that happened.
 
-    what: accepted, charged, scheduled, held, submitted, receipt, state, refunded, reply, webhook, webhook_due (that is
-    to come), or the word of an unusual event; part: from 1, 0 for the whole message or its only part.
+    what: accepted, charged, scheduled, held, submitted, receipt, state, refunded, webhook, webhook_due (it is to come), reply,
+    reply_webhook, reply_webhook_due, or the word of an unusual event; part: from 1, 0 for the whole message or its only
+    part.
     """
 
     at: datetime
@@ -242,18 +245,15 @@ def _entries(message: MessageRow, found: Everything) -> list[Entry]:
         for r in found.references
         if r.message_id == message.id
     ]
-    entries += [Entry(e.at, e.what, e.detail) for e in found.events if e.message_id == message.id]
+    entries += _events(message, found)
     for r in found.receipts:
         if r.message_id == message.id:
             meaning = State(r.state).word if r.state is not None else "no end"
             said = " ".join(word for word in (r.word, f"err {r.error}" if r.error else "") if word)
             detail = f"{meaning}: {said or 'nothing'}, id {r.carrier_ref}, of {carriers.get(r.carrier_id, '?')}"
             entries.append(Entry(r.received_at, "receipt", detail, r.part or 0))
-    if message.state == State.HELD and message.attempts is not None:
-        until = f"until {at_of(message.key):%Y-%m-%d %H:%M:%S} UTC"
-        entries.append(Entry(message.updated_at or row.created_at, "held", f"{message.reason or 'window'}, {until}"))
     ended_at = message.updated_at or (row.created_at if message.state in FINAL else None)  # skipped, or a sandbox one
-    if ended_at is not None:
+    if ended_at is not None and message.state != State.HELD:  # of which the events say more
         why = _reason(message)
         reason = f": {why}" if why else ""
         entries.append(Entry(ended_at, "state", f"{State(message.state).word}{reason}"))
@@ -262,18 +262,52 @@ def _entries(message: MessageRow, found: Everything) -> list[Entry]:
         for r in found.refunds
         if r.message_id == message.id
     ]
-    for a in found.attempts:
-        if a.message_id == message.id:
-            answer = f"HTTP {a.status}" if a.status else "no answer"
-            detail = f"{State(a.state).word}: {answer} in {a.took_ms} ms, {a.outcome}"
-            entries.append(Entry(a.at, "webhook", detail))
+    answers = {-r.id for r in found.replies if r.message_id == message.id}
     entries += [Entry(r.at, "reply", _said(r)) for r in found.replies if r.message_id == message.id]
+    for a in found.attempts:
+        answer = f"HTTP {a.status}" if a.status else "no answer"
+        detail = f"{answer} in {a.took_ms} ms, {a.outcome}"
+        if a.message_id == message.id:
+            entries.append(Entry(a.at, "webhook", f"{State(a.state).word}: {detail}"))
+        elif a.message_id in answers:
+            entries.append(Entry(a.at, "reply_webhook", detail))
     entries.sort(key=lambda entry: entry.at)
     for w in found.waiting:
+        after = f"after {w.attempts} attempts" if w.attempts else ""
         if w.message_id == message.id:
-            detail = f"{State(w.state).word}: after {w.attempts} attempts" if w.attempts else State(w.state).word
-            entries.append(Entry(at_of(w.key), "webhook_due", detail))
+            words = ": ".join(word for word in (State(w.state).word, after) if word)
+            entries.append(Entry(at_of(w.key), "webhook_due", words))
+        elif w.message_id in answers:
+            entries.append(Entry(at_of(w.key), "reply_webhook_due", after))
     return entries
+
+
+def _events(message: MessageRow, found: Everything) -> list[Entry]:
+    """The unusual, and the window's word. That a message was held from the first is no event of its own: what followed
+    says it, or, while it waits, its place."""
+    events = [e for e in found.events if e.message_id == message.id]
+    entries = [Entry(e.at, e.what, _by(e, found) if e.what == "held" else e.detail) for e in events]
+    if any(e.what == "held" for e in events):
+        return entries
+    accepted_at = found.submission.created_at
+    first = next((e.detail for e in events if e.what in ("released", "window_changed")), "")
+    if first:
+        detail = first.partition("held: ")[2] or first.partition("held before: ")[2]
+    else:
+        is_held = message.state == State.HELD and message.attempts is not None
+        until = f"{at_of(message.key):%Y-%m-%d %H:%M:%S} UTC"
+        detail = f"{message.reason or 'window'}, until {until}" if is_held else ""
+    if detail:
+        entries.insert(0, Entry(accepted_at, "held", _by(EventRow(message.id, accepted_at, "held", detail), found)))
+    return entries
+
+
+def _by(event: EventRow, found: Everything) -> str:
+    """Why a message was held, by which profile, until when."""
+    why, comma, until = event.detail.partition(",")
+    names = [row.name for row in found.windows if row.at <= event.at] or [row.name for row in found.windows[:1]]
+    name = (names[-1] if names else "") or DEFAULT
+    return f"{why} by {name}{comma}{until}"
 
 
 def _said(reply: ReplyRow) -> str:

@@ -112,6 +112,13 @@ class ReplyRow(msgspec.Struct, frozen=True):
     target: str
 
 
+class WindowRow(msgspec.Struct, frozen=True):
+    """From when on the account had which sending window; an empty name is the default."""
+
+    at: datetime
+    name: str
+
+
 class WaitingRow(msgspec.Struct, frozen=True):
     """A webhook that is still to be told. key: when it is due."""
 
@@ -134,6 +141,7 @@ class Everything(msgspec.Struct, frozen=True):
     attempts: list[AttemptRow]
     waiting: list[WaitingRow]
     replies: list[ReplyRow]
+    windows: list[WindowRow]
     ahead: dict[int, int]
     carriers: dict[int, str]
 
@@ -192,6 +200,9 @@ async def _read(connection: Connection, first_id: int, last_id: int, limit: int)
     receipts = await _rows(connection, ReceiptRow, RECEIPTS, *ids)
     events = await _rows(connection, EventRow, EVENTS, *ids)
     attempts = await _rows(connection, AttemptRow, ATTEMPTS, *ids)
+    replies = await _rows(connection, ReplyRow, REPLIES, *ids)
+    of_replies = (-replies[-1].id, -replies[0].id) if replies else (1, 0)  # their webhooks have these instead
+    attempts += await _rows(connection, AttemptRow, ATTEMPTS, *of_replies)
     await connection.execute(BY_ANY_WAY)
     return Everything(
         submission=submission[0],
@@ -202,8 +213,15 @@ async def _read(connection: Connection, first_id: int, last_id: int, limit: int)
         events=events,
         attempts=attempts,
         refunds=await _rows(connection, RefundRow, REFUNDS, *ids),
-        waiting=await _rows(connection, WaitingRow, WAITING, *ids),
-        replies=await _rows(connection, ReplyRow, REPLIES, *ids),
+        waiting=await _rows(connection, WaitingRow, WAITING, *ids)
+        + await _rows(connection, WaitingRow, WAITING, *of_replies),
+        replies=replies,
+        windows=await _rows(
+            connection,
+            WindowRow,
+            "select at, name from window_change where account_id = $1 order by at, id",
+            submission[0].account_id,
+        ),
         ahead=await _ahead(connection, [message for message in messages if message.attempts is not None]),
         carriers={row["id"]: row["name"] for row in await connection.fetch("select id, name from carrier")},
     )

@@ -188,7 +188,7 @@ def held(claimed: Claimed, verdict: Verdict, now: datetime, rules: Rules) -> Req
     about again every day, until an operator changes the profile or it is too old."""
     due_at = verdict.next_at or now + timedelta(days=1)
     waiting = lane(rules.carrier_id, LaneClass.WAITING)
-    why = verdict.reason or "hold.night"
+    why = f"{verdict.reason or 'hold.night'}, until {due_at:%Y-%m-%d %H:%M:%S} UTC"
     return Requeue(
         claimed.message_id, waiting, key_of(due_at), claimed.attempts, claimed.parts_done, State.HELD, "held", why
     )
