@@ -12,7 +12,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 STAMP_DEV := .venv/installed-dev
 
-.PHONY: help setup run test check siege crash nodes law bench lock
+.PHONY: help setup run test check siege crash hard nodes law bench lock
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ check: $(STAMP_DEV) ## format, lint, types, import rules, dependencies, dead cod
 
 crash: $(STAMP_DEV) ## kill -9 of every process under load, then count; ARGS="--seed 7 --messages 20000" passes flags
 	@$(BIN)/python tests/journeys/storm.py $(ARGS)
+
+hard: $(STAMP_DEV) ## every trouble we know: deaths, networks, receivers, disk, clock, power; ARGS="--only disk-full --seed 3"
+	@$(BIN)/python tests/journeys/hard/run.py $(ARGS)
 
 siege: $(STAMP_DEV) ## hostile clients against the running program, one after the other; ARGS="--only slow-heads --seconds 20"
 	@$(BIN)/python tests/hostile/siege.py $(ARGS)

@@ -1,4 +1,4 @@
-/* The wall clock, shifted by as many seconds as the file named in CHAPPE_TEST_CLOCK says; looked at every 50 ms.
+/* The wall clock, shifted by as many seconds as the file named in TEST_CLOCK_FILE says; looked at every 50 ms.
    Loaded before the C library by LD_PRELOAD. The monotonic clock stays as it is. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -20,7 +20,7 @@ static long long shift(void)
     real(CLOCK_MONOTONIC, &now);
     long long now_ms = now.tv_sec * 1000LL + now.tv_nsec / 1000000;
     if (now_ms - read_at_ms >= 50) {
-        const char *path = getenv("CHAPPE_TEST_CLOCK");
+        const char *path = getenv("TEST_CLOCK_FILE");
         int file = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
         if (file >= 0) {
             char text[32] = {0};

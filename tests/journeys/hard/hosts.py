@@ -76,7 +76,7 @@ def _fill(filler: Path) -> None:
 
 def disk_full(stage: Stage) -> None:
     """The disk of the database fills up under load; customers hear no, and all goes on when there is room again."""
-    with small_disk(stage.program.data, 48):
+    with small_disk(stage.program.data, 240):
         program = stage.start()
         try:
             stage.doubts_max = 3 * WINDOW
@@ -139,7 +139,7 @@ class Clock:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"LD_PRELOAD": str(self._library), "CHAPPE_TEST_CLOCK": str(self._file)}
+        return {"LD_PRELOAD": str(self._library), "TEST_CLOCK_FILE": str(self._file)}
 
     def programs(self, folder: Path) -> Path:
         """A folder of PostgreSQL's programs that live by this clock."""
@@ -162,7 +162,7 @@ def clock_jumps(stage: Stage) -> None:
     clock.set(datetime(2026, 3, 3, 15, 0, tzinfo=PARIS))  # a Tuesday
     more: Mapping[str, str] = clock.environment | {"CHAPPE_POSTGRES_BIN_DIR": str(clock.programs(stage.folder))}
     stage.program = Program(stage.program.data, environment=ENVIRONMENT | more)
-    program = stage.start()
+    program = stage.start({"validity_format": "relative"})  # the network lives by its own clock
     told = program.json("account", "create", "shop", "--balance", "100.000")
     stage.keys["shop"] = told["api_key"]
 

@@ -136,7 +136,7 @@ def held_snapshot(stage: Stage) -> None:
     stage.start()
     stage.program.command("account", "set", LOGIN, "reports_waiting=off")
     with held(stage, "select count(*) from message"):
-        load = stage.load(4000, 400.0, report_url="", clients=16).run()
+        load = stage.load(6000, 400.0, report_url="", clients=16).run()
         stage.settle()
         dead = "select n_dead_tup from pg_stat_user_tables where relname = 'outbox'"
         stage.notes["dead_in_queue"] = until(lambda: stage.value(dead), "statistics", 10.0)

@@ -14,6 +14,7 @@ import argparse
 import json
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import traceback
@@ -88,6 +89,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print everything as one JSON document at the end")
     parser.add_argument("--keep", type=Path, help="a folder for data and logs, kept")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that whoever ends us leaves no program behind
     wanted = [part for part in chosen.only.split(",") if part]
     names = [name for name in SCENARIOS if not wanted or any(name.startswith(part) for part in wanted)]
     if chosen.list or not names:

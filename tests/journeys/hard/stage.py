@@ -27,7 +27,7 @@ from program import CHAPPE, READY_S, Answer, Phones, Program, ask, children, fre
 from road import Road
 
 PRICE_MICROS = 38_000
-OPENING_MICROS = 100_000_000
+OPENING_MICROS = 10_000_000_000
 LOGIN, OTHER_LOGIN = "steady", "other"
 AWAY = "500 500"  # the dialect's answer while nothing can be stored: nothing was accepted
 WINDOW = 20
