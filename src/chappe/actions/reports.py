@@ -43,9 +43,9 @@ class IdError(ValueError):
 class Entry(msgspec.Struct, frozen=True):
     """One thing that happened.
 
-    what: accepted, charged, scheduled, held, submitted, receipt, state, refunded, webhook, webhook_due (it is to come), reply,
-    reply_webhook, reply_webhook_due, or the word of an unusual event; part: from 1, 0 for the whole message or its only
-    part.
+    what: accepted, charged, scheduled, held, submitted, receipt, state, refunded, webhook, webhook_due (is to come),
+    reply, reply_webhook, reply_webhook_due, or the word of an unusual event; part: from 1, 0 for the whole message or
+    its only part.
     """
 
     at: datetime
