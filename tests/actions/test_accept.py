@@ -9,10 +9,12 @@ import pytest
 from shop import NOW, PRICE, Shop, later, opened
 
 from chappe.actions import accept as action
+from chappe.actions import reports
 from chappe.core.errors import Refusal
 from chappe.core.lifecycle import State
 from chappe.core.model import Accepted, Account, Moment, Send
 from chappe.core.window_profiles import PROFILES
+from chappe.dialects import allmysms_send
 from chappe.store import optouts, retention
 from chappe.store.embedded import ConnectionParameters
 from chappe.store.messages import host_of
@@ -28,6 +30,24 @@ async def codes(shop: Shop, *sends: Send, **after: float) -> list[str]:
 
 def named(shop: Shop, account: Account, identifier: str, **given: object) -> Send:
     return shop.send(account, unique_identifier=identifier, **given)
+
+
+async def test_warnings_stay_with_the_submission(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        await shop.carrier()
+        send = shop.send(account, warnings=(allmysms_send.SENDER_WITHOUT_STOP, allmysms_send.LOWCOST_UNAVAILABLE))
+        (stored,) = await shop.accept(send)
+        found = await reports.find(shop.database, str(stored.submission_id))
+        assert found is not None
+        assert found.options == ["sender_without_stop", "lowcost_unavailable"]
+
+
+async def test_every_warning_of_a_dialect_is_known(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        for warning in (allmysms_send.SENDER_MALFORMED, allmysms_send.SENDER_NOT_ALLOWED):
+            assert (await shop.placed(shop.send(account, warnings=(warning,)))).flags
 
 
 async def test_a_repeated_request_is_refused_for_a_day(database: ConnectionParameters) -> None:

@@ -21,7 +21,18 @@ from chappe.core.routing import Router
 from chappe.core.window_profiles import PROFILES, Profile
 from chappe.store import identifiers, messages, webhooks
 from chappe.store.database import Connection, Database
-from chappe.store.messages import BULK_RECIPIENTS, Flag, LaneClass, OptedOut, Placed, Stored, host_of, key_of, lane
+from chappe.store.messages import (
+    BULK_RECIPIENTS,
+    WARNINGS,
+    Flag,
+    LaneClass,
+    OptedOut,
+    Placed,
+    Stored,
+    host_of,
+    key_of,
+    lane,
+)
 from chappe.store.webhooks import End
 
 NEVER_CLOSED = PROFILES["none"]
@@ -114,6 +125,8 @@ def _flags(send: Send) -> int:
             flags |= Flag.REPORTS_WAITING
         if settings.reports_method == "POST":
             flags |= Flag.REPORTS_POST
+    for warning in send.warnings:
+        flags |= WARNINGS[warning]
     return int(flags)
 
 

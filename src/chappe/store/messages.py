@@ -49,6 +49,19 @@ class Flag:
     REPORTS_WAITING = 64
     REPORTS_POST = 128
     STOP_IGNORED = 256  # leaves for numbers that have opted out as well
+    SENDER_MALFORMED = 512  # what was wished for and is not so: see WARNINGS
+    SENDER_NOT_ALLOWED = 1024
+    SENDER_WITHOUT_STOP = 2048
+    LOWCOST_UNAVAILABLE = 4096
+
+
+WARNINGS = {
+    "sender_malformed": Flag.SENDER_MALFORMED,
+    "sender_not_allowed": Flag.SENDER_NOT_ALLOWED,
+    "sender_without_stop": Flag.SENDER_WITHOUT_STOP,
+    "lowcost_unavailable": Flag.LOWCOST_UNAVAILABLE,
+}
+"""The warnings of a Send, as flags: its customer cannot be told in every dialect, its operator can see them."""
 
 
 def lane(carrier_id: int, lane_class: int) -> int:
