@@ -491,10 +491,14 @@ class SmppLink:
         self._later(seconds)
 
     def _later(self, seconds: float) -> None:
-        """Looks again after a while: pace and pauses end without any event."""
+        """Looks again after a while, or earlier where that was asked for: pace and pauses end without any event."""
+        loop = asyncio.get_running_loop()
+        at = loop.time() + max(seconds, 0.001)
         if self._resume is not None:
+            if self._resume.when() <= at:  # who asks often must not put it off for ever
+                return
             self._resume.cancel()
-        self._resume = asyncio.get_running_loop().call_later(max(seconds, 0.001), self._again)
+        self._resume = loop.call_at(at, self._again)
 
     def _again(self) -> None:
         self._resume = None
