@@ -1,4 +1,4 @@
-"""Stories that once ended badly, each told alone: what lingers in a link, clocks that jump, windows that open seldom."""
+"""Stories that once ended badly: what lingers in a link, clocks that jump, windows that open seldom, slow carriers."""
 
 from __future__ import annotations
 
