@@ -36,8 +36,10 @@ WINDOW = 20
 BINDS = 2
 CALM_S = 90.0
 HOLD_S = 20.0  # how long a machine is cut off or frozen: three times as long as a lease
+LONG_S = 45.0
 AWAY_S = 8.0
-ANSWER_S_MAX = 25.0  # no customer waits longer for an answer, whatever is cut
+DRAIN_S = 3.0  # twice as long as the balancer needs to hear of it
+ANSWER_S_MAX = 36.0  # no customer waits longer for an answer, whatever is cut
 ACCEPT_GAP_S_MAX = 25.0  # nor are all customers refused for longer
 PHONE_GAP_S_MAX = 45.0
 LATENCY = {"latency_ms": 60, "latency_jitter_ms": 60}
@@ -112,6 +114,7 @@ class Nodes:
         command = [
             str(CHAPPE), "serve", "--roles", role, "--host", machine.address("open"), "--port", "8080",
             "--data", str(data), "--no-handset", "--log-format", "json",
+            "--drain-s", str(DRAIN_S if role == "api" else 0),
         ]  # fmt: skip
         machine.start(command, self.folder / f"{machine.name}.log", _environment(self.pair.url))
 
@@ -160,6 +163,20 @@ class Nodes:
         self._serve(machine)
         return machine.name
 
+    def restart_worker(self) -> str:
+        """As for an upgrade: in good order."""
+        machine = self._driving()
+        machine.end()
+        self._serve(machine)
+        return machine.name
+
+    def restart_api(self) -> str:
+        """As for an upgrade: in good order, and no customer may notice."""
+        machine = self.chance.choice(self.api)
+        machine.end()
+        self._serve(machine)
+        return machine.name
+
     def kill_api(self) -> str:
         machine = self.chance.choice(self.api)
         machine.kill()
@@ -195,8 +212,9 @@ class Nodes:
         return self._cut(self._driving(), ["open"])
 
     def cut_api_from_database(self) -> str:
-        """Customers still reach it: it must refuse, soon, and say yes to nothing."""
-        return self._cut(self.chance.choice(self.api), ["data"])
+        """Customers still reach it: it must refuse, soon, and say yes to nothing. Those whose commit was under way
+        are answered last, so as not to be told what is wrong: longer than that it lasts."""
+        return self._cut(self.chance.choice(self.api), ["data"], LONG_S)
 
     def cut_api_from_all(self) -> str:
         return self._cut(self.chance.choice(self.api), ["data", "open"])
@@ -333,6 +351,9 @@ class Nodes:
             "money": [] if money["right"] else [money],
             "too many in doubt": [len(doubted)] if len(doubted) > WINDOW * BINDS * len(self.happened) else [],
             "answers too slow": slow,
+            "noticed by customers": [
+                row["what"] for row in happened if row["what"] in UNNOTICED and set(row["answers"]) != {"200"}
+            ],
             "accepting stopped too long": long_away,
             "delivering stopped too long": undelivered,
             "unsettled": [self._unsettled()] if self._unsettled() else [],
@@ -387,7 +408,9 @@ class Nodes:
 
 # A customer of a node that is frozen, or without a network, waits as long as he likes: nobody is there to answer him.
 CANNOT_ANSWER = ("freeze_api", "cut_api_from_all", "switch_off_api")
+UNNOTICED = ("restart_api", "restart_worker", "kill_worker", "switch_off_worker")
 SCENARIOS = (
+    *("restart_worker", "restart_api"),
     *("kill_worker", "kill_api", "switch_off_worker", "switch_off_api", "cut_worker_from_database"),
     *("cut_worker_from_all", "cut_worker_from_carrier", "cut_api_from_database", "cut_api_from_all", "cut_carrier"),
     *("freeze_worker", "freeze_api", "cut_standby"),

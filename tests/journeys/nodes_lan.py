@@ -127,6 +127,15 @@ class Machine:
             _ip("link", "delete", self._ends(network)[0])
         self._holder = None
 
+    def end(self, timeout_s: float = 60.0) -> None:
+        """Asks what was started here to end in good order, and waits for it."""
+        for door in self._doors:
+            if door.poll() is None:
+                for process_id, _ in children(door.pid):
+                    os.kill(process_id, signal.SIGTERM)
+                status = door.wait(timeout_s)
+                assert status == 0, f"{self.name} ended with {status}"
+
     def kill(self) -> None:
         """All processes die at once, and the kernel closes their connections; the machine stays on."""
         below = self._processes()

@@ -21,7 +21,7 @@ CLIENTS = 100  # as many as may wait for a node that has just gone silent
 CHECK_S = 0.5  # how often the balancer asks /readyz
 CHECK_TIMEOUT_S = 2.0
 CONNECT_S = 3.0
-ANSWER_S = 30.0  # how long a customer waits for an answer
+ANSWER_S = 50.0  # how long a customer waits for an answer
 HARVEST_S = 0.2
 HARVEST_MAX = 1000  # of one answer of the phones
 
