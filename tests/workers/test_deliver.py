@@ -12,9 +12,11 @@ import pytest
 from scripted_smsc import Smsc, listening
 from shop import Shop, eventually, opened
 
+from chappe.actions.windows import Windows
 from chappe.carriers import connecting
 from chappe.core.lifecycle import State
 from chappe.store import binds, carriers
+from chappe.store.database import Database
 from chappe.store.embedded import ConnectionParameters
 from chappe.workers import deliver as module
 from chappe.workers import pump, share
@@ -79,6 +81,37 @@ async def test_a_carrier_is_driven_from_the_moment_it_is_added(database: Connect
         views = await binds.views(shop.database)
         assert [(view.owner, view.alive, view.slot) for view in views] == [("me", True, 0), ("me", True, 1)]
         await eventually(lambda: shop.database.value("select sum((figures->>'submitted')::float) = 20 from bind"))
+
+
+class _Counted(Windows):
+    """Windows that know how often somebody wanted to read them."""
+
+    times = 0
+
+    async def refresh(self, database: Database) -> None:
+        self.times += 1
+        await super().refresh(database)
+
+
+async def test_windows_that_could_not_be_read_are_read_before_anything_leaves(database: ConnectionParameters) -> None:
+    windows = _Counted({})
+    async with opened(database) as shop, listening() as smsc:
+        account = await shop.account(window="fr-10-20")
+        await carrier(shop, smsc)
+        await shop.database.execute("alter table account rename to account_away")
+        deliver = Deliver(shop.database, "me", lambda: None, windows)
+        task = asyncio.create_task(deliver.run())
+
+        async def refused_twice() -> bool:
+            return windows.times >= 2
+
+        await eventually(refused_twice)
+        assert smsc.binds == []
+        await shop.database.execute("alter table account_away rename to account")
+        await bound(shop, 1)
+        assert windows.name_of(account.id) == "fr-10-20"
+        await deliver.stop()
+        await asyncio.wait_for(task, 10)
 
 
 async def test_changes_take_effect_and_lose_nothing(database: ConnectionParameters) -> None:
