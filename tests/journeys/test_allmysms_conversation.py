@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from program import Answer, ask, until
@@ -118,3 +118,47 @@ def test_a_request_with_an_identifier_is_sent_once(program: Program, phones: Pro
     assert sent() == (400, 121)
     assert sent(uniqueIdentifier="order 8") == (201, 100)
     assert [message["text"] for message in program.phones.wait_for(f"+{BOB}", 2)] == ["x" * 640, "Une fois"]
+
+
+def test_a_rejected_number_is_told_and_its_money_comes_back(
+    program: Program, phones: Program, client: Client, receive: Callable[[], Receiver]
+) -> None:
+    receiver = receive()
+    program.command(
+        "account", "set", client.login, "price.46=0.03", f"reports_url={receiver.url}/dlr", "reports_method=POST"
+    )
+    numbers = ["+46701740617", "12", "+46701740611"]  # the second is none; the handset knows the others' ends
+    flow = json.dumps({"DATA": {"MESSAGE": "x", "SMS": [{"MOBILEPHONE": number} for number in numbers]}})
+    sent = client.method("sendSms", smsData=flow)
+    assert (sent["status"], sent["invalidNumbers"], sent["nbContacts"], sent["creditsUsed"]) == (113, "12", "2", "20")
+    hooks = receiver.wait_for(count=2)
+    told = {fields["phoneNumber"]: fields["status"] for fields in (dict(parse_qsl(h.body.decode())) for h in hooks)}
+    assert told == {"46701740617": "5", "46701740611": "1"}
+    acks = client.method("getAcks", campId=sent["campaignId"])["acks"]
+    assert [(ack["phoneNumber"], ack["status"]) for ack in acks] == [("46701740617", "5"), ("46701740611", "1")]
+    assert client.method("getInfo")["balance"] == 1.035
+
+
+def test_a_master_reads_its_sub_account_and_a_stranger_does_not(program: Program, client: Client) -> None:
+    login = f"below{client.login}"
+    below = Client(program, login, program.account(login, balance="0.900"))
+    sent = below.rest("/sms/send/bulk", to=[ALICE], text="x", date="2030-01-31 10:00:00").json()
+    asked = {"campId": sent["campaignId"], "subAccount": login}
+    assert client.method("getAcks", **asked) == {"status": "0", "statusText": "Ce sous-compte n’existe pas"}
+    program.command("account", "set", login, f"master={client.login}")
+    assert [ack["status"] for ack in client.method("getAcks", **asked)["acks"]] == ["3"]
+    account = client.rest(f"/account?subAccount={login}").json()
+    assert (account["balance"], account["apiKey"]) == (0.855, "")
+    assert client.method("getInfo", subAccount=login)["credits"] == "285"
+    assert below.method("getInfo", subAccount=client.login)["status"] == 102
+
+
+def test_a_sender_that_cannot_be_used_gives_way_and_the_operator_sees_it(
+    program: Program, phones: Program, client: Client
+) -> None:
+    flow = json.dumps({"DATA": {"MESSAGE": "x", "TPOA": "Nom de l’émetteur", "SMS": [{"MOBILEPHONE": BOB}]}})
+    sent = client.method("sendSms", smsData=flow)
+    assert sent["status"] == 100
+    (message,) = program.phones.wait_for(f"+{BOB}")
+    assert message["from"].isdigit()
+    assert program.json("message", sent["campaignId"])["options"] == ["sender_malformed"]
