@@ -19,16 +19,28 @@ PAGE_SIZE_MAX: Final = 10_000
 
 async def read_messages(database: Database, command: ReadMessages, moment: Moment) -> MessagesFound:
     """The messages of each selector; None for a submission that this account does not have."""
-    known = [(place, s) for place, s in enumerate(command.selectors) if 0 < s.submission_id < IDS_MAX]
-    usable = [Selector(s.submission_id, s.number.replace("\x00", "")) for _, s in known]
-    rows = await statuses.selected(database, command.account.id, usable) if usable else []
-    groups: list[list[StatusRow] | None] = [None] * len(command.selectors)
+    usable = [
+        Selector(s.submission_id, s.number.replace("\x00", "")) if 0 < s.submission_id < IDS_MAX else None
+        for s in command.selectors
+    ]
+    asked = list(filter(None, usable))
+    rows = await statuses.selected(database, command.account.id, asked) if asked else []
+    whole: dict[int, list[StatusRow]] = {}
+    single: dict[tuple[int, str], list[StatusRow]] = {}
     for row in rows:
-        place = known[row.group - 1][0]
-        group = groups[place] or []
-        groups[place] = group
+        of_submission = whole.setdefault(row.submission_id, [])
         if row.message_id is not None:
-            group.append(row)
+            of_submission.append(row)
+            single.setdefault((row.submission_id, row.recipient), []).append(row)
+
+    def meant(selector: Selector | None) -> list[StatusRow] | None:
+        if selector is None or selector.submission_id not in whole:
+            return None
+        if not selector.number:
+            return whole[selector.submission_id]
+        return single.get((selector.submission_id, selector.number), [])
+
+    groups = [meant(selector) for selector in usable]
     if len(command.selectors) == 1:
         rows = await _dated(database, groups[0] or [])
         groups = [rows if groups[0] is not None else None]

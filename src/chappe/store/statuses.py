@@ -20,9 +20,8 @@ TAGGED_MESSAGES_MAX = 1_000_000
 
 
 class StatusRow(msgspec.Struct, frozen=True):
-    """One message. group: place of its selector; message_id None: the submission has none that fits."""
+    """One message. message_id None: the submission has none that fits."""
 
-    group: int
     submission_id: int
     accepted_at: datetime
     tag: str
@@ -46,20 +45,25 @@ _ROW = f"""s.id as submission_id, s.created_at as accepted_at, s.tag, s.client_r
     coalesce(m.parts, 0) as parts, coalesce(m.reason, '') as reason,
     exists (select from opt_out p where p.account_id = s.account_id and p.number = m.recipient) as opted_out"""
 
-_SELECTED = f"""select w.place::int as "group", {_ROW}
-from unnest($2::text::bigint[], $3::text::text[]) with ordinality as w(submission_id, number, place)
-cross join lateral (select * from submission where id = w.submission_id and account_id = $1 limit 1) s
+# Each submission is read once, however many of its numbers are asked for.
+SELECTED = f"""with asked as (
+    select submission_id, array_agg(number) as wanted, bool_or(number = '') as whole
+    from unnest($2::text::bigint[], $3::text::text[]) as w(submission_id, number) group by submission_id
+)
+select {_ROW} from asked a
+cross join lateral (select * from submission where id = a.submission_id and account_id = $1 limit 1) s
 left join lateral (select * from message m where m.id >= s.id << 16 and m.id < (s.id + 1) << 16
-                   and (w.number = '' or m.recipient = w.number)) m on true
+                   and (a.whole or m.recipient = any (a.wanted))) m on true
 {PLACE}
-order by w.place, m.id"""
+order by s.id, m.id"""
 
 
 async def selected(database: Database, account_id: int, selectors: Sequence[Selector]) -> list[StatusRow]:
-    """The messages of each selector in their order; nothing for submissions that the account does not have."""
+    """The messages that any of the selectors means, submission by submission; one row without a message for a
+    submission that has none of them; nothing for submissions that the account does not have."""
     async with database.connection(hot=True) as connection:
         rows = await connection.fetch(
-            _SELECTED,
+            SELECTED,
             account_id,
             numbers([selector.submission_id for selector in selectors]),
             texts([selector.number for selector in selectors]),
@@ -89,7 +93,7 @@ async def tagged(database: Database, account_id: int, tag: str, offset: int, lim
         total: int = await connection.fetchval(COUNT, account_id, tag, TAGGED_MESSAGES_MAX)
         ids = await connection.fetch(PAGE, account_id, tag, TAGGED_MESSAGES_MAX, offset, limit)
         rows = await connection.fetch(
-            f"""select 1 as "group", {_ROW} from unnest($1::text::bigint[]) as w(id)
+            f"""select {_ROW} from unnest($1::text::bigint[]) as w(id)
                 cross join lateral (select * from message where id = w.id limit 1) m
                 cross join lateral (select * from submission where id = w.id >> 16 limit 1) s
                 {PLACE} order by m.id""",
@@ -102,7 +106,7 @@ async def one(database: Database, account_id: int, message_id: int) -> StatusRow
     """One message by its id; None unless it is the account's."""
     async with database.connection(hot=True) as connection:
         rows = await connection.fetch(
-            f"""select 1 as "group", {_ROW} from message m join submission s on s.id = m.id >> 16 {PLACE}
+            f"""select {_ROW} from message m join submission s on s.id = m.id >> 16 {PLACE}
                 where m.id = $2 and m.account_id = $1""",
             account_id,
             message_id,
