@@ -83,7 +83,7 @@ class Orders(msgspec.Struct, frozen=True):
 
 @contextlib.asynccontextmanager
 async def open_database(
-    address: Address, name: str, patience_s: float = 0.0, lock_s: float = 10.0
+    address: Address, name: str, patience_s: float = 0.0, lock_s: float | None = None
 ) -> AsyncIterator[Database]:
     database = Database(address, name, patience_s=patience_s, lock_s=lock_s)
     await database.open()

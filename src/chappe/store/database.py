@@ -113,7 +113,7 @@ class Database:
     """A pool of ordinary connections, and one of hot ones, to the same place.
 
     patience_s: how long a connection is waited for when an outage begins; lock_s: how long hot connections wait for a
-    lock.
+    lock, None for as long as the others.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Database:
         ordinary: int = 4,
         hot: int = 4,
         patience_s: float = 0.0,
-        lock_s: float = 10.0,
+        lock_s: float | None = None,
     ) -> None:
         self.address = address
         self.name = name
@@ -132,7 +132,7 @@ class Database:
         self._ordinary: asyncpg.Pool[asyncpg.Record] | None = None
         self._hot: asyncpg.Pool[asyncpg.Record] | None = None
         self._patience = Patience(patience_s)
-        self._hot_settings = HOT_SETTINGS | {"lock_timeout": f"{round(lock_s * 1000)}ms"}
+        self._hot_settings = {} if lock_s is None else {"lock_timeout": f"{round(lock_s * 1000)}ms"}
         self._lost: set[int] = set()  # processes of the server whose connection ended in the middle of something
 
     async def open(self) -> None:
@@ -150,7 +150,7 @@ class Database:
             )
 
         self._ordinary = await pool(self._sizes[0], SETTINGS, COMMAND_S)
-        self._hot = await pool(self._sizes[1], self._hot_settings, HOT_COMMAND_S)
+        self._hot = await pool(self._sizes[1], HOT_SETTINGS | self._hot_settings, HOT_COMMAND_S)
 
     async def close(self) -> None:
         for pool in (self._ordinary, self._hot):

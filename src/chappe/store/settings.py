@@ -38,6 +38,8 @@ _SETTINGS: dict[str, str] = {
     "random_page_cost": "1.1",
     # Hot tables decay within seconds; most of the rest is set per table.
     "autovacuum_naptime": "5s",
+    # While somebody's forgotten transaction holds a snapshot nothing that is gone can be cleared away.
+    "idle_in_transaction_session_timeout": "2min",
     "max_logical_replication_workers": "0",
     "track_io_timing": "off",
     "timezone": "UTC",
