@@ -27,7 +27,7 @@ from chappe.smpp import longtext, pdu, textcoding
 from chappe.smpp.header import DecodeError
 from chappe.smpp.longtext import Piece
 from chappe.smpp.pdu import DataSm, DeliverSm
-from chappe.smpp.profile import Profile, profile
+from chappe.smpp.profile import LongMethod, Profile, profile
 from chappe.store import accounts, conversations, inbound, optouts, replies, virtual_numbers
 from chappe.store.conversations import Talk
 from chappe.store.database import RETRY_ERRORS, Connection, Database, DatabaseError
@@ -47,6 +47,7 @@ CROSSED: Final = timedelta(seconds=60)
 """After an answer that came late: for so long the carrier may have decided to send again before it saw it."""
 NOTED: Final = timedelta(seconds=2)
 """After this long it is known whether an answer was written, unless the process that would have noted it has died."""
+_GENERIC: Final = profile("generic", {})
 NO_OTHER_WORDS: Final = Words()
 NO_ROUTES: Final = Router([])
 LATELY: Final = timedelta(days=30)
@@ -91,6 +92,7 @@ class Round:
     words: Words
     router: Router
     confirmations: list[str]
+    profiles: dict[int, Profile]
 
 
 class Answering(NamedTuple):
@@ -113,6 +115,7 @@ async def sort(
     words: what means STOP and START beside the usual words. router: of confirmations. True when one may leave.
     """
     confirmations: list[str] = []
+    profiles = {carrier_id: _profile(carrier) for carrier_id, carrier in carriers.items()}
     for _ in range(ROUNDS_MAX):
         if not await inbound.anything(database, now - PARTS_WAIT):
             break
@@ -122,7 +125,7 @@ async def sort(
             late = await inbound.late(tx, now - PARTS_WAIT, BATCH)
             numbers = {e164(row.source) for row in (*new, *late)}
             talks = await conversations.of_numbers(tx, [number for number in numbers if _is_number(number)])
-            round_ = Round(now, carriers, talks, words, router, confirmations)
+            round_ = Round(now, carriers, talks, words, router, confirmations, profiles)
             for row in new:
                 await _guarded(tx, row, round_, late=False)
             for row in late:
@@ -144,7 +147,7 @@ async def _guarded(tx: Connection, row: Arrived, round_: Round, *, late: bool) -
 
 
 async def _sort(tx: Connection, row: Arrived, round_: Round, *, late: bool) -> None:
-    part = _read(row, round_.carriers)
+    part = _read(row, round_.profiles)
     if part is None:
         await inbound.mark(tx, [row.id], inbound.NOBODYS, "no message that could be read")
         return
@@ -159,7 +162,8 @@ async def _sort(tx: Connection, row: Arrived, round_: Round, *, late: bool) -> N
             return
     together = [part]
     if part.piece.total > 1:
-        others = [_read(other, round_.carriers) for other in await inbound.siblings(tx, row) if other.id != row.id]
+        waiting = await inbound.siblings(tx, row, _mark(part.piece))
+        others = [_read(other, round_.profiles) for other in waiting if other.id != row.id]
         together = sorted(
             [part, *(other for other in others if other is not None and other.of == part.of)],
             key=lambda one: one.row.id,
@@ -211,14 +215,15 @@ async def _stop_early(tx: Connection, first: Part, round_: Round) -> None:
 # -- reading
 
 
-def _read(row: Arrived, carriers: Mapping[int, Carrier]) -> Part | None:
-    carrier = carriers.get(row.carrier_id)
-    made = profile("generic", {})
-    if carrier is not None:
-        try:
-            made = profile_of(carrier)
-        except ValueError:
-            log.warning("carrier_settings_unreadable", carrier=carrier.name)
+def _profile(carrier: Carrier) -> Profile:
+    try:
+        return profile_of(carrier)
+    except ValueError:
+        log.warning("carrier_settings_unreadable", carrier=carrier.name)
+        return _GENERIC
+
+
+def _read(row: Arrived, profiles: Mapping[int, Profile]) -> Part | None:
     try:
         found = pdu.decode(row.raw)
     except DecodeError:
@@ -226,7 +231,17 @@ def _read(row: Arrived, carriers: Mapping[int, Carrier]) -> Part | None:
     if not isinstance(found, DeliverSm | DataSm):
         return None
     octets = found.short_message if isinstance(found, DeliverSm) else b""
-    return Part(row, longtext.read(found.esm_class, octets, found.tlvs), made)
+    return Part(row, longtext.read(found.esm_class, octets, found.tlvs), profiles.get(row.carrier_id, _GENERIC))
+
+
+def _mark(piece: Piece) -> bytes:
+    """Octets that every part of the same message has in it, and hardly another (3GPP TS 23.040, 9.2.3.24)."""
+    reference = piece.reference
+    if piece.method is LongMethod.UDH8:
+        return bytes((0x00, 3, reference, piece.total))
+    if piece.method is LongMethod.UDH16:
+        return bytes((0x08, 4, *reference.to_bytes(2, "big"), piece.total))
+    return reference.to_bytes(2, "big")
 
 
 def _whole(together: Sequence[Part]) -> Whole | None:

@@ -94,14 +94,17 @@ async def waits(connection: Connection, inbound_id: int) -> bool:
     return bool(await connection.fetchval("select true from inbound where id = $1 and state = 1", inbound_id))
 
 
-async def siblings(connection: Connection, row: Arrived) -> list[Arrived]:
-    """The waiting parts from the same source to the same destination, oldest first."""
+async def siblings(connection: Connection, row: Arrived, mark: bytes) -> list[Arrived]:
+    """The waiting parts from the same source to the same destination with these octets in them, oldest first: others
+    of the same phone may be many."""
     rows = await connection.fetch(
         f"""select {_COLUMNS} from inbound where state = 1 and carrier_id = $1 and source = $2 and destination = $3
-            order by id limit $4""",
+            and position($4::bytea in raw) > 0
+            order by id limit $5""",
         row.carrier_id,
         row.source,
         row.destination,
+        mark,
         SIBLINGS_MAX,
     )
     return [Arrived(*found) for found in rows]
