@@ -214,6 +214,13 @@ def test_webhooks_reach_private_addresses_only_while_the_server_is_private_itsel
     assert found.strange_numbers_refused is not loopback
 
 
+def test_behind_a_proxy_a_loopback_address_is_as_public_as_any() -> None:
+    found = load({"host": "127.0.0.1", "trusted_proxies": "127.0.0.1"}, {})
+    assert found.listens_on_loopback is False
+    assert found.webhook_private_allowed is False
+    assert found.strange_numbers_refused is True
+
+
 def test_the_operator_decides_about_private_addresses() -> None:
     assert load({"host": "0.0.0.0", "webhook_allow_private": True}, {}).webhook_private_allowed is True
     assert load({"webhook_allow_private": "false"}, {}).webhook_private_allowed is False

@@ -77,10 +77,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     body_bytes_max: Annotated[int, Meta(ge=1), _help("Largest HTTP body accepted; a larger one is answered with 413.")] = 2_000_000
 
-    trusted_proxies: Annotated[Networks, _help("Proxies before the HTTP listener whose X-Forwarded-For is believed, as addresses or networks.")] = ()
+    trusted_proxies: Annotated[Networks, _help("Proxies before the HTTP listener whose X-Forwarded-For is believed, as addresses or networks; with any, host counts as public.")] = ()
 
     webhook_timeout_s: Annotated[float, Meta(gt=0, le=300), _help("Time for one webhook call, from connecting to the end of the answer.")] = 10.0
-    webhook_allow_private: Annotated[Private, _help("Whether webhooks may reach private addresses, or which of them; auto: while host is a loopback address.")] = None
+    webhook_allow_private: Annotated[Private, _help("Whether webhooks may reach private addresses, or which of them; auto: while host is a loopback address and there are no trusted_proxies.")] = None
     webhook_ports: Annotated[tuple[RemotePort, ...], _help("Ports that webhooks may reach; none given: any.")] = ()
 
     sender_default: Annotated[ShortCode, _help("Short code that sends when the customer names no sender.")] = "36111"
@@ -117,7 +117,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def listens_on_loopback(self) -> bool:
-        """Whether only this machine can reach the HTTP listener."""
+        """Whether only this machine can reach the HTTP listener: behind a proxy anybody may, whatever the address."""
+        if self.trusted_proxies:
+            return False
         if self.host == "localhost":
             return True
         try:
