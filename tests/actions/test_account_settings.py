@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -115,3 +117,11 @@ def test_words_are_checked_against_those_that_were_there_before() -> None:
     with pytest.raises(SettingError, match="'encore' would mean STOP and START"):
         changed(before, ["stop_words=encore"])
     assert changed(before, ["stop_words=encore", "start_words="]).settings.stop_words == ("encore",)
+
+
+def test_the_page_of_settings_is_current() -> None:
+    root = Path(__file__).parents[2]
+    page = runpy.run_path(str(root / "scripts" / "write-reference"))["account_reference"]()
+    assert (root / "docs" / "account-settings.md").read_text(encoding="utf-8") == page, "run scripts/write-reference"
+    for name in [*BY_NAME, "state", "api", "price.PREFIX"]:
+        assert f"| `{name}` |" in page

@@ -224,6 +224,16 @@ def defaults() -> dict[str, str]:
     return {row.name: row.kind.show(row.default) for row in TABLE}
 
 
+def describe() -> str:
+    """The reference of all settings as a Markdown table."""
+    lines = ["| key | expects | default | what it does |", "|---|---|---|---|"]
+    for row in TABLE:
+        default = row.kind.show(row.default)
+        lines.append(f"| `{row.name}` | {row.kind.expects} | {f'`{default}`' if default else 'none'} | {row.help} |")
+    lines += [f"| `{name}` | {expects} | | {help_} |" for name, (expects, help_) in BESIDE.items()]
+    return "\n".join(lines) + "\n"
+
+
 def _split(assignment: str) -> tuple[str, str]:
     name, equals, value = assignment.partition("=")
     name = name.strip().lower().replace("-", "_")

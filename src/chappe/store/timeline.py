@@ -167,12 +167,7 @@ async def _read(connection: Connection, first_id: int, last_id: int, limit: int)
     submission = await _rows(
         connection,
         SubmissionRow,
-        """select s.id, s.account_id, a.login, s.created_at, s.cost_micros,
-                  -coalesce((select amount_micros from ledger_entry where kind = 1 and reason = s.id), 0)
-                      as charged_micros,
-                  s.recipients, s.parts, s.flags, s.scheduled_at, s.dialect, s.sender, s.text, s.tag, s.campaign,
-                  s.client_reference, s.report_url, s.reply_url
-           from submission s left join account a on a.id = s.account_id where s.id = $1""",
+        SUBMISSION,
         submission_id,
     )
     if not submission:
@@ -235,6 +230,12 @@ BY_ANY_WAY = "set local enable_seqscan = on; set local enable_indexscan = on; se
 PRESENT_STATE = """case when m.state > 3 or o.message_id is not null then m.state
                 when m.id in (select unnest(in_flight) from bind) then 4 else 5 end"""
 PLACE = "left join outbox o on o.lane = m.lane and o.key = m.key and o.message_id = m.id"
+SUBMISSION = """select s.id, s.account_id, a.login, s.created_at, s.cost_micros,
+           -coalesce((select amount_micros from ledger_entry where kind = 1 and reason = s.id), 0)
+               as charged_micros,
+           s.recipients, s.parts, s.flags, s.scheduled_at, s.dialect, s.sender, s.text, s.tag, s.campaign,
+           s.client_reference, s.report_url, s.reply_url
+    from submission s left join account a on a.id = s.account_id where s.id = $1"""
 STATES = f"""select {PRESENT_STATE} as state, count(*) as number from message m {PLACE}
     where m.id between $1 and $2 group by 1 order by 1"""
 REFERENCES = """select message_id, carrier_id, carrier_ref, part, submitted_at from reference
