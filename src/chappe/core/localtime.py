@@ -40,7 +40,7 @@ def local_date(at: datetime, zone: str = PARIS) -> date:
 
 def written(at: datetime, zone: str = PARIS) -> str:
     """An instant as `2030-10-21 09:00:00` in the zone, to the second, without saying the zone."""
-    return (at.astimezone(_zone(zone)).replace(tzinfo=None, microsecond=0)).isoformat(" ")
+    return at.astimezone(_zone(zone)).isoformat(" ", "seconds")[:19]  # without the offset that follows
 
 
 def end_of_day(day: date) -> datetime:

@@ -21,7 +21,7 @@ from chappe.actions.locked import Locked
 from chappe.actions.settle import settle
 from chappe.actions.windows import Windows
 from chappe.core.errors import Refusal
-from chappe.core.model import Accepted, Account, Command, Moment, Ready, Send
+from chappe.core.model import Accepted, Account, Command, MessagesFound, Moment, OptOuts, Outcome, Ready, Send
 from chappe.core.routing import Route, Router
 from chappe.dialects import Call, Dialect, Request, Response
 from chappe.dialects.registry import DIALECTS
@@ -38,6 +38,9 @@ log = structlog.get_logger("chappe.web")
 # Reading a body of this length takes milliseconds, and the key is in it: who has sent many that led to no account is
 # not read any more until that is paid off. An ordinary request of 500 numbers is a tenth of it.
 HEAVY_BYTES = 100_000
+
+# Answers of more rows than this are written beside the loop: some 10 us a row.
+ROWS_MAX = 1_000
 
 Page = Callable[[Request], Awaitable[Response]]
 
@@ -224,7 +227,7 @@ class Api:
     ) -> None:
         """A command that has the database to itself."""
         try:
-            reply.send(dialect.write(await answer(self._database, command, moment), call, account))
+            reply.send(await written(dialect, await answer(self._database, command, moment), call, account))
         except Refusal as refusal:
             reply.send(dialect.refuse(_refused(dialect, refusal), request, call, account))
         except (*CONNECTION_ERRORS, DatabaseError) as error:
@@ -268,6 +271,19 @@ def _refused(dialect: Dialect, refusal: Refusal) -> Refusal:
     """The refusal, counted."""
     metrics().count("chappe_refused_total", dialect=dialect.NAME, code=refusal.code)
     return refusal
+
+
+async def written(dialect: Dialect, outcome: Outcome, call: Call, account: Account) -> Response:
+    """The answer to an outcome; a long one is written in a thread, since nobody else may wait for it."""
+    if _rows(outcome) > ROWS_MAX:
+        return await asyncio.to_thread(dialect.write, outcome, call, account)
+    return dialect.write(outcome, call, account)
+
+
+def _rows(outcome: Outcome) -> int:
+    if isinstance(outcome, MessagesFound):
+        return sum(len(group) for group in outcome.groups if group)
+    return len(outcome.entries) if isinstance(outcome, OptOuts) else 0
 
 
 def _dialect(path: str) -> Dialect | None:
