@@ -515,6 +515,7 @@ def test_the_language_of_texts_is_the_account_s() -> None:
         "/http/sendSms",
         "/http/sendSms_v8.php",
         "/http/sendsms_V8.PHP/",
+        "/amsmodule.sendsms.v6.php",
     ],
 )
 def test_every_writing_of_the_path_sends(path: str) -> None:
@@ -549,6 +550,11 @@ def test_what_does_not_exist_is_404(path: str, query: bytes, form: str) -> None:
 @pytest.mark.parametrize("path", ["/", "/v1/send", "/httpx/9.0/sendSms", "/a/http/9.0/sendSms"])
 def test_other_paths_are_not_ours(path: str) -> None:
     assert not allmysms.matches(path)
+
+
+def test_version_6_has_other_names_for_the_same() -> None:
+    body = urlencode({"clientcode": "yourlogin", "passcode": "yourapikey", "XMLFlow": PLAIN}).encode()
+    assert Exchange(_post(body, "/amsmodule.sendsms.v6.php")).status == 100
 
 
 def test_parameters_glued_to_the_old_path_are_read_as_a_query() -> None:

@@ -1,6 +1,6 @@
 """AllMySMS 9.0 and its REST API: which requests are theirs, what they ask for, and how they are answered.
 
-Built: sending by flow, by its old name sendSms_v8.php and by simple parameters, simulating it, and the methods of
+Built: sending by flow, under its older names too, and by simple parameters, simulating it, and the methods of
 allmysms_methods.py that only ask; REST is in allmysms_rest.py. Flows are read in allmysms_flow.py. Sources: the
 provider's API page for names, statuses and texts; public client code for what the page does not show.
 """
@@ -51,7 +51,8 @@ SIMULATE: Final = "simulateCampaign"
 
 LINK_CHARACTERS_MAX: Final = 80
 
-_OURS: Final = re.compile(r"/+http(?:/|$)", re.IGNORECASE)
+_OURS: Final = re.compile(r"/+(?:http(?:/|$)|amsmodule\.sendsms\.v6\.php)", re.IGNORECASE)
+_VERSION_6: Final = re.compile(r"/+amsmodule\.sendsms\.v6\.php/*", re.IGNORECASE)
 # The provider's Python sample forgets the `?` before its parameters, so what follows `.php` may be a query.
 _VERSION_8: Final = re.compile(r"/+http/+(sendSms|getInfo|getPull)_v8\.php", re.IGNORECASE)
 _VERSION_9: Final = re.compile(r"/+http/+([^/]+)(?:/+([^/]+))?/*", re.IGNORECASE)
@@ -63,7 +64,7 @@ _OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def matches(path: str) -> bool:
-    """Whether a path is this API's: everything below /http, and the REST resources at the root."""
+    """Whether a path is this API's: everything below /http, version 6, and the REST resources at the root."""
     return _OURS.match(path) is not None or allmysms_rest.matches(path)
 
 
@@ -142,6 +143,8 @@ def _refuse(refusal: Refusal, form: str, verb: str, account: Account | None) -> 
 
 
 def _verb(path: str) -> str:
+    if _VERSION_6.fullmatch(path):
+        return SEND
     if old := _VERSION_8.match(path):
         return _VERBS[old[1].lower()]
     found = _VERSION_9.fullmatch(path)
@@ -170,10 +173,13 @@ def _values(request: Request) -> dict[str, str]:
         pairs.update(forms.parse_query(query))
     if request.body:
         pairs.update(_from_body(request))
-    return {
+    values = {
         name: value if name == "message" else value.strip()
         for name, value in ((name.strip().lower(), value) for name, value in pairs.items())
     }
+    if "xmlflow" in values:
+        values.setdefault("smsdata", values["xmlflow"])  # its name in version 6
+    return values
 
 
 def _from_body(request: Request) -> dict[str, str]:
