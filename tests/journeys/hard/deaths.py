@@ -73,6 +73,8 @@ def terminate(stage: Stage) -> None:
         program.spawn()
         program.wait_ready()
     load.join()
+    stage.settle()
+    stage.check(not load.unanswered & set(stage.shown(load)), "somebody was accepted, and heard nothing")
 
 
 def kill_after_answer(stage: Stage) -> None:

@@ -113,7 +113,7 @@ def held(stage: Stage, *statements: str) -> Iterator[None]:
 def locked_account(stage: Stage) -> None:
     """Somebody locks one account's balance, while money has to go back to it: other accounts do not notice."""
     stage.start()
-    stage.network.misbehave(receipt_outcome="undelivered", receipt_delay_ms=2000)
+    stage.network.misbehave(receipt_outcome="rejected", receipt_delay_ms=2000)
     early = stage.load(5, 50.0, login=OTHER_LOGIN, name="early", report_url="").run()
     until(lambda: stage.value("select count(*) from reference") >= len(early.accepted), "these to be submitted")
     stage.network.misbehave()
