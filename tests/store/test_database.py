@@ -82,6 +82,18 @@ async def test_one_bad_command_fails_alone() -> None:
     assert isinstance(heard[666], asyncpg.CharacterNotInRepertoireError)
 
 
+async def test_a_batch_for_which_there_is_no_room_is_not_tried_one_by_one() -> None:
+    runner = Runner()
+    runner.trouble = [asyncpg.DiskFullError("no space left on device")]
+    commit: GroupCommit[int, int] = GroupCommit(runner.run, lambda command: 1)
+    heard: list[Any] = []
+    for command in (1, 2, 3):
+        commit.add(command, heard.append)
+    await commit.idle()
+    assert runner.batches == [[1, 2, 3]]
+    assert [type(outcome) for outcome in heard] == [asyncpg.DiskFullError] * 3
+
+
 async def test_what_may_have_been_committed_is_not_tried_again() -> None:
     runner = Runner()
     runner.trouble = [asyncpg.ConnectionDoesNotExistError("gone")]

@@ -711,3 +711,28 @@ async def _rolled_back(shop: Shop) -> bool:
     return bool(
         await shop.database.value("select xact_rollback > 0 from pg_stat_database where datname = current_database()")
     )
+
+
+async def test_a_full_disk_of_the_database_brings_nothing_into_doubt(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ROOM_S", 0.02)
+    async with staged(database) as stage:
+        await stage.start(await stage.carrier())
+        first = await stage.send(1)
+        await stage.submitted(first)
+        await stage.shop.database.execute(
+            """create function no_room() returns trigger language plpgsql as $$
+               begin raise exception 'could not extend file' using errcode = 'disk_full'; end $$"""
+        )
+        await stage.shop.database.execute(
+            "create trigger full_disk before insert on reference for each statement execute function no_room()"
+        )
+        sent = await stage.send(5)
+        await stage.smsc.until(lambda: len(stage.smsc.submits) == 6)
+        await eventually(lambda: _rolled_back(stage.shop))
+        await stage.shop.database.execute("drop trigger full_disk on reference")
+        await stage.submitted(sent)
+        assert not stage.tasks[0].done()
+        assert (len(stage.smsc.binds), len(stage.smsc.submits)) == (1, 6), "the carrier noticed nothing"
+        assert await stage.shop.database.value("select count(*) from message where doubts > 0") == 0

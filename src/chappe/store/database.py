@@ -39,6 +39,8 @@ CONNECTION_ERRORS = (
 )
 # Rolled back by the server for reasons that are not ours: the same again may work.
 RETRY_ERRORS = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
+# Rolled back since the server has no room for it, on its disk or in memory: later there may be.
+SHORTAGE_ERRORS = (asyncpg.DiskFullError, asyncpg.OutOfMemoryError)
 LockHeld = asyncpg.LockNotAvailableError
 LEASE_LOST = "CHP01"
 RECONNECT_S = 1.0
@@ -321,6 +323,9 @@ class GroupCommit(Generic[C, O]):
                 self._finding.add(task)
                 task.add_done_callback(self._finding.discard)
                 return [_LATER] * len(batch)
+            except SHORTAGE_ERRORS as error:  # one by one they would fare no better
+                log.error("batch_has_no_room", size=len(batch), error=type(error).__name__)
+                return [error] * len(batch)
             except (DatabaseError, ValueError, OverflowError) as error:
                 log.error("batch_refused", size=len(batch), error=type(error).__name__)
                 if len(batch) == 1:
@@ -441,6 +446,7 @@ __all__ = [
     "CONNECTION_ERRORS",
     "LEASE_LOST",
     "RETRY_ERRORS",
+    "SHORTAGE_ERRORS",
     "Address",
     "Bell",
     "Database",

@@ -21,7 +21,7 @@ from chappe.core.window import Verdict
 from chappe.observe import metrics
 from chappe.store import binds
 from chappe.store.binds import BindKey, Claimed, Finish, LeaseLost, Requeue, Taken, Turn
-from chappe.store.database import CONNECTION_ERRORS, RETRY_ERRORS, Connection, Database
+from chappe.store.database import CONNECTION_ERRORS, RETRY_ERRORS, SHORTAGE_ERRORS, Connection, Database
 from chappe.store.messages import Flag, LaneClass, lane
 from chappe.workers.flight import Decisions, Flight, Rules, absorb, deadline, decide, doubtful, held, overdue
 
@@ -31,6 +31,7 @@ ACTIVE_S = 0.1  # how long after its last work a pump looks often, since more wo
 OFTEN_S = 0.004
 SELDOM_S = 1.0  # without a call: calls come through Pump.wake
 RETRY_S = 0.5
+ROOM_S = 1.0
 STOP_S = 10.0  # how long answers are waited for at the end
 PACE_S = 0.006  # between turns that carry little
 PACE_BELOW = 48
@@ -284,6 +285,11 @@ class Pump:
                     return await binds.turn(tx, self.bind, self.token, now, self._policy, news, still, lanes, want)
             except RETRY_ERRORS as error:  # rolled back: a deadlock with another bind, a lock held for too long
                 log.warning("turn_rolled_back", carrier=self._name, error=type(error).__name__)
+            except SHORTAGE_ERRORS as error:
+                if self._stopping and asyncio.get_running_loop().time() > self._give_up_at:
+                    raise  # what is in flight stays so in the bind's row: in doubt for the next owner
+                log.error("turn_has_no_room", carrier=self._name, error=type(error).__name__)
+                await asyncio.sleep(ROOM_S)  # the pace of asking for room
             except CONNECTION_ERRORS as error:
                 log.warning("turn_not_written", carrier=self._name, error=type(error).__name__)
                 if await self._was_written(still):
