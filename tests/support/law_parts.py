@@ -92,7 +92,7 @@ class Customer:
     login: str
     key: str
     settings: AccountSettings
-    profiles: list[tuple[datetime, str]]
+    profiles: list[tuple[tuple[float, datetime], str]]
 
 
 @dataclass

@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 import msgspec
 from french_law import KNOWN, Rules, is_open, stays_open
+from law_books import FINAL, in_one_place, pays_right
 from law_parts import Answer, Campaign, CountedDatabase, Customer, Silent, SteppedPump, Worker
 from law_wire import Heard, Network
 from shop import Shop
@@ -43,7 +44,6 @@ STOP_MENTION = " STOP 36111"
 SHORT_CODE = "36111"
 LINGER = timedelta(seconds=5)
 """How long a message that was claimed may still wait in a link's queue before it is asked about anew."""
-FINAL = {6, 7, 8, 9, 11, 12, 13, 14}
 KEPT = ("installation", "schema_migration", "ready_count")  # tables of which a fresh installation has rows
 
 
@@ -66,7 +66,7 @@ class World:
         self.workers: list[Worker] = []
         self.wrong: list[str] = []  # what the networks saw and should not have
         self.listed: set[tuple[int, str]] = set()  # who has opted out now
-        self.listed_since: dict[tuple[int, str], datetime] = {}
+        self.listed_at: dict[tuple[int, str], tuple[float, datetime]] = {}
         self.replies: list[tuple[int, str, str, int]] = []  # (account, number, kind, context) not yet sorted
         self.tokens = 0
         self.owners = 0
@@ -115,7 +115,7 @@ class World:
                 return await accounts.create(tx, login, key, own, balance_micros)
 
         account_id = self.run(make())
-        made = Customer(account_id, login, key, own, [(self.clock.wall, own.window)])
+        made = Customer(account_id, login, key, own, [(self.clock.moment, own.window)])
         self.customers.append(made)
         self.configured()
         return made
@@ -123,7 +123,7 @@ class World:
     def change(self, customer: Customer, **settings: Any) -> None:
         customer.settings = msgspec.structs.replace(customer.settings, **settings)
         self.run(accounts.save_settings(self.database, customer.id, customer.settings))
-        customer.profiles.append((self.clock.wall, customer.settings.window))
+        customer.profiles.append((self.clock.moment, customer.settings.window))
         self.configured()
 
     def carrier(self, name: str, *, prefix: str = "", priority: int = 0, **given: Any) -> Worker:
@@ -203,6 +203,9 @@ class World:
         )
         assert rows, "what was accepted is stored"
         campaign.messages = {row["id"]: row["recipient"] for row in rows}
+        for row in rows:
+            if (customer.id, row["recipient"]) in self.listed and not campaign.stop_passes:
+                assert row["state"] in (State.SUPPRESSED, State.FAILED), "who has opted out is skipped"
         self.campaigns[submission_id] = self.by_token[token] = campaign
         return campaign
 
@@ -228,7 +231,7 @@ class World:
         rows = self.run(self.database.fetch("select account_id, number from opt_out"))
         now = {(row["account_id"], row["number"]) for row in rows}
         for pair in now - self.listed:
-            self.listed_since[pair] = self.clock.wall
+            self.listed_at[pair] = self.clock.moment
         self.listed = now
 
     # -- workers
@@ -276,9 +279,19 @@ class World:
         """The process ends in the middle of whatever it did; the next one will find what it left."""
         self.run(self._kill(worker))
 
-    async def _kill(self, worker: Worker) -> None:
+    def kill_in_a_turn(self, worker: Worker) -> None:
+        """The process ends while the database is at work for it: nobody knows what was committed."""
+        self.run(self._kill(worker, in_a_turn=True))
+
+    async def _kill(self, worker: Worker, *, in_a_turn: bool = False) -> None:
         if worker.pump is None or worker.task is None:
             return
+        if in_a_turn:
+            worker.pump.go.set()
+            for _ in range(20):  # so many steps of the loop, or until the database has been asked
+                await asyncio.sleep(0)
+                if self.database.in_use:
+                    break
         worker.task.cancel()
         await asyncio.wait([worker.task])
         if not worker.task.cancelled() and worker.task.exception() is not None:
@@ -335,21 +348,21 @@ class World:
         who = f"submission {campaign.id} of {campaign.customer.login} to {heard.number} at {heard.at}"
         if campaign.sandbox or campaign.cancelled:
             self.wrong.append(f"{who}: {'sandbox' if campaign.sandbox else 'cancelled'}")
-        if campaign.scheduled_at is not None and heard.at < campaign.scheduled_at:
+        if campaign.scheduled_at is not None and self.clock.latest < campaign.scheduled_at:
             self.wrong.append(f"{who}: before {campaign.scheduled_at}")
         pair = campaign.customer.id, heard.number
-        if not campaign.stop_passes and pair in self.listed and heard.at - self.listed_since[pair] > LINGER:
-            self.wrong.append(f"{who}: has opted out {heard.at - self.listed_since[pair]} before")
+        if not campaign.stop_passes and pair in self.listed and self.clock.age(self.listed_at[pair]) > LINGER:
+            self.wrong.append(f"{who}: has opted out {self.clock.age(self.listed_at[pair])} before")
         if campaign.commercial:
-            reasons = [self._window_says(heard, name) for name in self._in_force(campaign.customer, heard.at)]
+            reasons = [self._window_says(heard, name) for name in self._in_force(campaign.customer)]
             if None not in reasons:
                 self.wrong.append(f"{who}: {reasons}")
 
-    def _in_force(self, customer: Customer, at: datetime) -> list[str]:
+    def _in_force(self, customer: Customer) -> list[str]:
         """The profile of now, and those that were changed a moment ago."""
         names = [name for _, name in customer.profiles]
-        until = [since for since, _ in customer.profiles[1:]] + [at]
-        return [name for name, end in zip(names, until, strict=True) if at - end <= LINGER]
+        until = [since for since, _ in customer.profiles[1:]] + [self.clock.moment]
+        return [name for name, end in zip(names, until, strict=True) if self.clock.age(end) <= LINGER]
 
     def _window_says(self, heard: Heard, name: str) -> str | None:
         """None when it may leave, and the network tries no longer than it may."""
@@ -363,8 +376,17 @@ class World:
 
     def check(self) -> None:
         """What must hold between any two steps."""
-        assert not self.wrong, self.wrong[0]
+        assert not self.wrong, self.wrong[0] + self._told()
         self.run(self._check())
+
+    def _told(self) -> str:
+        """Everything that was noted of messages, for whoever has to find out what went wrong."""
+        events = self.run(self.database.fetch("select message_id, at, what, detail from event order by at, ctid"))
+        heards = sorted(
+            (heard.at, heard.token, heard.number, heard.part) for w in self.workers for heard in w.network.heard
+        )
+        lines = [f"{row['at']} {row['message_id'] >> 16} {row['what']} {row['detail']}" for row in events]
+        return "\n".join(["", *lines, *(f"{at} heard m{token} {to} {part}" for at, token, to, part in heards)])
 
     async def _check(self) -> None:
         await self.shop.books_balance()
@@ -386,8 +408,8 @@ class World:
             number for number in expected if not self.campaigns[number >> 16].sandbox
         }, "exactly what was accepted is stored"
         for row in rows:
-            _place(row)
-            _money(row)
+            in_one_place(row)
+            pays_right(row)
         self._twice({row["id"]: row["doubts"] for row in rows})
 
     def _twice(self, doubts: Mapping[int, int]) -> None:
@@ -450,32 +472,3 @@ class World:
             | {State(row["state"]).word: row["count"] for row in rows}
             | {f"event {row['what']}": row["count"] for row in events}
         )
-
-
-def _place(row: Any) -> None:
-    """A message that has not ended is in exactly one place."""
-    state = State(row["state"])
-    about = {name: row[name] for name in ("id", "state", "queued", "flying", "taken", "parts", "unsure")}
-    if row["state"] in FINAL:
-        return
-    at_carrier = not row["queued"] and not row["flying"] and row["taken"] >= row["parts"] and state != State.UNCERTAIN
-    held_in_doubt = state == State.UNCERTAIN and not row["queued"] and not row["flying"]
-    if held_in_doubt:
-        assert row["unsure"] == 1, about
-    assert row["queued"] + row["flying"] + at_carrier + held_in_doubt == 1, about
-
-
-def _money(row: Any) -> None:
-    """What came back is what the state gives back, and never more than was paid."""
-    about = {name: row[name] for name in ("id", "state", "parts", "price_micros", "refund", "charge", "taken")}
-    each = row["price_micros"] // row["parts"]
-    assert 0 <= row["refund"] <= row["price_micros"], about
-    if row["charge"]:
-        assert -row["charge"] == row["cost_micros"], about
-    gives_back = State(row["state"]) in (State.REJECTED, State.SUPPRESSED, State.CANCELLED, State.FAILED)
-    if not gives_back:
-        assert row["refund"] == 0, about
-    elif row["price_micros"]:
-        assert row["refund"] % each == 0, about
-        if not row["taken"]:
-            assert row["refund"] == row["price_micros"], about

@@ -129,6 +129,8 @@ class Clock:
         self.loop = loop
         self._busy = busy
         self._offset_s = began_at.timestamp() - loop.now_s
+        self.latest = began_at  # that the wall has ever shown
+        self._put_back = False
         self._travel = time_machine.travel(began_at, tick=False)
         self._traveller = self._travel.start()
 
@@ -139,10 +141,20 @@ class Clock:
     def wall(self) -> datetime:
         return datetime.fromtimestamp(self.loop.now_s + self._offset_s, UTC)
 
+    @property
+    def moment(self) -> tuple[float, datetime]:
+        """This instant by both clocks, for age()."""
+        return self.loop.now_s, self.wall
+
+    def age(self, moment: tuple[float, datetime]) -> timedelta:
+        """How long ago that was: by the wall, which knows of sleep, while nobody has put it back."""
+        return timedelta(seconds=self.loop.now_s - moment[0]) if self._put_back else self.wall - moment[1]
+
     def jump(self, seconds: float) -> None:
-        """The wall clock alone moves."""
+        """The wall clock alone moves: forward, since the machine slept, or back, since somebody put it right."""
+        self._put_back = self._put_back or seconds < 0
         self._offset_s += seconds
-        self._traveller.move_to(self.wall)
+        self._show()
 
     def run(self, work: Coroutine[Any, Any, T], *, patience_s: float = 600.0) -> T:
         """The outcome of `work`, and of all that it set going; virtual time passes only while it waits for a timer."""
@@ -180,8 +192,12 @@ class Clock:
 
     async def _reach(self, now_s: float) -> None:
         self.loop.now_s = now_s
-        self._traveller.move_to(self.wall)
+        self._show()
         await self._settle()
+
+    def _show(self) -> None:
+        self.latest = max(self.latest, self.wall)
+        self._traveller.move_to(self.wall)
 
     async def _settle(self) -> None:
         """Until nothing more happens without the passing of time."""
