@@ -3,10 +3,12 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chappe.core.errors import Refusal
 from chappe.core.model import RECIPIENTS_MAX
-from chappe.dialects import allmysms_flow
+from chappe.dialects import allmysms_flow, xmlflow
 from chappe.dialects.allmysms_flow import Block, Flow
 
 SEED_XML = """<DATA>
@@ -157,3 +159,34 @@ def test_what_programs_write_for_nothing_is_nothing(value: str) -> None:
     (block,) = allmysms_flow.read(f'{{"DATA":{{"SMS":{{"MOBILEPHONE":"1","PARAM_1":{value}}}}}}}').blocks
     assert not block.parameters.get(1)
     assert not allmysms_flow.read(f'{{"DATA":{{"MESSAGE":"x","DATE":{value}}}}}').fields.get("DATE")
+
+
+# XML knows no other control characters, and makes a line feed of a carriage return.
+TEXTS = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="\ufffe\uffff") | st.just("\n")
+)
+BLOCKS = st.lists(
+    st.dictionaries(st.sampled_from(["MOBILEPHONE", "PARAM_1", "param_2", "PARAMS_0", "OTHER"]), TEXTS, max_size=4),
+    max_size=4,
+)
+FIELDS = st.dictionaries(st.sampled_from(["MESSAGE", "TPOA", "DYNAMIC", "campaign_name", "DATE"]), TEXTS, max_size=5)
+
+
+def _element(name: str, text: str, *, cdata: bool) -> str:
+    inner = "<![CDATA[" + text.replace("]]>", "]]]]><![CDATA[>") + "]]>" if cdata else xmlflow.escape(text)
+    return f"<{name}>{inner}</{name}>"
+
+
+@given(FIELDS, BLOCKS, st.booleans(), st.sampled_from(["", "\ufeff", " \r\n"]))
+def test_a_flow_says_the_same_in_both_forms(
+    fields: dict[str, str], blocks: list[dict[str, str]], cdata: bool, before: str
+) -> None:
+    inner = "".join(_element(name, text, cdata=cdata) for name, text in fields.items())
+    for block in blocks:
+        inner += "<SMS>" + "".join(_element(name, text, cdata=cdata) for name, text in block.items()) + "</SMS>"
+    in_json = allmysms_flow.read(before + json.dumps({"DATA": fields | {"SMS": blocks}}))
+    assert allmysms_flow.read(f"{before}<DATA>{inner}</DATA>") == in_json
+    assert in_json.fields.get("MESSAGE") == fields.get("MESSAGE"), "of which nothing is trimmed"
+    assert [block.numbers for block in in_json.blocks] == [
+        (text,) if (text := block.get("MOBILEPHONE", "").strip()) else () for block in blocks
+    ]
