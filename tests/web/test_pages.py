@@ -13,7 +13,7 @@ from chappe.dialects import Request
 from chappe.observe import METRICS
 from chappe.store.gauges import GAUGES
 from chappe.web import pages as module
-from chappe.web.pages import Pages
+from chappe.web.pages import Pages, _Shared
 
 if TYPE_CHECKING:
     from chappe.store.database import Database
@@ -100,3 +100,22 @@ async def test_metrics_answer_while_the_database_is_away(database: ConnectionPar
         pages = made(shop.database)
         await shop.database.close()
         assert "\nchappe_database_up 0\n" in (await asked(pages, "/metrics"))[1]
+
+
+async def test_who_asks_again_at_once_takes_the_answer_from_nobody() -> None:
+    asked = 0
+
+    async def ask() -> str:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0)
+        return "well"
+
+    shared = _Shared(ask, 0.0)
+
+    async def again_and_again() -> list[str | None]:
+        return [await shared.within(5) for _ in range(20)]
+
+    answers = await asyncio.gather(*(again_and_again() for _ in range(10)))
+    assert answers == [["well"] * 20] * 10
+    assert asked < 100, "one question serves many"

@@ -133,9 +133,10 @@ class _Shared(Generic[T]):
             return self._known[0]
         if self._task is None or self._task.done():
             self._task = asyncio.ensure_future(self._ask())
-        done, _ = await asyncio.wait([self._task], timeout=seconds)
+        task = self._task  # who else waited may have asked anew before we run again
+        done, _ = await asyncio.wait([task], timeout=seconds)
         if not done:
             return None
-        answer = self._task.result()
+        answer = task.result()
         self._known = (answer, loop.time() + self._fresh_s)
         return answer
