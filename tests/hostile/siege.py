@@ -1,8 +1,8 @@
 """`make siege`: one hostile client at a time against the real program, while an ordinary customer goes on sending.
 
 Prints one row each: what the attacker tried and got, what the customer asked, got and waited, what the API process grew
-to; then what the database says was accepted. Exit status 1 when a customer's message was lost, refused, or the program
-did not come back to rest. Each attacker is a process and has an address of its own. No test by itself.
+to; then what the database says was accepted. Exit status 1 when a customer's message was lost, refused, the program
+failed at anything, or did not come back to rest. Each attacker is a process and has an address of its own. No test.
 """
 
 from __future__ import annotations
@@ -213,6 +213,20 @@ async def replies(here: Field) -> None:
     await _many(here, 2, lambda f: _ask(f, b"".join(octets), 50))
 
 
+async def pages(here: Field) -> None:
+    """What asks for no key, as fast as it comes."""
+    paths = (
+        b"/readyz",
+        b"/metrics",
+        b"/handset",
+        b"/handset/feed?after=0",
+        b"/handset/messages?limit=1000",
+        b"/healthz",
+    )
+    octets = b"".join(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % path for path in paths * 5)
+    await _many(here, 20, lambda f: _ask(f, octets, 30))
+
+
 ATTACKS: dict[str, Attack] = {
     "slow-heads": slow_heads,
     "half-requests": half_requests,
@@ -224,6 +238,7 @@ ATTACKS: dict[str, Attack] = {
     "garbage": garbage,
     "smpp-noise": smpp_noise,
     "replies": replies,
+    "pages": pages,
 }
 
 
@@ -281,7 +296,7 @@ async def attack(name: str, port: int, smpp_port: int, seconds: float) -> None:
     """The attacker's process: prints what he got."""
     here = Field(port, smpp_port, f"127.0.1.{1 + list(ATTACKS).index(name)}", perf_counter() + seconds)
     await ATTACKS[name](here)
-    print(json.dumps(dict(here.got.most_common(6))))
+    print(json.dumps(dict(here.got.most_common(9))))
 
 
 async def besiege(program: Program, key: str, name: str, seconds: float, smpp_port: int) -> tuple[bool, int]:
