@@ -303,7 +303,7 @@ class Law(RuleBasedStateMachine):
         if how == "back":
             self.w.opt_in(self._customer(who), number)
         else:
-            self.w.opt_out(self._customer(who), number, by=how)
+            self.w.opt_out(self._customer(who), number, NUMBERS[number][0], by=how)
 
     @precondition(lambda self: self.w.customers)
     @rule(who=st.integers(0, 3), window=profiles, transactional=st.sampled_from((False, False, True)))
@@ -391,6 +391,11 @@ class Law(RuleBasedStateMachine):
         down = self.w.book.down
         self.w.upkeep(task)
         self.w.book.down = down
+
+    @precondition(lambda self: LONG and self.w.campaigns)  # who is first is not repeatable
+    @rule(who=st.integers(0, 3), number=st.sampled_from(sorted(NUMBERS)), which=st.integers(0, 1000))
+    def do_at_once(self, who: int, number: str, which: int) -> None:
+        self.w.at_once(self._customer(who), number, self._campaign(which))
 
     @rule(worker=st.integers(0, 1), how=st.sampled_from(("kill", "kill_in_a_turn", "stop")))
     def restart(self, worker: int, how: str) -> None:

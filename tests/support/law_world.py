@@ -28,8 +28,6 @@ from chappe.carriers.registry import KINDS, policy_of, rules_of
 from chappe.core.lifecycle import State
 from chappe.core.model import AccountSettings
 from chappe.core.network import Carrier
-from chappe.core.numbers import Number
-from chappe.core.numbers import read as read_number
 from chappe.core.window_profiles import read_profiles
 from chappe.dialects import Request
 from chappe.store import accounts, binds, carriers
@@ -159,6 +157,10 @@ class World:
 
     def ask(self, path: str, values: Mapping[str, object], customer: Customer) -> Any:
         """The JSON that is answered by SMS Partner's API (/v1/...) or AllMySMS's (/http/9.0/...)."""
+        return self.run(self.asked(path, values, customer))
+
+    async def asked(self, path: str, values: Mapping[str, object], customer: Customer) -> Any:
+        """The same for whoever asks while other things happen."""
         if path.startswith("/v1/"):
             body = json.dumps({"apiKey": customer.key, **values}).encode()
             request = Request("POST", path, b"", {"content-type": "application/json"}, body)
@@ -167,14 +169,10 @@ class World:
             content_type = {"content-type": "application/x-www-form-urlencoded"}
             request = Request("POST", path, b"", content_type, urlencode(form).encode())
         answer = Answer()
-
-        async def asking() -> None:
-            self.api.ask(request, answer)  # type: ignore[arg-type]
-            while self.api._book._tasks:
-                await asyncio.wait(self.api._book._tasks)
-            await self.api.idle()
-
-        self.run(asking())
+        self.api.ask(request, answer)  # type: ignore[arg-type]
+        while self.api._book._tasks:
+            await asyncio.wait(self.api._book._tasks)
+        await self.api.idle()
         if answer.error is not None:
             raise answer.error
         assert answer.response is not None, "a request is answered"
@@ -209,12 +207,12 @@ class World:
         self.campaigns[submission_id] = self.by_token[token] = campaign
         return campaign
 
-    def opt_out(self, customer: Customer, number: str, *, by: str) -> None:
+    def opt_out(self, customer: Customer, number: str, written: str = "", *, by: str) -> None:
+        """Puts a number on a list, by the API or by the operator's command; written: as people write it."""
         if by == "api":
-            answer = self.ask("/v1/stop-sms/add", {"phoneNumber": number}, customer)
-            assert isinstance(read_number(number), Number) is bool(answer["success"] or answer["code"] != 9), answer
+            self.ask("/v1/stop-sms/add", {"phoneNumber": written or number}, customer)
         else:
-            self.run(optouts.add(self.database, customer.login, number, self.clock.wall))
+            self.run(optouts.add(self.database, customer.login, written or number, self.clock.wall))
         self.read_lists()
         assert (customer.id, number) in self.listed
 
@@ -336,6 +334,23 @@ class World:
             if kind != "response" and (pair in self.listed) is not (kind == "stop"):
                 notes = self.run(self.database.fetch("select id, source, destination, state, note from inbound"))
                 self.wrong.append(f"{kind} of {pair} is not obeyed: {[tuple(row) for row in notes]}")
+
+    def at_once(self, customer: Customer, number: str, campaign: Campaign) -> None:
+        """A number opts out and a campaign is taken back while upkeep and all binds are at work."""
+
+        async def together() -> None:
+            for worker in self.workers:
+                if worker.pump is not None:
+                    worker.pump.go.set()
+            await asyncio.gather(
+                self.asked("/v1/stop-sms/add", {"phoneNumber": number}, customer),
+                self.asked("/v1/message-cancel", {"messageId": campaign.id}, campaign.customer),
+                upkeep.release(self.database, self.clock.wall, self.book),
+                upkeep.sort_replies(self.database, self.clock.wall, self.book),
+            )
+
+        self.run(together())
+        self._sorted()
 
     # -- judging
 
