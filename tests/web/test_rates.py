@@ -6,7 +6,7 @@ import pytest
 
 from chappe.core.model import Account, AccountSettings
 from chappe.web import rates
-from chappe.web.rates import Rates
+from chappe.web.rates import Rates, UnderWay
 
 
 class Clock:
@@ -50,3 +50,16 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(100):
         assert limits.allow(account(number, 1), "smspartner", "send")
     assert len(limits._buckets) == 10
+
+
+def test_who_has_much_under_way_begins_nothing_more_and_others_do() -> None:
+    share = UnderWay(10)
+    assert [share.begin(1, weight) for weight in (4, 500, 1)] == [True, True, False]
+    assert share.begin(2)
+    share.end(1, 500)
+    assert share.begin(1, 6)
+    assert not share.begin(1)
+    for weight in (4, 6):
+        share.end(1, weight)
+    share.end(2)
+    assert share._of == {}, "nothing is kept of who has nothing under way"

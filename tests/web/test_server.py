@@ -232,6 +232,28 @@ async def test_limits_of_an_account_and_of_dear_requests_hold(database: Connecti
         assert dear == [True] * limit + [False]
 
 
+@pytest.mark.parametrize(("path", "limit"), [("/v1/me", "ASKED_AT_ONCE_MAX"), ("/v1/send", "SENT_AT_ONCE_MAX")])
+async def test_one_account_takes_no_more_than_its_share_at_once(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch, path: str, limit: str
+) -> None:
+    monkeypatch.setattr(server, limit, 3)
+    async with opened(database) as shop, front(shop) as door:
+        for login in ("greedy", "modest"):
+            await shop.account(login, transactional=True)
+            assert (await send(door, login)).json()["code"] == 200, "from here both keys are known"
+        body = json.dumps({"apiKey": "key of greedy", "phoneNumbers": PHONE, "message": "hello"}).encode()
+        one = b"POST %b HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n%%b\r\n%b" % (path.encode(), len(body), body)
+        pipelined = one.replace(b"%b", b"") * 19 + one.replace(b"%b", b"Connection: close\r\n")
+        octets, modest = await asyncio.gather(door.say(pipelined), send(door, "modest"))
+        answers = [json.loads(part.partition(b"\r\n\r\n")[2])["success"] for part in octets.split(b"HTTP/1.1 ")[1:]]
+        assert answers == [True] * 3 + [False] * 17
+        assert modest.json()["code"] == 200
+        again = await door.ask("POST", path, body)
+        assert again.json()["success"] is True, "what has ended counts no more"
+        await door.api.idle()
+        assert door.api._asking._of == door.api._sending._of == {}
+
+
 @pytest.mark.parametrize("target", ["/v1/send", "/http/9.0/sendSms", "/sms/send"])
 async def test_large_bodies_that_lead_to_no_account_are_soon_not_read_any_more(
     database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch, target: str

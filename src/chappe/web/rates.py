@@ -1,4 +1,4 @@
-"""How often one account may ask: its own limit for all requests, and the providers' limits for dear ones.
+"""How often one account may ask, and how much at once: its own limit for all requests, the providers' for dear ones.
 
 Counted by process: with several API processes an account may ask a little more often.
 """
@@ -51,3 +51,26 @@ class Rates:
         while len(self._buckets) > KEPT_MAX:
             self._buckets.popitem(last=False)
         return taken == 1
+
+
+class UnderWay:
+    """What each account has under way at once: whoever has `most` begins nothing more until something of his ends."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._of: dict[int, int] = {}
+
+    def begin(self, account_id: int, weight: int = 1) -> bool:
+        """Whether the account may begin this; a yes counts until end()."""
+        before = self._of.get(account_id, 0)
+        if before >= self._most:
+            return False
+        self._of[account_id] = before + weight
+        return True
+
+    def end(self, account_id: int, weight: int = 1) -> None:
+        left = self._of[account_id] - weight
+        if left:
+            self._of[account_id] = left
+        else:
+            del self._of[account_id]

@@ -31,13 +31,17 @@ from chappe.store.database import CONNECTION_ERRORS, Bell, Database, DatabaseErr
 from chappe.store.messages import Placed
 from chappe.web.accounts import AccountBook
 from chappe.web.listener import Reply
-from chappe.web.rates import Rates
+from chappe.web.rates import Rates, UnderWay
 
 log = structlog.get_logger("chappe.web")
 
 # Reading a body of this length takes milliseconds, and the key is in it: who has sent many that led to no account is
 # not read any more until that is paid off. An ordinary request of 500 numbers is a tenth of it.
 HEAVY_BYTES = 100_000
+# Of one account, so that the others get their turn: questions under way, and messages that wait for their commit; of
+# these GroupCommit takes twice as many.
+ASKED_AT_ONCE_MAX = 200
+SENT_AT_ONCE_MAX = 100_000
 
 # Answers of more rows than this are written beside the loop: some 10 us a row.
 ROWS_MAX = 1_000
@@ -74,6 +78,8 @@ class Api:
         self._windows = windows or Windows({})
         self._book = AccountBook(database, now, stop_mention, senders_denied, numbers_own_only=numbers_own_only)
         self._rates = Rates(now)
+        self._asking = UnderWay(ASKED_AT_ONCE_MAX)
+        self._sending = UnderWay(SENT_AT_ONCE_MAX)
         self._locked = Locked(now)
         self._router = Router([])
         self._commit: GroupCommit[Placed, Accepted | Refusal] = GroupCommit(
@@ -161,6 +167,8 @@ class Api:
                 reply.send(dialect.write(command, call, found))
                 return
             if not isinstance(command, Send):
+                if not self._asking.begin(found.id):
+                    raise Refusal("too_many_requests")
                 self._spawn(self._answer(dialect, command, moment, call, request, found, reply), reply)
                 return
             if self._commit.full:
@@ -168,12 +176,15 @@ class Api:
             placed = accept_action.place(
                 self._with_sender(command), moment.now, self._router, self._windows.of(found.settings)
             )
+            weight = len(placed.states)
+            if not self._sending.begin(found.id, weight):
+                raise Refusal("too_many_requests")
         except Refusal as refusal:
             reply.send(dialect.refuse(_refused(dialect, refusal), request, call, found))
             return
         self._commit.add(
             placed,
-            lambda outcome: self._done(dialect, request, call, found, outcome, reply),
+            lambda outcome: self._done(dialect, request, call, found, outcome, reply, weight),
         )
 
     def _with_sender(self, send: Send) -> Send:
@@ -189,7 +200,9 @@ class Api:
         account: Account,
         outcome: Accepted | Refusal | BaseException,
         reply: Reply,
+        weight: int,
     ) -> None:
+        self._sending.end(account.id, weight)
         try:
             if isinstance(outcome, Accepted):
                 reply.send(dialect.write(outcome, call, account))
@@ -233,6 +246,8 @@ class Api:
         except (*CONNECTION_ERRORS, DatabaseError) as error:
             log.error("command_failed", command=type(command).__name__, error=type(error).__name__)
             reply.send(dialect.refuse(Refusal("queue_failed"), request, call, account))
+        finally:
+            self._asking.end(account.id)
 
     # -- pages
 
