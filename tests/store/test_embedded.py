@@ -18,7 +18,7 @@ import asyncpg
 import pytest
 import uvloop
 
-from chappe.store import data_directory
+from chappe.store import data_directory, disk
 from chappe.store.embedded import ConnectionParameters, EmbeddedServer, attach
 from chappe.store.embedded_errors import (
     BinariesNotUsable,
@@ -202,6 +202,27 @@ async def test_a_server_that_cannot_come_back_ends_the_supervision(tmp_path: Pat
         os.kill(server.pid, signal.SIGKILL)
         with pytest.raises(ServerFailed, match="could not find the database system"):
             await asyncio.wait_for(server.supervise(), 20)
+
+
+@pytest.mark.asyncio
+async def test_on_a_full_disk_it_is_started_again_when_there_is_room(
+    made: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(disk, "LOOK_S", 0.02)
+    async with running(made) as server:
+        back = asyncio.Event()
+        watching = asyncio.create_task(server.supervise(on_restart=back.set))
+        monkeypatch.setattr(disk, "ROOM_OCTETS_MIN", 1 << 62)
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGKILL)
+        while "the disk is full" not in caplog.text:  # noqa: ASYNC110 - a log has no event
+            await asyncio.sleep(0.01)
+        assert server.pid is None
+        monkeypatch.setattr(disk, "ROOM_OCTETS_MIN", 1)
+        await asyncio.wait_for(back.wait(), DEADLINE_S)
+        assert await ask(server.connection, "select 1") == 1
+        await server.stop()
+        await asyncio.wait_for(watching, DEADLINE_S)
 
 
 @pytest.mark.asyncio

@@ -183,7 +183,8 @@ class EmbeddedServer:
             if status is None:
                 return
             LOGGER.error("PostgreSQL died (status %d), restarting it", status)
-            deaths.append(time.monotonic())
+            died_at = time.monotonic()
+            deaths.append(died_at)
             if on_death is not None:
                 on_death()
             if await waited_for_room(self.cluster, self._stopping):
@@ -192,7 +193,7 @@ class EmbeddedServer:
                 raise ServerFailed(data=self.data, reason=f"it died {_DEATHS_MAX} times within a minute")
             if not await self._launch():
                 return
-            LOGGER.info("PostgreSQL is back after %.2f s", time.monotonic() - deaths[-1])
+            LOGGER.info("PostgreSQL is back after %.2f s", time.monotonic() - died_at)
             if on_restart is not None:
                 on_restart()
 

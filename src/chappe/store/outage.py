@@ -55,6 +55,8 @@ class Patience:
                     self._refused += 1
                     raise DatabaseAway(type(error).__name__) from error
                 await asyncio.sleep(ASK_S)  # the pace of asking for a database that is away
+            except asyncpg.InterfaceError as error:  # we are ending, and have closed our own door
+                raise DatabaseAway(type(error).__name__) from error
             else:
                 if self._since is not None:
                     log.warning("database_back", after_s=round(loop.time() - self._since, 2), refused=self._refused)
