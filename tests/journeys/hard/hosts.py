@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -113,6 +114,7 @@ def _use_up(stage: Stage) -> None:
 # -- the clock
 
 PARIS = ZoneInfo("Europe/Paris")
+LOOKED_AT_S = 0.05  # clock.c
 
 
 class Clock:
@@ -136,6 +138,7 @@ class Clock:
         new.write_text(f"{self._shift_s}\n")
         new.chmod(0o644)
         new.replace(self._file)
+        threading.Event().wait(4 * LOOKED_AT_S)  # from here on everybody has seen it
 
     def now(self) -> datetime:
         return datetime.now(UTC) + timedelta(seconds=self._shift_s)
@@ -209,9 +212,14 @@ def power_loss(stage: Stage) -> None:
     _frozen_copy(program, cluster, before)
     syncs = _syncs(stage)
     load = stage.load(120, 1000.0, clients=1).run()  # one after the other: each answer needs a flush of its own
-    flushed = superuser(stage, "select * from pg_walfile_name_offset(pg_current_wal_flush_lsn())")[0]
     until(lambda: _syncs(stage) - syncs >= load.messages, "as many flushes as answers", 10.0)
     stage.notes["flushes"] = _syncs(stage) - syncs
+    assert program.process is not None
+    worker = program.parts()["work"]
+    for pid in (program.process.pid, worker):  # in this moment: what leaves later, no log knows
+        os.kill(pid, signal.SIGSTOP)
+    flushed = superuser(stage, "select * from pg_walfile_name_offset(pg_current_wal_flush_lsn())")[0]
+    os.kill(worker, signal.SIGKILL)
     program.kill("serve")
 
     log = before / "pg_wal"
