@@ -255,7 +255,7 @@ async def test_a_redirect_is_an_answer_and_is_not_followed(status: int) -> None:
         "http:///path", "http://:80/", "http://a:0/", "http://a:99999/", "http://a:x/", "http://[::1/", "http://a\r\nb/",
         "http://a/\r\nHost: b", "http://a/\x00", "http://a b/", "http://a\tb/", "http://" + "a" * 300 + "/", "http://a..b/",
         "http://[v1.a:b]/",
-        "http://a/" + "x" * 9_000, "http://a%00b/", "http://a\\b/",
+        "http://a/" + "x" * 9_000, "http://a%00b/", "http://a\\b/", "http://a/\ud800", "http://\udfff/", "http://a/?b=\ud800",
     ],
 )  # fmt: skip
 @pytest.mark.asyncio

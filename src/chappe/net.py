@@ -41,7 +41,7 @@ _STALE_CONNECTIONS_MAX: Final = 3
 _CONNECTIONS_MAX: Final = 200
 _CONNECTIONS_PER_HOST_MAX: Final = 20
 
-_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROLS: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")  # half a surrogate pair is no character either
 _HOST: Final = re.compile(r"(?=.{1,254}\Z)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 _GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
