@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from shop import Shop, eventually, opened
 
 from chappe.core.lifecycle import State
 from chappe.core.model import Account
-from chappe.net import Door
+from chappe.net import Answer, Door
 from chappe.store.embedded import ConnectionParameters
 from chappe.store.messages import host_of, key_of
 from chappe.workers import notify as module
@@ -145,6 +146,46 @@ async def test_a_host_heard_of_for_the_first_time_waits_for_its_turn_only(
             await notify.stop()
             await asyncio.wait_for(task, 15)
             await door.close()
+
+
+class Broken(Door):
+    """A door that meets what nobody thought of, whenever it is to reach one host."""
+
+    bad = ""
+
+    async def request(self, method: str, url: str, *given: Any, **named: Any) -> Answer:
+        if url == self.bad:
+            raise RuntimeError("+33612345678")
+        return await super().request(method, url, *given, **named)
+
+
+async def test_what_nobody_thought_of_is_an_attempt_that_failed(
+    database: ConnectionParameters, caplog: pytest.LogCaptureFixture
+) -> None:
+    poisoned, ear = Ear(), Ear()
+    async with opened(database) as shop, listening(poisoned, ear):
+        account = await shop.account()
+        door = Broken(True)
+        door.bad = poisoned.url
+        notify = Notify(shop.database, door, b"secret", "me", 3.0)
+        await news(shop, poisoned, account, 30)
+        await news(shop, ear, account, 30)
+        task = asyncio.create_task(notify.run())
+        try:
+
+            async def all_tried() -> bool:
+                tried = await shop.database.value(
+                    "select count(*) from webhook_attempt where outcome = 'retry: failed: RuntimeError'"
+                )
+                return ear.heard == 30 and tried == 30
+
+            await eventually(all_tried)
+        finally:
+            await notify.stop()
+            await asyncio.wait_for(task, 15)
+            await door.close()
+        assert (notify._calls, notify._doubtful) == (0, 0)
+    assert "612345678" not in caplog.text
 
 
 async def test_what_is_known_of_hosts_is_bounded_and_forgotten_when_they_fail(monkeypatch: pytest.MonkeyPatch) -> None:

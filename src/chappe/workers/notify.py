@@ -207,7 +207,11 @@ class Notify:
     async def _tell(self, host: _Host, pending: Pending, *, doubtful: bool) -> None:
         """One host's calls follow each other in this task while there are any: no new task a call."""
         while True:
-            told = await self._attempt(pending)
+            try:
+                told = await self._attempt(pending)
+            except Exception as error:  # noqa: BLE001 - logged and tried again; it must not keep its host's place for ever
+                log.error("webhook_failed", webhook_id=pending.id, error=type(error).__name__)
+                told = self._after(pending, datetime.now(UTC), 0, 0, f"failed: {type(error).__name__}", final=False)
             well = told.status != 0 or told.outcome == OUTDATED
             host.answered(well=well)
             if told.outcome != OUTDATED:
