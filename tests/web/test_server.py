@@ -7,6 +7,7 @@ import base64
 import json
 import logging
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from front import Answer, Front, front, read_answer
@@ -337,4 +338,31 @@ async def test_no_request_makes_it_fail(database: ConnectionParameters) -> None:
             assert answer.status in (200, 201, 400, 401, 403, 404, 413, 422), (path, fields, body, answer)
             assert b"Internal server error" not in answer.body
         assert (await send(door)).json()["code"] == 200
+        await shop.books_balance()
+
+
+NASTY = ("\ud800", "\udfff\ud800", "\x00", "\ufffe", "\U0010ffff", "a\u0301" * 50, "\u202e", "\r\n", "'; --", "\x1b[2J")
+FIELDS = ("message", "sender", "tag", "urlDlr", "urlResponse", "phoneNumbers", "scheduledDeliveryDate", "time", "gamme")
+
+
+async def test_no_character_in_any_field_makes_it_fail(database: ConnectionParameters) -> None:
+    async with opened(database) as shop, front(shop) as door:
+        await shop.account(transactional=True)
+        for field in FIELDS:
+            for nasty in NASTY:
+                wish = {"urlDlr": "http://h.example/" + nasty} if field == "urlDlr" else {field: f"x{nasty}"}
+                answer = await send(door, **wish)
+                assert answer.status in (200, 400), (field, ascii(nasty), answer)
+                assert answer.json()["code"] not in (500, 429), (field, ascii(nasty), answer)
+        for nasty in NASTY:
+            wish = {"login": "demo", "apiKey": "key of demo", "text": f"x{nasty}", "to": PHONE, "campaignName": nasty}
+            answer = await door.post("/sms/send", wish | {"cliMsgId": nasty, "uniqueIdentifier": f"{nasty}1"})
+            assert answer.status in (200, 201, 400), (ascii(nasty), answer)
+            flow = f"<DATA><MESSAGE>x{nasty}</MESSAGE><SMS><MOBILEPHONE>{PHONE}</MOBILEPHONE></SMS></DATA>"
+            octets = flow.encode("utf-8", "surrogatepass")
+            answer = await door.ask(
+                "POST", "/http/9.0/sendSms?login=demo&apiKey=key%20of%20demo&smsData=" + quote(octets)
+            )
+            assert answer.status in (200, 400), (ascii(nasty), answer)
+            assert b'"status":500' not in answer.body
         await shop.books_balance()
