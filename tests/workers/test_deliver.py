@@ -276,3 +276,21 @@ async def test_a_database_that_refuses_every_turn_makes_no_storm_of_binds(
             return await shop.states(numbers) == [State.UNCERTAIN]
 
         await eventually(held)
+
+
+async def test_a_lease_from_before_the_clock_was_set_back_bars_nobody_for_long(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(binds, "SHORTENED_S", 0.1)
+    async with opened(database) as shop, listening() as smsc:
+        await binds.resize(shop.database, await carrier(shop, smsc), 1)
+        await shop.database.execute(
+            "update bind set owner = 'host/boot/-:1:1', expires_at = clock_timestamp() + interval '1 hour'"
+        )
+        await shop.database.execute(
+            """insert into lease (name, owner, token, expires_at)
+               values ('notify', 'host/boot/-:1:1', 1, now() + interval '1 hour')"""
+        )
+        async with delivering(shop):
+            await bound(shop, 1)
+        assert await shop.database.value("select expires_at < clock_timestamp() from lease where name = 'notify'")

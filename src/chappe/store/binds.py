@@ -69,6 +69,23 @@ async def expire(database: Database, owner: str) -> None:
     await database.execute("update lease set expires_at = '-infinity' where owner = $1", owner)
 
 
+PLAUSIBLE_S = 60.0
+"""No lease is taken for so long: one that seems to last longer was taken before the database's clock was set back."""
+
+SHORTENED_S = 12.0  # its owner, if there is one, renews it long before
+
+
+async def shorten(database: Database) -> None:
+    """Lets leases end soon that a clock set back would keep alive for hours after their owners."""
+    for table in ("bind", "lease"):
+        await database.execute(
+            f"""update {table} set expires_at = clock_timestamp() + make_interval(secs => $1)
+                where expires_at > clock_timestamp() + make_interval(secs => $2)""",
+            SHORTENED_S,
+            PLAUSIBLE_S,
+        )
+
+
 async def take(database: Database, bind: BindKey, owner: str, lease_s: float) -> Taken | None:
     """Takes a free bind; None when somebody else was quicker."""
     rows = await database.fetch(

@@ -109,6 +109,7 @@ class Deliver:
             else:
                 await self._renew(bind, running)
                 self._leave_to_others(bind, running)
+        await binds.shorten(self._database)
         for owner in await binds.owners(self._database):
             if owner != self._owner and is_dead(owner):
                 await binds.expire(self._database, owner)
