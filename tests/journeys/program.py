@@ -401,6 +401,12 @@ def lives(process_id: int) -> bool:
     return bool(fields) and fields[0] != "Z"
 
 
+def stands_still(process_id: int) -> bool:
+    """Whether a process is stopped, or gone."""
+    fields = _stat(process_id)
+    return not fields or fields[0] in "TZ"
+
+
 def children(parent: int) -> list[tuple[int, str]]:
     """The living children of a process: id and command line, its words parted by NULs."""
     found = []

@@ -17,7 +17,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import asyncpg
-from program import descendants, until
+from program import descendants, stands_still, until
 from stage import AWAY, ENVIRONMENT, WINDOW, Program, Scenario, Skipped, Stage
 
 from chappe.store import data_directory
@@ -247,10 +247,13 @@ def power_loss(stage: Stage) -> None:
 def _frozen_copy(program: Program, cluster: Path, to: Path) -> None:
     """The files of a running server as they are in one instant."""
     postmaster = program.parts()["postgres"]
+    os.kill(postmaster, signal.SIGSTOP)
+    until(lambda: stands_still(postmaster), "the postmaster to stand still")  # from here on it starts nobody
     everybody = [postmaster, *descendants(postmaster)]
     for pid in everybody:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGSTOP)
+    until(lambda: all(map(stands_still, everybody)), "PostgreSQL to stand still")
     try:
         subprocess.run(["cp", "-a", cluster, to], check=True)
     finally:
