@@ -350,7 +350,7 @@ class World:
             )
 
         self.run(together())
-        self._sorted()
+        self.upkeep("replies")  # what was stored too late for the first
 
     # -- judging
 
@@ -449,7 +449,7 @@ class World:
             worker.network.open()
             self.start(worker)
         told: set[int] = set()
-        for _ in range(80):
+        for _ in range(120):
             self.upkeep("look", "place_held", "release", "match", "infer", "fail_over", "replies", "follow")
             for worker in self.workers:
                 for _ in range(3):
@@ -467,7 +467,10 @@ class World:
                 due_at = datetime.fromtimestamp(waiting[0]["key"] / 1e6 + 0.001, now.tzinfo)
                 self.clock.pass_(min(max(1.0, (due_at - now).total_seconds()), 9 * 86_400))
             else:
-                self.clock.pass_(20)
+                for _ in range(10):  # a slow carrier takes one part at a time
+                    self.clock.pass_(2)
+                    for worker in self.workers:
+                        self.turn(worker)
         else:
             raise AssertionError("the queue does not come to an end")
         self.clock.pass_(60 * 3600)
