@@ -12,7 +12,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 STAMP_DEV := .venv/installed-dev
 
-.PHONY: help setup run test check siege crash hard nodes law bench lock
+.PHONY: help setup run test check siege crash hard nodes law simulate bench lock
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ siege: $(STAMP_DEV) ## hostile clients against the running program, one after th
 law: $(STAMP_DEV) ## sending windows, STOP and money in random stories through the whole path; LAW_EXAMPLES=500 SEED=7
 	@seed=$${SEED:-$$(date +%s)}; echo "make law SEED=$$seed"; \
 		LAW_EXAMPLES=$${LAW_EXAMPLES:-200} $(BIN)/python -m pytest tests/journeys/test_law.py --hypothesis-seed=$$seed $(ARGS)
+
+simulate: $(STAMP_DEV) ## everything that breaks, in virtual time, from a seed; ARGS="--seed 7 --steps 200" or "--runs 1000"
+	@$(BIN)/python tests/simulation/simulate.py $(ARGS)
 
 nodes: $(STAMP_DEV) ## several nodes and two databases in network namespaces, killed, frozen and cut (root); ARGS="--seed 7"
 	@$(BIN)/python tests/journeys/nodes.py $(ARGS)

@@ -26,6 +26,7 @@ from chappe.store.database import HOT_SETTINGS, SETTINGS, Address, Database, Dat
 
 T = TypeVar("T")
 CLOCK = (Path(__file__).parent / "clock.sql").read_text()
+RECORDS = [f"simulation.{name}" for name in ("move", "ended", "claim", "opted", "known")]
 PATH = {"search_path": "simulation, pg_catalog, public", "synchronous_commit": "off"}
 
 
@@ -41,6 +42,7 @@ class Server:
         self._address = address
         self._loop = asyncio.new_event_loop()
         self.wall: datetime | None = None
+        self._originals: list[str] = []
         self._told: dict[bool, datetime | None] = {}
         self.calls: Counter[str] = Counter()
         self._connections = {hot: self.run(self._connect(hot)) for hot in (False, True)}
@@ -92,9 +94,20 @@ class Server:
 
     def empty(self) -> None:
         """As after the migrations: no account, no message, numbers from the beginning."""
-        statements = [f"truncate {', '.join(self._tables)} restart identity cascade"]
+        statements = [f"truncate {', '.join(self._tables + RECORDS)} restart identity cascade"]
         statements += [f"select setval('{name}', 1, false)" for name in self._sequences]
         self.run(self.ordinary.execute("; ".join(statements)))
+
+    def rewrite(self, function: str, words: str, others: str) -> None:
+        """Breaks a function on purpose, until restore()."""
+        text = self.run(self.ordinary.fetchval("select pg_get_functiondef($1::text::regproc)", function))
+        assert words in text
+        self._originals.append(text)
+        self.run(self.ordinary.execute(text.replace(words, others)))
+
+    def restore(self) -> None:
+        while self._originals:
+            self.run(self.ordinary.execute(self._originals.pop()))
 
     def close(self) -> None:
         for connection in self._connections.values():

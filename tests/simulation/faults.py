@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from carrier import Mood
 from durable import Trouble
 from network import Weather
+from smsc import Mood
 
 if TYPE_CHECKING:
     from world import World

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from carrier import Owed, Smsc
 from durable import Server
 from network import End
+from smsc import Owed, Smsc
 from virtual import VirtualLoop
 
 from chappe.carriers import Outgoing
 from chappe.carriers.wire import Wire
-from chappe.core.lifecycle import FINAL, TRANSITIONS, State
+from chappe.core.lifecycle import TRANSITIONS, State
 from chappe.smpp import pdu as pdus
 from chappe.smpp.framer import Framer
 from chappe.smpp.pdu import SubmitSm
@@ -28,9 +28,6 @@ ALLOWED = {(int(state), int(target)) for (state, _), target in TRANSITIONS.items
 REFUNDED = (State.REJECTED, State.SUPPRESSED, State.CANCELLED, State.FAILED)
 ZONES = {"33": "Europe/Paris", "596": "America/Martinique", "262": "Indian/Reunion"}
 OPENS, CLOSES = time(8), time(22)
-ROUND_S = 20.0
-"""A claim is told within so long, or its connection is given up: what was decided before may still be sent."""
-
 RESPONSE_S = 5.0
 UDHI = 0x40
 _TOKEN = re.compile(r"<(\d+)>")
@@ -115,28 +112,28 @@ class Law:
     # -- on the wire
 
     def gives(self, message: Outgoing) -> None:
-        """A message is given to a link: it was claimed a moment ago."""
+        """A message is given to a link. What counts is what was known when it was claimed, a moment ago."""
         text = _TOKEN.search(message.text)
         assert text is not None
         key = int(text[1]), message.recipient
         self._ids[message.message_id] = key
-        asked = self.asked[key[0]]
-        ((known, opted_at, state, updated_at),) = self._server.rows(
-            """select array(select part from reference where message_id = $1),
-                      (select at from opt_out where account_id = $2 and number = $3), state, updated_at
-               from message where id = $1""",
+        ((known, opted, ended),) = self._server.rows(
+            """select array(select part from simulation.known k where k.message_id = c.message_id and k.tick < c.tick),
+                      (select true from simulation.opted o
+                       where o.account_id = $2 and o.number = $3 and o.tick < c.tick),
+                      (select true from simulation.ended e where e.message_id = c.message_id and e.tick < c.tick)
+               from simulation.claim c where c.message_id = $1""",
             message.message_id,
-            asked.account_id,
+            self.asked[key[0]].account_id,
             message.recipient,
         )
         again = [part for part in known if part == 0 or not message.parts_done >> part & 1]
         if again:
-            self.breaks(f"message {key}: parts {again} are at the carrier and are given to a link again")
-        long_ago = self._loop.wall - timedelta(seconds=ROUND_S)
-        if opted_at is not None and opted_at < long_ago:
-            self.breaks(f"message {key} is given to a link, and its number has opted out")
-        if State(state) in FINAL and updated_at < long_ago:
-            self.breaks(f"message {key} is given to a link, and is {State(state).word}")
+            self.breaks(f"message {key}: parts {again} were at the carrier when it was claimed to be sent again")
+        if opted:
+            self.breaks(f"message {key} was claimed when its number had opted out")
+        if ended:
+            self.breaks(f"message {key} was claimed when it had come to its end")
 
     def wrote(self, end: End, data: bytes) -> None:
         """A process of ours writes octets to a carrier."""
@@ -296,7 +293,7 @@ class Law:
 
 
 WRONG = """
-    with moves as (delete from simulation.move returning message_id, old, new)
+    with moves as (delete from simulation.move returning message_id, old, new, tick)
     select 'move' as what, message_id as one, old::bigint as two, new::bigint as three from moves
     union all
     select 'money', b.account_id, b.balance_micros, coalesce(sum(l.amount_micros), 0)::bigint

@@ -17,10 +17,10 @@ from typing import Any, NoReturn
 
 import structlog
 import time_machine
-from carrier import Smsc, Watch
 from durable import Server, Store
 from law import Asked, Counts, Law
 from network import Network, Weather
+from smsc import Smsc, Watch
 from virtual import Process, VirtualLoop, aware
 
 from chappe.actions import accept, upkeep
@@ -38,15 +38,16 @@ from chappe.store.database import CONNECTION_ERRORS
 from chappe.workers.deliver import Deliver
 from chappe.workers.upkeep import Upkeep
 
-# None is near a holiday. Times of UTC; Paris is one hour ahead, from 29 March on two.
-BEGINNINGS = (
+# A run begins up to half a minute before one of these. None is near a holiday. Times are UTC; Paris is an hour ahead,
+# from 29 March on two.
+MOMENTS = (
     aware(2026, 3, 3, 10, 0),
-    aware(2026, 3, 4, 20, 59, 30),  # closes in half a minute
-    aware(2026, 3, 5, 6, 59, 30),  # opens in half a minute
-    aware(2026, 3, 7, 20, 59, 40),  # Saturday: closes until Monday
+    aware(2026, 3, 4, 21, 0),  # closes
+    aware(2026, 3, 5, 7, 0),  # opens
+    aware(2026, 3, 7, 21, 0),  # Saturday: closes until Monday
     aware(2026, 3, 8, 12, 0),  # Sunday
-    aware(2026, 3, 28, 20, 59, 45),  # the night in which the clocks change
-    aware(2026, 3, 30, 5, 59, 40),
+    aware(2026, 3, 28, 21, 0),  # the night in which the clocks change
+    aware(2026, 3, 30, 6, 0),
 )
 OPENING_MICROS = 100_000_000
 PRICE_MICROS = 38_000
@@ -345,7 +346,7 @@ def run(
 ) -> Report:
     """One run, from the seed to its report."""
     chance = random.Random(seed)
-    began_at = chance.choice(BEGINNINGS)
+    began_at = chance.choice(MOMENTS) - timedelta(seconds=chance.randint(0, 30))
     server.wall = began_at
     server.empty()
     random.seed(seed)  # jitter
