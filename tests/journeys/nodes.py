@@ -148,8 +148,13 @@ class Nodes:
         """Until everything is as it was: nodes ready, binds up, nothing waiting for long."""
 
         def calm() -> bool:
-            (row,) = self.pair.ask("select count(*) as waiting from (select from outbox limit 1001) o")
-            return all(self.balancer.ready.values()) and self._binds_are_up() and row["waiting"] < self.rate * 2
+            (row,) = self.pair.ask(
+                """select (select count(*) from (select from outbox limit 1001) o) as waiting,
+                          (select count(*) from lease
+                           where name like 'worker %' and expires_at >= clock_timestamp()) as workers"""
+            )
+            all_there = row["workers"] >= len(self.work) and self._binds_are_up()
+            return all(self.balancer.ready.values()) and all_there and row["waiting"] < self.rate * 2
 
         until(calm, "the nodes to be calm again", CALM_S)
 
@@ -301,6 +306,7 @@ class Nodes:
         began, ended = row["began"], row["ended"]
         mine = [(end - start, status) for start, end, status in load.seen.answers if began <= start <= ended]
         told = Counter(status for _, status in mine)
+        within = {status for start, end, status in load.seen.answers if began <= start and end <= ended}
         return {
             "what": row["what"],
             "who": row["who"],
@@ -309,6 +315,7 @@ class Nodes:
             "phone_gap_s": longest_gap_s(harvest.shown_at, began, ended),
             "answer_s_max": round(max((took_s for took_s, _ in mine), default=0.0), 1),
             "answers": {str(status): count for status, count in sorted(told.items())},
+            "noticed": bool(within - {200}),
         }
 
     def _settle(self, load: Load, harvest: Harvest) -> None:
@@ -351,9 +358,7 @@ class Nodes:
             "money": [] if money["right"] else [money],
             "too many in doubt": [len(doubted)] if len(doubted) > WINDOW * BINDS * len(self.happened) else [],
             "answers too slow": slow,
-            "noticed by customers": [
-                row["what"] for row in happened if row["what"] in UNNOTICED and set(row["answers"]) != {"200"}
-            ],
+            "noticed by customers": [row["what"] for row in happened if row["what"] in UNNOTICED and row["noticed"]],
             "accepting stopped too long": long_away,
             "delivering stopped too long": undelivered,
             "unsettled": [self._unsettled()] if self._unsettled() else [],
