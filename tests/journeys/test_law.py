@@ -11,9 +11,10 @@ import json
 import os
 import random
 import sys
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -93,6 +94,7 @@ class Law(RuleBasedStateMachine):
     """
 
     address: Address
+    totals: ClassVar[Counter[str]]
 
     def __init__(self) -> None:
         super().__init__()
@@ -137,8 +139,7 @@ class Law(RuleBasedStateMachine):
                 try:
                     if not world.wrong and sys.exc_info()[0] is None:
                         world.finish()
-                        if LONG:
-                            print(world.figures())
+                        self.totals.update({"stories": 1} | world.figures())
                 finally:
                     world.close()
         finally:
@@ -468,9 +469,10 @@ ACTS = tuple(name for name, method in vars(Law).items() for _ in range(getattr(m
 
 
 @pytest.mark.timeout(0 if LONG else 240)
-def test_the_law_holds_whatever_happens(database: ConnectionParameters) -> None:
+def test_the_law_holds_whatever_happens(database: ConnectionParameters, capsys: pytest.CaptureFixture[str]) -> None:
     class Here(Law):
         address = address_of(database)
+        totals: ClassVar[Counter[str]] = Counter()
 
     run_state_machine_as_test(
         Here,
@@ -486,3 +488,7 @@ def test_the_law_holds_whatever_happens(database: ConnectionParameters) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+    assert Here.totals["heard"]
+    if LONG:
+        with capsys.disabled():
+            print("\n" + ", ".join(f"{count} {what}" for what, count in Here.totals.items()))
