@@ -270,35 +270,45 @@ class Metrics:
 
     def __init__(self, table: Mapping[str, Metric]) -> None:
         self._table = table
-        self._plain: dict[str, dict[tuple[str, ...], float]] = {name: {} for name in table}
+        self._plain: dict[str, dict[tuple[str, ...], list[float]]] = {name: {} for name in table}
         self._spread: dict[str, dict[tuple[str, ...], list[float]]] = {
             name: {} for name, row in table.items() if row.kind == "histogram"
         }
 
     def count(self, name: str, amount: float = 1, /, **labels: str) -> None:
         """Adds to a counter."""
-        series = self._plain[name]
-        key = tuple([labels[label] for label in self._table[name].labels])
-        series[key] = series.get(key, 0) + amount
+        self.cell(name, **labels)[0] += amount
 
     def measure(self, name: str, value: float, /, **labels: str) -> None:
         """Records one value (seconds, rows) in a histogram."""
+        spread(self.cell(name, **labels), self._table[name].buckets, value)
+
+    def cell(self, name: str, /, **labels: str) -> list[float]:
+        """Where one series is counted, for those who count so often that they keep it: a counter's only item, or what
+        spread() takes."""
         row = self._table[name]
         key = tuple([labels[label] for label in row.labels])
-        buckets = self._spread[name].get(key)
-        if buckets is None:
-            buckets = self._spread[name][key] = [0.0] * (len(row.buckets) + 2)
-        buckets[bisect_left(row.buckets, value)] += 1
-        buckets[-1] += value
+        series = self._spread[name] if row.kind == "histogram" else self._plain[name]
+        found = series.get(key)
+        if found is None:
+            found = series[key] = [0.0] * (len(row.buckets) + 2 if row.kind == "histogram" else 1)
+        return found
 
     def snapshot(self, process: str) -> Snapshot:
         """What has been counted so far."""
         counts: dict[str, list[tuple[list[str], float | list[float]]]] = {}
         for name, row in self._table.items():
-            series: Mapping[tuple[str, ...], float | list[float]]
-            series = self._spread[name] if row.kind == "histogram" else self._plain[name]
-            counts[name] = [(list(key), value) for key, value in series.items()]
+            if row.kind == "histogram":
+                counts[name] = [(list(key), list(value)) for key, value in self._spread[name].items()]
+            else:
+                counts[name] = [(list(key), value[0]) for key, value in self._plain[name].items()]
         return Snapshot(process, counts)
+
+
+def spread(cell: list[float], buckets: tuple[float, ...], value: float) -> None:
+    """Records one value in a histogram's cell."""
+    cell[bisect_left(buckets, value)] += 1
+    cell[-1] += value
 
 
 def exposition(table: Mapping[str, Metric], snapshots: Sequence[Snapshot]) -> bytes:

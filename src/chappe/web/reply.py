@@ -11,7 +11,7 @@ from traceback import extract_tb
 from typing import Final, Protocol
 
 from chappe.dialects import Response
-from chappe.observe import metrics
+from chappe.observe import METRICS, metrics, spread
 from chappe.web.head import Head
 
 _logger = logging.getLogger(__name__)
@@ -30,6 +30,9 @@ _SENSIBLE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _id_prefix = urandom(5).hex()
 _ids = count(1)
+_answered: dict[int, list[float]] = {}  # where answers are counted, by status
+_took = metrics().cell("chappe_http_request_seconds")
+_TOOK_BUCKETS: Final = METRICS["chappe_http_request_seconds"].buckets
 _status_lines: dict[tuple[int, str], bytes] = {}
 
 
@@ -88,9 +91,12 @@ class Reply:
         if way.home.stopping and not self.closes and way.is_last(self):
             self.closes = True
             way.hear_no_more()
-        counts = metrics()
-        counts.count("chappe_http_requests_total", status=str(response.status))
-        counts.measure("chappe_http_request_seconds", way.home.now() - self.received_at)
+        answered = _answered.get(response.status)
+        if answered is None:
+            answered = metrics().cell("chappe_http_requests_total", status=str(response.status))
+            _answered[response.status] = answered
+        answered[0] += 1
+        spread(_took, _TOOK_BUCKETS, way.home.now() - self.received_at)
         self.octets = self._render(response)
         way.answer_ready(self)
 
