@@ -176,3 +176,23 @@ def test_a_message_whose_window_opens_once_a_week_is_tried_again_when_it_was_ref
     turns(world)
     assert [one.at > opens_at for one in network.heard if one.reference] == [True]
     assert state(world, message_id) is not State.FAILED
+
+
+def test_a_stop_that_answers_half_a_message_is_obeyed(begin: Begin) -> None:
+    """The rest of it was given up, so that it counts as failed; the phone has its first part all the same."""
+    world = begin(MONDAY)
+    network = world.workers[0].network
+    network.deeds.extend(["take", "unclear", "unclear", "unclear"])
+    customer = world.customer(1_000_000)
+    message_id = send(world, customer, characters=200)
+    for _ in range(8):
+        turns(world, 2)
+        world.clock.pass_(60)
+    assert state(world, message_id) is State.FAILED
+    assert [one.part for one in network.heard if one.reference] == [1]
+    world.replies.append((customer.id, NUMBER, "stop", 1))
+    assert network.reply(NUMBER, "36111", "STOP", 1)
+    turns(world, 1)
+    world.clock.pass_(1)
+    world.upkeep("replies")
+    assert (customer.id, NUMBER) in world.listed

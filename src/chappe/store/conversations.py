@@ -36,8 +36,11 @@ class Talk(msgspec.Struct, frozen=True):
 _NUMBER = "substr(m.recipient, 2)::bigint"
 _TELEPHONE = r"^\+[0-9]{6,15}$"
 # Not what never was a message (skipped recipients, sandbox ones: flag 16), what ended before it left, and what is
-# scheduled or held: nobody has read that. It counts from its release on.
-_REAL = f"m.state not in (1, 2, 11, 12, 13) and s.flags & 16 = 0 and m.recipient ~ '{_TELEPHONE}'"
+# scheduled or held: nobody has read that. It counts from its release on. A long one that failed is one all the same
+# when parts of it had left, as its money tells: not all of it came back.
+_FAILED_WHOLE = """m.state = 13 and (m.parts = 1 or m.price_micros <= coalesce(
+    (select l.amount_micros from ledger_entry l where l.kind = 2 and l.reason = m.id), 0))"""
+_REAL = f"m.state not in (1, 2, 11, 12) and not ({_FAILED_WHOLE}) and s.flags & 16 = 0 and m.recipient ~ '{_TELEPHONE}'"
 
 _BLOCK = """select max(id) as last from (
     select id, created_at, sum(recipients) over (order by id) as messages, row_number() over (order by id) as place,
@@ -106,7 +109,7 @@ async def of_numbers(connection: Connection, wanted: Collection[str]) -> dict[st
     rows = await connection.fetch(
         f"""with young as (
                 select m.recipient as number, m.account_id, m.id from (
-                    select id, account_id, recipient, state from message
+                    select id, account_id, recipient, state, parts, price_micros from message
                     where id >= (coalesce((select position from upkeep where name = 'follow'), 0) + 1) << 16
                     order by id desc limit $2) m
                 cross join lateral (select flags from submission where id = m.id >> 16 limit 1) s
