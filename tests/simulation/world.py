@@ -25,7 +25,7 @@ from virtual import Process, VirtualLoop, aware
 
 from chappe.actions import accept, upkeep
 from chappe.actions.windows import Windows
-from chappe.carriers import Outgoing, registry
+from chappe.carriers import Outgoing, connecting, registry
 from chappe.carriers.smpp import SmppLink
 from chappe.core import segments
 from chappe.core.errors import Refusal
@@ -33,7 +33,9 @@ from chappe.core.model import Account, AccountSettings, Moment, Recipient, Send
 from chappe.core.network import CarrierSettings
 from chappe.core.routing import Route, Router
 from chappe.core.window_profiles import PROFILES
-from chappe.store import accounts, binds, carriers
+from chappe.smpp.commands import SEQUENCE_MAX
+from chappe.smpp.settings import Settings
+from chappe.store import accounts, carriers
 from chappe.store.database import CONNECTION_ERRORS
 from chappe.workers.deliver import Deliver
 from chappe.workers.upkeep import Upkeep
@@ -125,6 +127,7 @@ class World:
     def __init__(self, server: Server, seed: int, loop: VirtualLoop) -> None:
         self.server = server
         self.loop = loop
+        self.first_sequence = SEQUENCE_MAX - 20 if seed % 2 else 1  # half of the runs meet the wrap of the numbers
         self.chance = random.Random(seed)
         self.law = Law(server, loop)
         self.network = Network(loop, self.chance, self.law.wrote)
@@ -385,19 +388,24 @@ def _observed(world: World) -> Iterator[None]:
 
 @contextmanager
 def _linked(world: World) -> Iterator[None]:
-    """Links tell the law what they are given."""
+    """Links tell the law what they are given, and number their requests from where the world wants it."""
 
     class Watched(SmppLink):
         def send(self, message: Outgoing) -> None:
             world.law.gives(message)
             super().send(message)
 
+    def numbered(**given: Any) -> Settings:
+        return Settings(**given, first_sequence=world.first_sequence)
+
     before = registry.SmppLink
     registry.SmppLink = Watched  # type: ignore[misc]
+    connecting.Settings = numbered  # type: ignore[assignment,misc]
     try:
         yield
     finally:
         registry.SmppLink = before  # type: ignore[misc]
+        connecting.Settings = Settings  # type: ignore[misc]
 
 
-__all__ = ["Report", "World", "binds", "run"]
+__all__ = ["Report", "World", "run"]
