@@ -218,6 +218,23 @@ async def test_the_only_message_in_doubt_to_a_number_is_meant(
         assert await shop.states(sent) == [state] * doubts
 
 
+async def test_what_is_on_its_way_is_not_sent_once_more(database: ConnectionParameters) -> None:
+    """A receipt that ends nothing still tells that the carrier has the message that was in doubt."""
+    async with opened(database) as shop:
+        account = await shop.account()
+        red = await shop.carrier()
+        bind = await shop.bind(red)
+        (sent,) = await shop.messages(account, numbers=["+33612345678"], transactional=True)
+        await bind.turn(1)
+        async with shop.database.transaction(hot=True) as tx:
+            await binds.doubt(tx, NOW, red, [Doubt(sent, key_of(later(seconds=60)), 0, "cut")])
+        await bind.turn(0, receipts=[("unknown-1", "33612345678", None)])
+        await upkeep.infer(shop.database, later(seconds=10), await book_of(shop))
+        assert await shop.state(sent) is State.SUBMITTED
+        assert await shop.queued() == []
+        assert await shop.database.value("select count(*) from uncertain") == 0
+
+
 async def test_silence_ends_what_was_never_heard_of(database: ConnectionParameters) -> None:
     async with opened(database) as shop:
         account = await shop.account()

@@ -9,7 +9,7 @@ from itertools import takewhile
 import msgspec
 
 from chappe.core.lifecycle import State
-from chappe.store.binds import REFUND_ARRAY, Finish, finish
+from chappe.store.binds import REFUND_ARRAY, Finish, finish, resolve_doubt
 from chappe.store.database import Connection, Database
 from chappe.store.messages import key_of, numbers
 
@@ -196,6 +196,9 @@ async def adopt(
         detail,
     )
     await match(connection, now, stray.carrier_id, policy, [stray.carrier_ref])
+    if await connection.fetchval("select state = 10 and parts = 1 from message where id = $1", message_id):
+        # News that ends nothing still tells that the carrier has it: it must not be sent once more.
+        await resolve_doubt(connection, now, [message_id])
 
 
 class Walk(msgspec.Struct, frozen=True):
