@@ -17,7 +17,7 @@ from chappe.core.routing import Route, Router
 from chappe.core.stop import Words
 from chappe.smpp.message_ids import Learner, variants
 from chappe.smpp.profile import IdFormat
-from chappe.store import binds, carriers, conversations, queue, refunds, retention, waiting
+from chappe.store import binds, carriers, conversations, optouts, queue, refunds, retention, waiting
 from chappe.store.binds import Requeue
 from chappe.store.database import Database
 from chappe.store.messages import BULK_RECIPIENTS, CLASSES, Flag, LaneClass, key_of, lane
@@ -309,6 +309,7 @@ async def give_back(database: Database, now: datetime, book: Book) -> bool:
 async def forget(database: Database, now: datetime, book: Book) -> bool:
     """Lets sandbox messages vanish after a day, and texts and numbers after the time that the operator set."""
     await retention.forget(database, now, book.retention_days)
+    await optouts.forget_confirmations(database, now.date())
     return False
 
 

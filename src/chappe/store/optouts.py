@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from chappe.core.model import OptOut
 from chappe.store.binds import REFUND_ARRAY
@@ -74,11 +74,15 @@ async def may_confirm(connection: Connection, account_id: int, number: str, day:
 
 
 async def confirmed(connection: Connection, number: str, day: date, message_id: int) -> None:
-    """Says which message confirmed; forgets those of days before yesterday."""
+    """Says which message confirmed."""
     await connection.execute(
         "update stop_confirmation set message_id = $3 where number = $1 and day = $2", number, day, message_id
     )
-    await connection.execute("delete from stop_confirmation where day < $1", day - timedelta(days=1))
+
+
+async def forget_confirmations(database: Database, today: date) -> None:
+    """Confirmations of days that are over hinder no others: their numbers need not be kept."""
+    await database.execute("delete from stop_confirmation where day < $1", today)
 
 
 async def remove(connection: Connection, account_id: int, number: str) -> bool:
