@@ -93,6 +93,8 @@ async def test_what_became_ready_and_may_not_leave_is_held_until_the_window_open
         opens = datetime.fromtimestamp(row["key"] / 1_000_000, UTC)
         assert datetime.now(UTC) + timedelta(hours=20) < opens < datetime.now(UTC) + timedelta(days=4)
         assert "held" in await shop.events(number)
+        why = await shop.database.value("select reason from message where id = $1", number)
+        assert str(why).startswith("hold.")
         assert await shop.in_flight() == []
         await shop.books_balance()
 
