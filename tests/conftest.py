@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import shutil
 import subprocess
 from collections.abc import Coroutine, Iterator
@@ -22,7 +23,9 @@ from typing import Any, TypeVar
 
 import asyncpg
 import pytest
+import structlog
 
+from chappe import observe
 from chappe.store import migrate
 from chappe.store.binaries import Binaries, installed
 from chappe.store.embedded import ROLE, ConnectionParameters, EmbeddedServer
@@ -39,6 +42,27 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return loop.run_until_complete(work)
     finally:
         loop.close()
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """What a test, or a command that it called, made of the logs does not outlive it."""
+    root = logging.getLogger()
+    level, own, configured = root.level, _own_handlers(root), structlog.get_config()
+    was_configured = structlog.is_configured()
+    yield
+    structlog.reset_defaults()
+    if was_configured:
+        structlog.configure(**configured)
+    root.setLevel(level)
+    for handler in _own_handlers(root):
+        if handler not in own:
+            root.removeHandler(handler)
+
+
+def _own_handlers(root: logging.Logger) -> list[logging.Handler]:
+    """Chappe's; those of pytest come and go by themselves."""
+    return [handler for handler in root.handlers if type(handler).__module__ == observe.__name__]
 
 
 def _by_major() -> dict[int, Binaries]:

@@ -13,6 +13,7 @@ import shutil
 import socket
 import sys
 import tempfile
+import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,9 +24,11 @@ import uvloop
 from chappe import observe
 from chappe.config import Config
 from chappe.parts import SHUTDOWN_S, Orders, open_database, page_listener, signalled
-from chappe.store.database import Address
+from chappe.store.database import Address, Database
 
 log = structlog.get_logger("chappe")
+
+ORPHANS_S = 4.0  # the children of a supervisor that was killed notice it sooner
 
 # -- the handset alone
 
@@ -167,15 +170,14 @@ async def bring_up(address: Address) -> None:
 async def _demo(config: Config, address: Address, smsc_port: int) -> str:
     """The demo account's key: of the demo just made, or as it was kept; empty where there is none."""
     from chappe.actions import demo
-    from chappe.store import binds
-    from chappe.workers.owner import is_dead
 
     note = config.data / "demo-key"
     async with open_database(address, "chappe demo") as database:
         key = await demo.create(database, smsc_port)
         if key is None:
-            # Two handsets would take the carrier from each other at every start: the first one's stays.
-            if any(not is_dead(owner) for owner in await binds.owners(database)):
+            # Two handsets would take the carrier from each other at every start: the first one's stays. An embedded
+            # database has no other node; what looks like one is our own worker that has not noticed its orphanhood.
+            if config.database_url is not None and await _another_works(database):
                 log.warning("handset_of_another_node", port=smsc_port)
             else:
                 await demo.follow(database, smsc_port)
@@ -184,6 +186,19 @@ async def _demo(config: Config, address: Address, smsc_port: int) -> str:
         note.touch(mode=0o600)
         note.write_text(key + "\n")
     return key
+
+
+async def _another_works(database: Database) -> bool:
+    """Whether a process holds a bind that is not about to end: orphans of a killed supervisor are gone soon."""
+    from chappe.store import binds
+    from chappe.workers.owner import is_dead
+
+    until = time.monotonic() + ORPHANS_S
+    while any(not is_dead(owner) for owner in await binds.owners(database)):
+        if time.monotonic() > until:
+            return True
+        await asyncio.sleep(0.1)  # the pace of asking
+    return False
 
 
 async def _greet(config: Config, listening: socket.socket, key: str, stop: asyncio.Event) -> None:

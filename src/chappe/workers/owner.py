@@ -10,9 +10,10 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def _started(pid: int) -> str:
-    """When a process of this host began, in clock ticks since boot; empty when there is none of that number."""
+    """When a process of this host began, in clock ticks since boot; empty when none of that number lives."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "" if fields[0] == "Z" else fields[19]
     except (OSError, IndexError):
         return ""
 
