@@ -48,16 +48,22 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 def _logs_as_before() -> Iterator[None]:
     """What a test, or a command that it called, made of the logs does not outlive it."""
     root = logging.getLogger()
-    level, own, configured = root.level, _own_handlers(root), structlog.get_config()
+    levels, own, configured = _levels(root), _own_handlers(root), structlog.get_config()
     was_configured = structlog.is_configured()
     yield
     structlog.reset_defaults()
     if was_configured:
         structlog.configure(**configured)
-    root.setLevel(level)
+    for logger in _levels(root):
+        logger.setLevel(levels.get(logger, logging.NOTSET))
     for handler in _own_handlers(root):
         if handler not in own:
             root.removeHandler(handler)
+
+
+def _levels(root: logging.Logger) -> dict[logging.Logger, int]:
+    made = [logger for logger in root.manager.loggerDict.values() if isinstance(logger, logging.Logger)]
+    return {logger: logger.level for logger in (root, *made)}
 
 
 def _own_handlers(root: logging.Logger) -> list[logging.Handler]:
