@@ -11,6 +11,8 @@ from instruments import NUMBERS_PER_RUN
 ASKED_COLUMNS = 6  # number, due, sent, answered, status, accepted
 SUBMIT_COLUMNS = 6  # number of its request, recipient, submitted, answered, receipt, receipt answered
 CALL_COLUMNS = 3  # number, time, interim
+SCATTER = 6_180_339  # tools/load.c: recipients are in no order
+GATHER = pow(SCATTER, -1, NUMBERS_PER_RUN)
 
 
 @dataclass(frozen=True)
@@ -113,10 +115,10 @@ def join(first: int, recipients: int, asked: bytes, submits: bytes, calls: bytes
 
 
 def _message(first: int, request: int, to: int) -> int:
-    """The number of a message: its recipient's last digits, in the block of the run; 0 when it is of another run."""
+    """The number of a message: what its recipient's last digits were made of, in the block of the run; 0: another run's."""
     if not first <= request < first + NUMBERS_PER_RUN:
         return 0
-    return first + (to - first) % NUMBERS_PER_RUN
+    return first + (to * GATHER - first) % NUMBERS_PER_RUN
 
 
 def _with_calls(joined: Joined, due_of: dict[int, int], with_receipt: set[int], calls: bytes, began_ns: int) -> Joined:

@@ -80,7 +80,7 @@ def test_marks_are_replaced_for_each_recipient(tools: Path, tmp_path: Path) -> N
         said, _ = load(tools, tmp_path, ask, Load(1, 1), FIRST + 5)
         answering.join()
     head, _, body = heard[0].partition(b"\r\n\r\n")
-    assert body == b"000010000005 000001 a@b [<33610000005 000010000005>,<33610000006 000010000006>]"
+    assert body == b"000010000005 000001 a@b [<33610901695 000010000005>,<33617082034 000010000006>]"
     assert b"Content-Length: %d" % len(body) in head
     assert said["accepted"] == 2
 
@@ -149,6 +149,15 @@ def test_the_smsc_answers_and_records(smsc: Smsc, bind: Callable[[], Client]) ->
     assert list(to) == [33_610_000_042] * 2
     assert all(0 < a <= b for a, b in zip(submitted, answered, strict=True))
     assert list(receipt) == [0, 0]
+
+
+def test_ids_of_the_smsc_are_hexadecimal_and_in_no_order(bind: Callable[[], Client]) -> None:
+    client = bind()
+    ids = [client.submit(sequence, b"000010000042 hello") for sequence in range(2, 34)]
+    assert len(set(ids)) == len(ids)
+    assert all(len(id) == 16 and int(id, 16) >= 0 for id in ids)
+    assert ids != sorted(ids)
+    assert ids != sorted(ids, reverse=True)
 
 
 def test_an_answer_takes_as_long_as_asked_for(smsc: Smsc, bind: Callable[[], Client]) -> None:

@@ -4,7 +4,7 @@ from array import array
 
 import pytest
 from instruments import NUMBERS_PER_RUN
-from records import join, percentiles_ms, rates
+from records import SCATTER, join, percentiles_ms, rates
 
 FIRST = 3 * NUMBERS_PER_RUN
 MS = 1_000_000
@@ -22,7 +22,7 @@ def submits(*rows: tuple[int, int], request: int | None = None, receipt: int = 0
     values: list[int] = []
     for number, at_ms in rows:
         text = FIRST + (number if request is None else request)
-        values += [text, 33_610_000_000 + number, at_ms * MS, 0, receipt, 0]
+        values += [text, 33_610_000_000 + number * SCATTER % NUMBERS_PER_RUN, at_ms * MS, 0, receipt, 0]
     return array("q", values).tobytes()
 
 
