@@ -368,6 +368,39 @@ async def test_a_late_answer_ends_a_doubt(database: ConnectionParameters) -> Non
         await stage.in_state(sent, State.DELIVERED)
 
 
+@pytest.mark.parametrize("transactional", [True, False], ids=["to be sent again", "held"])
+async def test_late_answers_to_parts_are_remembered_and_together_end_a_doubt(
+    database: ConnectionParameters, transactional: bool
+) -> None:
+    async with staged(database) as stage:
+        smsc = stage.smsc
+        held: list[tuple[Wire, SubmitSm]] = []
+        smsc.on_submit = lambda wire, pdu: held.append((wire, pdu))
+        await stage.start(await stage.carrier(response_timeout_s="0.2", uncertain_grace_s="60"))
+        (sent,) = await stage.send(1, text="x" * 300, parts=2, transactional=transactional)
+        await stage.in_state(sent, State.UNCERTAIN)
+        assert len(held) == 2
+
+        async def parts_done() -> int:
+            rows = "select message_id, parts_done from outbox union all select message_id, parts_done from uncertain"
+            found = await stage.shop.database.fetch(
+                f"select distinct parts_done from ({rows}) r where message_id = {sent}"
+            )
+            assert len(found) < 2, "queue and list of doubts say the same"
+            return found[0]["parts_done"] if found else 0
+
+        async def first_is_known() -> bool:
+            return await parts_done() == 1 << 1
+
+        smsc.answer(*held[0], message_id=b"late1")
+        await eventually(first_is_known)
+        assert await stage.shop.state(sent) is State.UNCERTAIN
+        smsc.answer(*held[1], message_id=b"late2")
+        await stage.in_state(sent, State.SUBMITTED)
+        assert await stage.shop.queued() == [], "nothing of it is sent again"
+        assert await stage.shop.database.value("select count(*) from uncertain") == 0
+
+
 async def test_a_refused_part_stops_the_others_and_what_arrived_stays_charged(database: ConnectionParameters) -> None:
     async with staged(database) as stage:
         smsc = stage.smsc

@@ -20,7 +20,7 @@ from chappe.core.lifecycle import State
 from chappe.core.window import Verdict
 from chappe.observe import metrics
 from chappe.store import binds
-from chappe.store.binds import BindKey, Claimed, Finish, LeaseLost, Requeue, Taken, Turn
+from chappe.store.binds import BindKey, Claimed, Finish, LeaseLost, PartLate, Requeue, Taken, Turn
 from chappe.store.database import CONNECTION_ERRORS, RETRY_ERRORS, SHORTAGE_ERRORS, Connection, Database
 from chappe.store.messages import Flag, LaneClass, lane
 from chappe.workers.flight import Decisions, Flight, Rules, absorb, deadline, decide, doubtful, held, overdue
@@ -259,6 +259,8 @@ class Pump:
             news.r_ref.append(result.carrier_ref or f"none-{result.message_id}-{result.part}")
             if result.parts == 1:
                 decisions.resolved.append(result.message_id)
+            else:
+                decisions.parts_late.append(PartLate(result.message_id, result.part, result.parts))
         else:
             decisions.late_refused.append((result.message_id, result.detail))
 
@@ -307,6 +309,8 @@ class Pump:
             await binds.doubt(tx, now, self.bind.carrier_id, decisions.doubt)
         if decisions.resolved:
             await binds.resolve_doubt(tx, now, decisions.resolved)
+        if decisions.parts_late:
+            await binds.note_parts(tx, now, self.bind.carrier_id, decisions.parts_late)
         if decisions.late_refused:
             await binds.note(tx, now, "refused_late", decisions.late_refused)
         if messages:
