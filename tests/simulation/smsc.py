@@ -249,7 +249,7 @@ class Smsc:
         """What no SMSC should send, and some do."""
         junk = (
             HEADER.pack(16, 0x00000777, 0, 1),  # no known command
-            HEADER.pack(21, 0x80000004, 0, 0x7FFFFFF0) + b"none\0",  # an answer to nothing
+            HEADER.pack(21, 0x80000004, 0, 0x40000000) + b"none\0",  # an answer to nothing: no run comes so far
             HEADER.pack(16, 0x80000000, 3, 0),  # a nack of nothing
             HEADER.pack(16, 0x00000015, 0, 77),  # are you there?
             HEADER.pack(20, 0x00000005, 0, 78) + b"\xff\xff\xff\xff",  # a deliver_sm that cannot be read
