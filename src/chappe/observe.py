@@ -81,8 +81,6 @@ def configure(format: Format, level: Level, stream: TextIO | None = None) -> Non
     root = logging.getLogger()
     root.handlers = [old for old in root.handlers if not isinstance(old, _Handler)] + [handler]
     root.setLevel(threshold)
-    # One line per request would double the work of a busy listener; the metrics count them.
-    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
 
 
 def get_logger(name: str) -> "FilteringBoundLogger":

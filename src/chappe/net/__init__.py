@@ -1,0 +1,19 @@
+"""The only outgoing HTTP: a client of our own, bounded in time and size, unable to reach addresses that are not public.
+
+    door        what callers see: one request and its answer; who may use which connection, and who waits
+    target      what a URL asks for: the origin it leads to, and the octets of a request
+    names       addresses of host names, believed for a while
+    reaching    from addresses to a connection: the guard's last word, the race of addresses, TLS
+    guard       which addresses may be reached
+    connection  one connection: octets out, an answer in, its clock
+
+A customer chooses the URLs that we call, so every URL is a stranger's. The guard sits where the socket is made: it sees
+the address that is really connected to, whatever the URL, the resolver or a redirect made of it. Redirects are never
+followed: a 3xx is an answer. Why it is ours: docs/decisions/0020.
+"""
+
+from chappe.net.connection import EXCERPT_BYTES_MAX, Answer
+from chappe.net.door import Door
+from chappe.net.guard import Networks, may_reach
+
+__all__ = ["EXCERPT_BYTES_MAX", "Answer", "Door", "Networks", "may_reach"]
