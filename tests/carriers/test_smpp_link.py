@@ -16,7 +16,7 @@ import pytest
 from scripted_smsc import Smsc, listening
 
 from chappe.carriers import Fate, LinkState, Outgoing, PartResult
-from chappe.carriers import smpp as module
+from chappe.carriers import inbox as module
 from chappe.carriers.smpp import SmppLink
 from chappe.carriers.wire import Wire
 from chappe.core.lifecycle import State
@@ -67,7 +67,7 @@ class Owner:
         await self.until(lambda: self.link.state is LinkState.BOUND and self.link.free() > 0)
 
     def send(self, number: int, text: str = "hello", **given: Any) -> None:
-        self.link.send(Outgoing(number, f"+3360000{number:04d}", "SHOP", text, **given))
+        self.link.send([Outgoing(number, f"+3360000{number:04d}", "SHOP", text, **given)])
 
     def fates(self) -> list[tuple[int, Fate]]:
         return [(result.message_id, result.fate) for result in self.results]

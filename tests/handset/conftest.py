@@ -111,7 +111,7 @@ class Client:
         async with asyncio.timeout(WAIT_S):
             while True:
                 event = await self.events.get()
-                if isinstance(event, Answered) and isinstance(event.request, QuerySm):
+                if isinstance(event, Answered) and isinstance(event.context, QuerySm):
                     break
                 kept.append(event)
         for event in kept:

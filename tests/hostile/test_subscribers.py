@@ -60,8 +60,8 @@ def noise(chance: random.Random, sequence: int) -> DeliverSm:
 
 async def arrive(shop: Shop, carrier_id: int, pdus: list[DeliverSm], seconds: float = 0) -> Counter[str]:
     """Stores them as the pump does: messages before receipts are matched; what kinds they were."""
-    generic = profile("generic")
-    read = [receiving.read(pdu.sequence, pdu, pdu.encode(), generic) for pdu in pdus]
+    reader = receiving.Reader(profile("generic"))
+    read = [reader.read(pdu.sequence, pdu, pdu.encode()) for pdu in pdus]
     messages = [one for one in read if isinstance(one, MessageIn)]
     assert all(isinstance(one, ReceiptIn) for one in read if one not in messages)
     async with shop.database.transaction() as tx:

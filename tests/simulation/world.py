@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -391,9 +391,10 @@ def _linked(world: World) -> Iterator[None]:
     """Links tell the law what they are given, and number their requests from where the world wants it."""
 
     class Watched(SmppLink):
-        def send(self, message: Outgoing) -> None:
-            world.law.gives(message)
-            super().send(message)
+        def send(self, messages: Sequence[Outgoing]) -> None:
+            for message in messages:
+                world.law.gives(message)
+            super().send(messages)
 
     def numbered(**given: Any) -> Settings:
         return Settings(**given, first_sequence=world.first_sequence)

@@ -20,6 +20,8 @@ from chappe.smpp.receipts import (
     Shape,
     kind_of,
     read,
+    read_usual,
+    state_of,
     write,
     write_id,
 )
@@ -413,3 +415,59 @@ def test_what_would_shift_the_fields_is_not_written(change: dict[str, object]) -
 def test_a_negative_number_is_no_id() -> None:
     with pytest.raises(ValueError, match="negative"):
         write_id(-1, IdForm.HEX)
+
+
+def mostly(usual: bytes, *odd: bytes) -> st.SearchStrategy[bytes]:
+    return st.sampled_from([usual] * 4 * len(odd) + list(odd))
+
+
+NEARLY_USUAL = st.tuples(
+    mostly(b"id:", b"ID:", b" id:"),
+    st.sampled_from([b"0123456789", b"a-1.b_2", b"x" * 64]) | mostly(b"77", b"x" * 65, b"", b"12,5", b"id:7"),
+    mostly(b" sub:001", b" sub:1", b""),
+    mostly(b" dlvrd:001", b" dlvrd:001;"),
+    mostly(b" submit date:2401151230", b" submit_date:2401151230"),
+    mostly(b" done date:2401151231", b" done date:240115123100"),
+    st.sampled_from([b" stat:DELIVRD", b" stat:UNKNOWN", b" stat:ODD"])
+    | mostly(b" stat:EXPIRED", b" stat:Delivrd", b" stat:UNDELIV text:x"),
+    mostly(b" err:000", b" err:1A", b" err:", b" err:000 "),
+    mostly(b" text:", b"", b" Text:hello", b" text:id:5 stat:EXPIRED err:9", b" TEXT:", b"\n") | octets,
+).map(b"".join)
+NEARLY_TLVS = st.lists(
+    st.tuples(st.just(0x001E), st.sampled_from([b"0123456789", b"0123456789\x00", b"77\x00", b"", b"a-1.b_2\0\0"]))
+    | st.tuples(st.just(0x0427), st.sampled_from([b"\x02", b"\x05", b"\x63", b"", b"\x02\x02"]))
+    | st.tuples(st.just(0x0424), st.sampled_from([b"", USUAL]))
+    | st.tuples(st.just(0x0423), st.just(b"\x03\x00\x01")),
+    max_size=3,
+).map(tuple)
+
+
+@given(
+    text=NEARLY_USUAL | soup,
+    tlvs=NEARLY_TLVS,
+    knobs=st.sampled_from([{}, {"tlv_wins": "no"}, {"receipt_id_prefix": "a"}, {"status_words": "ODD:expired"}]),
+)
+def test_the_quick_way_reads_what_the_long_way_reads_or_nothing(
+    text: bytes, tlvs: tuple[tuple[int, bytes], ...], knobs: dict[str, str]
+) -> None:
+    made = profile("generic", knobs)
+    quick = read_usual(text, tlvs, made)
+    if quick is not None:
+        long = read(text, tlvs, made)
+        assert quick == (long.id, long.state_word, long.error_code)
+        assert state_of(quick[1], made) is long.state
+
+
+@pytest.mark.parametrize("shape", [BOTH, TEXT_ONLY])
+@pytest.mark.parametrize("state", [ReceiptState.DELIVERED, ReceiptState.UNDELIVERED, ReceiptState.EXPIRED])
+def test_the_quick_way_reads_what_an_smsc_usually_writes(shape: Shape, state: ReceiptState) -> None:
+    text, tlvs = write("3f-1", state, submitted_at=AT, done_at=AT, error_code="012", text=b"id:9 stat:X", shape=shape)
+    quick = read_usual(text, tlvs, GENERIC)
+    assert quick is not None
+    assert (quick[0], state_of(quick[1], GENERIC), quick[2]) == ("3f-1", state, "012")
+
+
+@pytest.mark.parametrize("tlvs", [((0x001E, b"78\x00"),), ((0x0424, USUAL),), ((0x0427, b"\x02"), (0x0427, b"\x03"))])
+def test_the_quick_way_leaves_contradictions_to_the_long_way(tlvs: tuple[tuple[int, bytes], ...]) -> None:
+    assert read_usual(USUAL, (), GENERIC) == ("0123456789", "DELIVRD", "000")
+    assert read_usual(USUAL, tlvs, GENERIC) is None

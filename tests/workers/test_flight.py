@@ -10,7 +10,18 @@ from chappe.carriers import Fate, PartResult
 from chappe.core.lifecycle import State
 from chappe.store.binds import Claimed, Finish, Turn
 from chappe.store.messages import Flag, LaneClass, key_of
-from chappe.workers.flight import VALIDITY, Decisions, Flight, Rules, absorb, deadline, decide, doubtful, overdue
+from chappe.workers.flight import (
+    VALIDITY,
+    Decisions,
+    Flight,
+    Rules,
+    absorb,
+    deadline,
+    decide,
+    doubtful,
+    overdue,
+    tell_taken,
+)
 
 NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 RULES = Rules(3, "auto", 10.0)
@@ -34,10 +45,13 @@ def result(fate: Fate, part: int = 0, parts: int = 1, **given: object) -> PartRe
 
 
 def play(row: Claimed, *results: PartResult, rules: Rules = RULES) -> tuple[Turn, Decisions]:
-    flight, news, decisions = Flight(row, deadline(row)), Turn(), Decisions()
+    flight, news, decisions = Flight(row), Turn(), Decisions()
     ready = [absorb(flight, one, news) for one in results]
     assert ready == [False] * (len(results) - 1) + [True]
-    decide(flight, NOW, 0.5, rules, news, decisions)
+    if flight.trouble is None:
+        tell_taken(row, news)
+    else:
+        decide(flight, deadline(row), NOW, 0.5, rules, decisions)
     return news, decisions
 
 

@@ -8,12 +8,13 @@ What the link has received it acknowledges to the carrier only when the worker s
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
 
 
-class Outgoing(msgspec.Struct, frozen=True):
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """One message to send, whole: the link cuts and encodes it as its carrier wants.
 
     parts_done: bit n set when part n (from 1) was taken by this carrier before and must not be sent again. valid_until:
@@ -45,7 +46,7 @@ class Fate(enum.Enum):
     FAILED = "failed"  # we could not even make it: a bug, or a text that this carrier cannot carry
 
 
-class PartResult(msgspec.Struct, frozen=True):
+class PartResult(msgspec.Struct, frozen=True, gc=False):
     """part is 0 for the only part of a message, else counted from 1. parts: how many the link made of the message."""
 
     message_id: int
@@ -59,7 +60,7 @@ class PartResult(msgspec.Struct, frozen=True):
     late: bool = False  # the answer came after the part had been given as in doubt
 
 
-class ReceiptIn(msgspec.Struct, frozen=True):
+class ReceiptIn(msgspec.Struct, frozen=True, gc=False):
     """A receipt. state: the lifecycle's number, None for news that ends nothing; raw: the PDU as it came."""
 
     token: int
@@ -109,8 +110,8 @@ class Link(Protocol):
         """How many parts it takes now: the free window, less what waits, as the pace allows; 0 when not bound."""
         ...
 
-    def send(self, message: Outgoing) -> None:
-        """Takes a message; a PartResult follows for each of its parts that is not in parts_done."""
+    def send(self, messages: Sequence[Outgoing]) -> None:
+        """Takes messages; a PartResult follows for each of their parts that is not in parts_done."""
         ...
 
     def drop(self, message_id: int) -> None:

@@ -6,9 +6,10 @@ from chappe.carriers import MessageIn, ReceiptIn
 from chappe.core import numbers
 from chappe.core.lifecycle import State
 from chappe.smpp import receipts
-from chappe.smpp.message_ids import canonical, without_prefix
+from chappe.smpp.message_ids import canonical, trimmed, without_prefix
 from chappe.smpp.pdu import DataSm, DeliverSm
-from chappe.smpp.profile import Profile
+from chappe.smpp.profile import IdFormat, Profile
+from chappe.smpp.receipts import Kind
 from chappe.smpp.taxonomy import ReceiptState
 
 STATES = {
@@ -18,34 +19,63 @@ STATES = {
     ReceiptState.REJECTED: State.REJECTED,
     ReceiptState.DELETED: State.UNDELIVERED,  # nobody here asks a carrier to delete
 }
+_AS_IT_IS = (IdFormat.RAW, IdFormat.LEARN)
+_WORDS_KEPT_MAX = 100
 
 
-def read(token: int, pdu: DeliverSm | DataSm, frame: bytes, profile: Profile) -> ReceiptIn | MessageIn:
-    """A receipt, or whatever is none; token: what acknowledges it; frame: the PDU as it came."""
-    text = pdu.short_message if isinstance(pdu, DeliverSm) else b""
-    kind = receipts.kind_of(pdu.esm_class, pdu.tlvs, text, profile)
-    if kind in (receipts.Kind.MESSAGE, receipts.Kind.SME_ACK):
-        return MessageIn(
-            token, _latin(pdu.source_addr), _latin(pdu.destination_addr), pdu.esm_class, pdu.data_coding, frame
+class Reader:
+    """Reads what one carrier sends, as its profile says."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._has_plain_ids = profile.response_id_format in _AS_IT_IS and not profile.response_id_prefix
+        self._has_plain_receipt_ids = profile.receipt_id_format in _AS_IT_IS and not profile.receipt_id_prefix
+        self._states: dict[str, int | None] = {}
+
+    def read(self, token: int, pdu: DeliverSm | DataSm, frame: bytes) -> ReceiptIn | MessageIn:
+        """A receipt, or whatever is none; token: what acknowledges it; frame: the PDU as it came."""
+        profile = self._profile
+        text = pdu.short_message if isinstance(pdu, DeliverSm) else b""
+        kind = receipts.kind_of(pdu.esm_class, pdu.tlvs, text, profile)
+        if kind is Kind.MESSAGE or kind is Kind.SME_ACK:
+            return MessageIn(
+                token, _latin(pdu.source_addr), _latin(pdu.destination_addr), pdu.esm_class, pdu.data_coding, frame
+            )
+        usual = receipts.read_usual(text, pdu.tlvs, profile)
+        if usual is None:
+            found = receipts.read(text, pdu.tlvs, profile)
+            usual = (found.id, found.state_word, found.error_code)
+        reference, word, error = usual
+        if self._has_plain_receipt_ids:
+            reference = trimmed(reference)
+        else:
+            reference = canonical(without_prefix(reference, profile.receipt_id_prefix), profile.receipt_id_format)
+        return ReceiptIn(
+            token,
+            reference.replace("\x00", ""),
+            numbers.digits(_latin(pdu.source_addr)) if pdu.source_addr else "",
+            self._state(word) if kind is not Kind.INTERMEDIATE else None,
+            word.replace("\x00", ""),
+            error.replace("\x00", ""),
+            frame,
         )
-    found = receipts.read(text, pdu.tlvs, profile)
-    state = STATES.get(found.state) if kind is not receipts.Kind.INTERMEDIATE else None
-    reference = canonical(without_prefix(found.id, profile.receipt_id_prefix), profile.receipt_id_format)
-    return ReceiptIn(
-        token,
-        reference.replace("\x00", ""),
-        numbers.digits(_latin(pdu.source_addr)) if pdu.source_addr else "",
-        int(state) if state is not None else None,
-        found.state_word.replace("\x00", ""),
-        found.error_code.replace("\x00", ""),
-        frame,
-    )
 
+    def response_id(self, message_id: bytes) -> str:
+        """The carrier's id of a part from its answer, in the form in which receipts are compared; empty without one."""
+        text = message_id.decode("latin-1")
+        if self._has_plain_ids:
+            return trimmed(text)
+        profile = self._profile
+        return canonical(without_prefix(text, profile.response_id_prefix), profile.response_id_format) if text else ""
 
-def response_id(message_id: bytes, profile: Profile) -> str:
-    """The carrier's id of a part from its answer, in the form in which receipts are compared; empty without one."""
-    text = message_id.decode("latin-1")
-    return canonical(without_prefix(text, profile.response_id_prefix), profile.response_id_format) if text else ""
+    def _state(self, word: str) -> int | None:
+        """The lifecycle's state that a word means on this carrier."""
+        if word in self._states:
+            return self._states[word]
+        state = STATES.get(receipts.state_of(word, self._profile))
+        if len(self._states) < _WORDS_KEPT_MAX:
+            self._states[word] = int(state) if state is not None else None
+        return int(state) if state is not None else None
 
 
 def _latin(octets: bytes) -> str:

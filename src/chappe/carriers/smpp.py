@@ -12,18 +12,21 @@ import math
 import random
 import time
 from collections import deque
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any
 
-import msgspec
 import structlog
 
-from chappe.carriers import Fate, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn, connecting, receiving
+from chappe.carriers import Fate, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn, connecting
 from chappe.carriers.fates import FATES
-from chappe.carriers.submission import CannotCarry, pdus, validity
+from chappe.carriers.inbox import Inbox
+from chappe.carriers.parts import Part, Parts
+from chappe.carriers.receiving import Reader
+from chappe.carriers.submission import CannotCarry
 from chappe.carriers.wire import Wire
 from chappe.core import pace
-from chappe.smpp.commands import CommandId, Status
+from chappe.smpp.commands import Status
 from chappe.smpp.events import (
     Answered,
     AnsweredLate,
@@ -38,33 +41,15 @@ from chappe.smpp.events import (
     TimedOut,
     Unbound,
 )
-from chappe.smpp.pdu import DataSm, DeliverSm, EncodeError, Request, SubmitSm
-from chappe.smpp.profile import Profile, ValidityFormat, verdict
-from chappe.smpp.session import SessionError
+from chappe.smpp.pdu import EncodeError
+from chappe.smpp.profile import Profile, verdict
+from chappe.smpp.session import Session, SessionError, TlvsRefused
 from chappe.smpp.states import Mode as BindMode
 from chappe.smpp.taxonomy import ErrorClass
 
 log = structlog.get_logger("chappe.carrier")
 
-UNSTORED_MAX = 1000
-"""Received and not yet stored: beyond this we stop reading, and the carrier waits."""
-
 BREAKER_PAUSE_S = 60.0
-
-
-class _Part:
-    """One submit_sm on its way."""
-
-    __slots__ = ("message_id", "not_after", "order", "part", "parts", "pdu", "valid_until")
-
-    def __init__(self, message: Outgoing, part: int, parts: int, pdu: SubmitSm, order: int) -> None:
-        self.not_after = message.not_after
-        self.valid_until = message.valid_until
-        self.order = order  # among all that the link was ever given
-        self.message_id = message.message_id
-        self.part = part
-        self.parts = parts
-        self.pdu = pdu
 
 
 class SmppLink:
@@ -90,13 +75,11 @@ class SmppLink:
         self._window = window
         self._profile = profile
         self._wake = wake
-        self._queue: deque[_Part] = deque()
-        self._given = 0
+        self._parts = Parts(profile)
+        self._inbox = Inbox(profile)
+        self._reader = Reader(profile)
+        self._queue: deque[Part] = deque()
         self._results: list[PartResult] = []
-        self._receipts: list[ReceiptIn] = []
-        self._messages: list[MessageIn] = []
-        self._unstored: dict[int, tuple[Wire, int]] = {}
-        self._token = 0
         self._transmit: Wire | None = None
         self._wires: list[Wire] = []
         self._bucket = pace.full(rate, max(1.0, min(rate, profile.burst)), 0.0) if rate > 0 else None
@@ -109,10 +92,7 @@ class SmppLink:
         self._refused: int | None = None
         self._answers = 0  # on this connection
         self._on_trial = False  # the last connection took messages and answered none: one at a time until it does
-        self._validity = (0, b"")
-        self._counts = dict.fromkeys(
-            ("submitted", "taken", "refused", "throttled", "doubt", "receipts", "messages", "odd", "connects"), 0
-        )
+        self._counts = dict.fromkeys(("submitted", "taken", "refused", "throttled", "doubt", "odd", "connects"), 0)
 
     # -- the worker's side
 
@@ -141,65 +121,46 @@ class SmppLink:
                 self._later(1.0 / self._bucket.rate_per_s)
         return max(room, 0)
 
-    def send(self, message: Outgoing) -> None:
-        try:
-            made = pdus(message, self._profile, self._validity_period(message.valid_until))
-        except CannotCarry as error:
-            self._results.append(
-                PartResult(message.message_id, 0, 1, Fate.FAILED, reason=error.reason, detail=error.detail)
-            )
-            self._wake()
-            return
-        total = len(made)
-        order = list(enumerate(made, 1))
-        if self._profile.parts_reversed:
-            order.reverse()
-        for seqnum, pdu in order:
-            if not message.parts_done >> seqnum & 1:
-                self._given += 1
-                part = seqnum if total > 1 else 0
-                self._queue.append(_Part(message, part, total, pdu, self._given))
+    def send(self, messages: Sequence[Outgoing]) -> None:
+        wall_s = time.time()
+        for message in messages:
+            try:
+                self._queue.extend(self._parts.of(message, wall_s))
+            except CannotCarry as error:
+                self._results.append(
+                    PartResult(message.message_id, 0, 1, Fate.FAILED, reason=error.reason, detail=error.detail)
+                )
+                self._wake()
         self._pump()
 
     def drop(self, message_id: int) -> None:
-        mine = deque(part for part in self._queue if part.message_id == message_id)
+        mine = deque(part for part in self._queue if part.message.message_id == message_id)
         if mine:
-            self._queue = deque(part for part in self._queue if part.message_id != message_id)
+            self._queue = deque(part for part in self._queue if part.message.message_id != message_id)
             self._give_back(mine)
 
     def pending(self) -> int:
-        return len(self._results) + len(self._receipts)
+        return len(self._results) + self._inbox.pending()
 
     def take_results(self) -> list[PartResult]:
         taken, self._results = self._results, []
         return taken
 
     def take_receipts(self) -> list[ReceiptIn]:
-        taken, self._receipts = self._receipts, []
-        return taken
+        return self._inbox.take_receipts()
 
     def take_messages(self) -> list[MessageIn]:
-        taken, self._messages = self._messages, []
-        return taken
+        return self._inbox.take_messages()
 
     def acknowledge(self, tokens: list[int], *, stored: bool = True) -> list[int]:
-        status = 0 if stored else int(Status.RX_T_APPN)
-        written = []
-        for token in tokens:
-            wire, sequence = self._unstored.pop(token, (None, 0))
-            if wire is not None and not wire.gone.is_set():
-                wire.session.answer(sequence, status)
-                wire.flush()
-                written.append(token)
-        if len(self._unstored) < UNSTORED_MAX // 2:
-            for wire in self._wires:
-                wire.hold(False)
-        return written
+        return self._inbox.acknowledge(tokens, stored=stored, wires=self._wires)
 
     def figures(self) -> dict[str, float]:
         wire = self._transmit
         return {
             **self._counts,
+            "receipts": self._inbox.receipts,
+            "messages": self._inbox.messages,
             "window": self._window,
             "outstanding": wire.session.outstanding if wire is not None else 0,
             "queued": len(self._queue),
@@ -285,15 +246,24 @@ class SmppLink:
     # -- what the session tells
 
     def _happened(self, wire: Wire, events: list[Event]) -> None:
+        taken = 0
         for event in events:
             if type(event) is Answered:
-                self._answered(event.context, event.status, event.message_id, late=False)
+                part = event.context
+                if not event.status and type(part) is Part:
+                    taken += 1
+                    reference = self._reader.response_id(event.message_id)
+                    self._results.append(
+                        PartResult(part.message.message_id, part.part, part.parts, Fate.TAKEN, reference)
+                    )
+                else:
+                    self._answered(part, event.status, event.message_id, late=False)
             elif type(event) is Received:
-                self._received(wire, event)
+                self._inbox.receive(wire, event)
             else:
                 self._unusual(wire, event)
-        if len(self._unstored) >= UNSTORED_MAX:
-            wire.hold(True)
+        if taken:
+            self._count_taken(taken)
         if self._queue:
             self._pump()
         self._wake()
@@ -312,7 +282,7 @@ class SmppLink:
                 log.warning("carrier_bind_refused", carrier=self.name, status=status)
             case AnsweredLate(context=context, status=status, message_id=message_id):
                 self._answered(context, status, message_id, late=True)
-            case Nacked(context=context, status=status) if isinstance(context, _Part):
+            case Nacked(context=context, status=status) if isinstance(context, Part):
                 self._answered(context, status, b"", late=False)
             case TimedOut(context=context):
                 self._doubt(context, "no answer in time")
@@ -329,9 +299,8 @@ class SmppLink:
                     self._transmit = None
                 for context in outstanding:
                     self._doubt(context, "the connection ended before the answer")
-                self._give_back(deque(part for part in unsent if isinstance(part, _Part)))
-                for token in [token for token, (of, _) in self._unstored.items() if of is wire]:
-                    del self._unstored[token]
+                self._give_back(deque(part for part in unsent if isinstance(part, Part)))
+                self._inbox.forget(wire)
                 if self.state in (LinkState.BOUND, LinkState.CONNECTING):
                     self._show(LinkState.DOWN, reason)
                 if not self._stopping:
@@ -342,28 +311,28 @@ class SmppLink:
             case _:
                 pass
 
-    def _answered(self, context: object, status: int, message_id: bytes, *, late: bool) -> None:
-        if not isinstance(context, _Part):
+    def _answered(self, context: object, status: int, id_given: bytes, *, late: bool) -> None:
+        if not isinstance(context, Part):
+            return
+        if status == 0:
+            self._count_taken(1)
+            self._add(context, Fate.TAKEN, carrier_ref=self._reader.response_id(id_given), late=late)
             return
         self._answers += 1
         self._on_trial = False
-        if status == 0:
-            self._counts["taken"] += 1
-            self._config_failures = 0
-            reference = receiving.response_id(message_id, self._profile)
-            self._results.append(
-                PartResult(context.message_id, context.part, context.parts, Fate.TAKEN, reference, late=late)
-            )
-            return
         if late:
             # It was in doubt and is not at the carrier: what policy made of the doubt stands, the timeline knows why.
-            self._results.append(
-                PartResult(context.message_id, context.part, context.parts, Fate.DOUBT, detail=hex(status), late=True)
-            )
+            self._add(context, Fate.DOUBT, detail=hex(status), late=True)
             return
         self._judge(context, status)
 
-    def _judge(self, part: _Part, status: int) -> None:
+    def _count_taken(self, number: int) -> None:
+        self._answers += number
+        self._on_trial = False
+        self._counts["taken"] += number
+        self._config_failures = 0
+
+    def _judge(self, part: Part, status: int) -> None:
         """An error answer: what the carrier's table says it is decides."""
         found = verdict(status, self._profile)
         kind = found.error_class
@@ -376,20 +345,16 @@ class SmppLink:
         if kind is not ErrorClass.CONFIG:
             self._config_failures = 0
         fate = FATES.get(kind, Fate.REFUSED)
-        self._results.append(
-            PartResult(
-                part.message_id,
-                part.part,
-                part.parts,
-                fate,
-                reason=found.reason.lower(),
-                detail=f"{hex(status)} {found.sentence}",
-                attempts_max=found.attempts_max,
-            )
+        self._add(
+            part,
+            fate,
+            reason=found.reason.lower(),
+            detail=f"{hex(status)} {found.sentence}",
+            attempts_max=found.attempts_max,
         )
         if fate in (Fate.REFUSED, Fate.FAILED):
             self._counts["refused"] += 1
-            self.drop(part.message_id)  # its other parts would be of no use to anybody
+            self.drop(part.message.message_id)  # its other parts would be of no use to anybody
         if kind in (ErrorClass.LINK, ErrorClass.AUTH) and self._transmit is not None:
             log.error("carrier_session_unusable", carrier=self.name, status=hex(status))
             self._transmit.session.unbind(self._now())
@@ -403,27 +368,6 @@ class SmppLink:
                 log.error("carrier_paused", carrier=self.name, status=hex(status), pause_s=BREAKER_PAUSE_S)
                 self._give_back(self._queue)
                 self._pause(BREAKER_PAUSE_S)
-
-    def _received(self, wire: Wire, event: Received) -> None:
-        pdu = event.pdu
-        if not isinstance(pdu, DeliverSm | DataSm):
-            self._answer_other(wire, pdu)
-            return
-        self._token += 1
-        self._unstored[self._token] = (wire, pdu.sequence)
-        found = receiving.read(self._token, pdu, event.frame, self._profile)
-        if isinstance(found, MessageIn):
-            self._counts["messages"] += 1
-            self._messages.append(msgspec.structs.replace(found, arrived_s=self._now()))
-        else:
-            self._counts["receipts"] += 1
-            self._receipts.append(found)
-
-    def _answer_other(self, wire: Wire, pdu: Request) -> None:
-        """A request that no ESME serves."""
-        if pdu.command_id not in (CommandId.ALERT_NOTIFICATION, CommandId.OUTBIND):
-            wire.session.answer(pdu.sequence, int(Status.RINVCMDID))
-            wire.flush()
 
     # -- sending
 
@@ -444,34 +388,43 @@ class SmppLink:
             self._bucket, room, wait = pace.take(self._bucket, room, now)
             if wait > 0:
                 self._later(wait)
-        for _ in range(room):
-            part = self._queue.popleft()
-            if part.valid_until and self._profile.validity_format is ValidityFormat.RELATIVE:
-                # It counts from now on, not from when it was made.
-                part.pdu.validity_period = self._validity_period(part.valid_until)
-            try:
-                session.submit(part.pdu, part, now)
-            except EncodeError as error:
-                self._results.append(
-                    PartResult(
-                        part.message_id, part.part, part.parts, Fate.FAILED, reason="unwritable", detail=str(error)
-                    )
-                )
-            except SessionError:
-                self._queue.appendleft(part)  # it has begun to end: all comes back when it is gone
-                break
-            else:
-                self._counts["submitted"] += 1
+        if room > 0:
+            self._submit(session, [self._queue.popleft() for _ in range(room)], now)
         wire.flush()
+
+    def _submit(self, session: Session, parts: list[Part], now: float) -> None:
+        """Submits parts in their order; what a session does not take any more stays in the queue."""
+        done = 0
+        try:
+            for is_written, run in groupby(parts, _is_written):
+                together = list(run)
+                if is_written:
+                    session.submit_written([part.octets for part in together], together, now)
+                    self._counts["submitted"] += len(together)
+                    done += len(together)
+                    continue
+                for part in together:
+                    self._submit_pdu(session, part, now)
+                    done += 1
+        except SessionError:
+            self._queue.extendleft(reversed(parts[done:]))  # it has begun to end: all comes back when it is gone
+
+    def _submit_pdu(self, session: Session, part: Part, now: float) -> None:
+        try:
+            session.submit(self._parts.renewed(part, time.time()), part, now)
+        except (EncodeError, TlvsRefused) as error:
+            self._add(part, Fate.FAILED, reason="unwritable", detail=str(error))
+        else:
+            self._counts["submitted"] += 1
 
     def _give_back_late(self, wall: float) -> None:
         """What may not be written any more goes back, before it costs any pace; the others keep their order."""
-        if any(0 < part.not_after <= wall for part in self._queue):
-            late = deque(part for part in self._queue if 0 < part.not_after <= wall)
-            self._queue = deque(part for part in self._queue if not 0 < part.not_after <= wall)
+        if any(0 < part.message.not_after <= wall for part in self._queue):
+            late = deque(part for part in self._queue if 0 < part.message.not_after <= wall)
+            self._queue = deque(part for part in self._queue if not 0 < part.message.not_after <= wall)
             self._give_back(late)
 
-    def _put_first(self, part: _Part) -> None:
+    def _put_first(self, part: Part) -> None:
         """Back into the queue, before all that was given after it."""
         place = 0
         for other in self._queue:
@@ -510,26 +463,19 @@ class SmppLink:
         self._pump()
         self._wake()
 
-    def _give_back(self, queue: deque[_Part]) -> None:
+    def _give_back(self, queue: deque[Part]) -> None:
         while queue:
             part = queue.popleft()
-            self._results.append(PartResult(part.message_id, part.part, part.parts, Fate.UNSENT))
+            self._add(part, Fate.UNSENT)
 
     def _doubt(self, context: object, why: str) -> None:
-        if isinstance(context, _Part):
+        if isinstance(context, Part):
             self._counts["doubt"] += 1
-            self._results.append(
-                PartResult(context.message_id, context.part, context.parts, Fate.DOUBT, reason="no_answer", detail=why)
-            )
+            self._add(context, Fate.DOUBT, reason="no_answer", detail=why)
 
-    def _validity_period(self, until: float) -> bytes:
-        if until:
-            now = datetime.now(UTC)
-            return validity(now, min(until - now.timestamp(), self._profile.validity_s), self._profile)
-        second = int(self._now())
-        if self._validity[0] != second:
-            self._validity = (second, validity(datetime.now(UTC), self._profile.validity_s, self._profile))
-        return self._validity[1]
+    def _add(self, part: Part, fate: Fate, **more: Any) -> None:
+        """One more result for the worker."""
+        self._results.append(PartResult(part.message.message_id, part.part, part.parts, fate, **more))
 
     def _show(self, state: LinkState, detail: str) -> None:
         self.state = state
@@ -537,3 +483,7 @@ class SmppLink:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _is_written(part: Part) -> bool:
+    return part.pdu is None

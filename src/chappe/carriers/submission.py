@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import msgspec
 
 from chappe.carriers import Outgoing
 from chappe.core import gsm7, segments
@@ -27,8 +28,7 @@ class CannotCarry(Exception):
         self.detail = detail
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(msgspec.Struct, frozen=True, gc=False):
     """The text of a message in octets: each part's, and how they are marked."""
 
     parts: tuple[bytes, ...]
@@ -114,9 +114,15 @@ def validity(now: datetime, seconds: float, profile: Profile) -> bytes:
     return (now + timedelta(seconds=seconds)).strftime("%y%m%d%H%M%S000+").encode()
 
 
-def pdus(message: Outgoing, profile: Profile, validity_period: bytes) -> list[SubmitSm]:
-    """The submit_sm of each part, in the order of the parts. Raises CannotCarry."""
-    body = encode(message.text, unicode=message.unicode, flash=message.flash, profile=profile)
+def destination(message: Outgoing, profile: Profile) -> bytes:
+    """The octets of a message's number in the profile's form."""
+    return _number(message.recipient.removeprefix("+"), profile.destination_form, profile).encode()
+
+
+def pdus(message: Outgoing, profile: Profile, validity_period: bytes, body: Body | None = None) -> list[SubmitSm]:
+    """The submit_sm of each part, in the order of the parts. body: of its text, if known. Raises CannotCarry."""
+    if body is None:
+        body = encode(message.text, unicode=message.unicode, flash=message.flash, profile=profile)
     if len(body.parts) > profile.parts_max:
         raise CannotCarry("too_many_parts", f"{len(body.parts)} parts, this carrier takes {profile.parts_max}")
     cuts: Sequence[longtext.Cut]
@@ -127,7 +133,7 @@ def pdus(message: Outgoing, profile: Profile, validity_period: bytes) -> list[Su
             body.parts, profile.long_method, reference_of(message.message_id, profile.long_method), packed=body.packed
         )
     source_ton, source_npi, source = address(message.sender, profile)
-    destination = _number(message.recipient.removeprefix("+"), profile.destination_form, profile).encode()
+    to = destination(message, profile)
     extra: tuple[tuple[int, bytes], ...] = ()
     if message.flash and profile.flash is FlashMethod.SUBUNIT:
         extra = ((Tag.DEST_ADDR_SUBUNIT, b"\x01"),)
@@ -140,7 +146,7 @@ def pdus(message: Outgoing, profile: Profile, validity_period: bytes) -> list[Su
             source_addr=source,
             dest_addr_ton=profile.destination_ton,
             dest_addr_npi=profile.destination_npi,
-            destination_addr=destination,
+            destination_addr=to,
             esm_class=cut.esm_class | profile.esm_class_mode,
             protocol_id=profile.protocol_id,
             priority_flag=profile.priority_flag,
@@ -154,4 +160,4 @@ def pdus(message: Outgoing, profile: Profile, validity_period: bytes) -> list[Su
     ]
 
 
-__all__ = ["Body", "CannotCarry", "address", "encode", "pdus", "reference_of", "validity"]
+__all__ = ["Body", "CannotCarry", "address", "destination", "encode", "pdus", "reference_of", "validity"]

@@ -4,8 +4,9 @@ Event
 +-- BindRequested    SMSC: the peer wants to bind; answer with Session.answer_bind
 +-- Bound            ESME: the bind was accepted
 +-- BindRefused      ESME: the bind was refused or not answered in time; the session closes
-+-- Answered         a request of ours has its answer
-+-- AnsweredLate     a request that had timed out has its answer after all
++-- Answer
+|   +-- Answered     a request of ours has its answer
+|   +-- AnsweredLate a request that had timed out has its answer after all
 +-- Nacked           the peer sent generic_nack, for a request of ours or for nothing we know
 +-- TimedOut         a request of ours got no answer in time; it is in doubt, and may still be answered late
 +-- Received         a request of the peer; the owner answers it (outbind and alert_notification have no answer)
@@ -20,7 +21,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from chappe.smpp.pdu import BindRequest, Request, Response
+from chappe.smpp.pdu import BindRequest, Request, Response, decode
 from chappe.smpp.states import Mode
 
 
@@ -96,36 +97,40 @@ class BindRefused(Event):
 
 
 @dataclass(slots=True, repr=False)
-class Answered(Event):
-    """The answer to a request; `status` 0 means accepted, `message_id` is b"" where the answer has none."""
+class Answer(Event):
+    """The answer to a request; `status` 0 means accepted, `message_id` is b"" where the answer has none, `frame` is the
+    answer as it came."""
 
     context: object
-    request: Request
     status: int
-    response: Response
     sequence: int
     message_id: bytes
+    frame: bytes
+
+    @property
+    def response(self) -> Response:
+        """The whole answer, read when it is asked for: few want more than its id."""
+        response = decode(self.frame)
+        assert isinstance(response, Response)
+        return response
 
 
 @dataclass(slots=True, repr=False)
-class AnsweredLate(Event):
-    """Like Answered, for a request whose TimedOut was already told."""
+class Answered(Answer):
+    """A request of ours has its answer in time."""
 
-    context: object
-    request: Request
-    status: int
-    response: Response
-    sequence: int
-    message_id: bytes
+
+@dataclass(slots=True, repr=False)
+class AnsweredLate(Answer):
+    """The answer to a request whose TimedOut was already told."""
 
 
 @dataclass(slots=True, repr=False)
 class Nacked(Event):
-    """generic_nack with `status`; `context` and `request` are None when it names no request of ours, and those of a
-    request that had timed out when it comes late."""
+    """generic_nack with `status`; `context` is None when it names no request of ours, and that of a request that had
+    timed out when it comes late."""
 
     context: object | None
-    request: Request | None
     status: int
     sequence: int
 
@@ -135,7 +140,6 @@ class TimedOut(Event):
     """No answer within response_s: whether the peer took the request is unknown (`in doubt`)."""
 
     context: object
-    request: Request
     sequence: int
 
 

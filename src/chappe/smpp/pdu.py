@@ -26,6 +26,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from chappe.smpp import codec
+from chappe.smpp.broadcasts import (
+    BroadcastSm,
+    BroadcastSmResp,
+    CancelBroadcastSm,
+    CancelBroadcastSmResp,
+    QueryBroadcastSm,
+    QueryBroadcastSmResp,
+)
 from chappe.smpp.commands import RESPONSE_BIT, Status
 from chappe.smpp.fields import (
     C1,
@@ -44,14 +52,20 @@ from chappe.smpp.fields import (
 )
 from chappe.smpp.header import HEADER, DecodeError, EncodeError, Pdu, Request, Response, Tlvs
 
-__all__ = [
+__all__ = [  # defined in header.py and broadcasts.py, meant to be had here
+    "BroadcastSm",
+    "BroadcastSmResp",
+    "CancelBroadcastSm",
+    "CancelBroadcastSmResp",
     "DecodeError",
     "EncodeError",
     "Pdu",
+    "QueryBroadcastSm",
+    "QueryBroadcastSmResp",
     "Request",
     "Response",
     "Tlvs",
-]  # defined in header.py, meant to be had here
+]
 
 
 @dataclass(slots=True, repr=False)
@@ -359,75 +373,6 @@ class AlertNotification(Request):
     esme_addr_ton: U8 = 0
     esme_addr_npi: U8 = 0
     esme_addr: C65 = b""
-
-
-@dataclass(slots=True, repr=False)
-class BroadcastSm(Request):
-    """broadcast_sm (SMPP 5.0, 4.4.1)."""
-
-    command_id: ClassVar[int] = 0x00000111
-
-    service_type: C6 = b""
-    source_addr_ton: U8 = 0
-    source_addr_npi: U8 = 0
-    source_addr: C21 = b""
-    message_id: C65 = b""
-    priority_flag: U8 = 0
-    schedule_delivery_time: T17 = b""
-    validity_period: T17 = b""
-    replace_if_present_flag: U8 = 0
-    data_coding: U8 = 0
-    sm_default_msg_id: U8 = 0
-
-
-@dataclass(slots=True, repr=False)
-class BroadcastSmResp(Response):
-    """broadcast_sm_resp (SMPP 5.0, 4.4.1)."""
-
-    command_id: ClassVar[int] = 0x80000111
-
-    message_id: C65 = b""
-
-
-@dataclass(slots=True, repr=False)
-class QueryBroadcastSm(Request):
-    """query_broadcast_sm (SMPP 5.0, 4.6.1)."""
-
-    command_id: ClassVar[int] = 0x00000112
-
-    message_id: C65 = b""
-    source_addr_ton: U8 = 0
-    source_addr_npi: U8 = 0
-    source_addr: C21 = b""
-
-
-@dataclass(slots=True, repr=False)
-class QueryBroadcastSmResp(Response):
-    """query_broadcast_sm_resp; state and areas are TLVs (SMPP 5.0, 4.6.1)."""
-
-    command_id: ClassVar[int] = 0x80000112
-
-    message_id: C65 = b""
-
-
-@dataclass(slots=True, repr=False)
-class CancelBroadcastSm(Request):
-    """cancel_broadcast_sm (SMPP 5.0, 4.6.2)."""
-
-    command_id: ClassVar[int] = 0x00000113
-
-    service_type: C6 = b""
-    message_id: C65 = b""
-    source_addr_ton: U8 = 0
-    source_addr_npi: U8 = 0
-    source_addr: C21 = b""
-
-
-@dataclass(slots=True, repr=False)
-class CancelBroadcastSmResp(Response):
-    """cancel_broadcast_sm_resp (SMPP 5.0, 4.6.2)."""
-
-    command_id: ClassVar[int] = 0x80000113
 
 
 @dataclass(slots=True, repr=False)

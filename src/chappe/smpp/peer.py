@@ -35,6 +35,8 @@ from chappe.smpp.tlv import Tag
 
 _ENQUIRE_LINK = int(CommandId.ENQUIRE_LINK)
 _GENERIC_NACK = int(CommandId.GENERIC_NACK)
+_SUBMIT_SM_RESP = int(CommandId.SUBMIT_SM) | RESPONSE_BIT
+_PLAIN_OCTETS_MAX = HEADER.size + 65  # message_id with its NUL (SMPP 3.4, 4.4.2)
 _WITH_MESSAGE_ID = frozenset(
     pdu.command_id for pdu in PDUS if issubclass(pdu, Response) and "message_id" in pdu.__dataclass_fields__
 )
@@ -48,11 +50,20 @@ class Peer(Link):
     # -- what the peer answers
 
     def _answer_received(self, command_id: int, status: int, sequence: int, frame: bytes, events: list[Event]) -> None:
-        context, request, _, _, _ = self._window.sent.pop(sequence)
+        context = self._window.sent.pop(sequence)[0]
         self._timeouts = 0
+        if (
+            command_id == _SUBMIT_SM_RESP
+            and not status
+            and len(frame) <= _PLAIN_OCTETS_MAX
+            and frame.find(0, HEADER.size) == len(frame) - 1
+        ):
+            # An id and nothing else, as nearly all answers are: there is nothing to decode, nothing to notice.
+            events.append(Answered(context, 0, sequence, frame[HEADER.size : -1], frame))
+            return
         response = DECODERS[command_id](frame, status, sequence)
         message_id = response.message_id if command_id in _WITH_MESSAGE_ID else b""  # type: ignore[attr-defined]
-        events.append(Answered(context, request, status, response, sequence, message_id))  # type: ignore[arg-type]
+        events.append(Answered(context, status, sequence, message_id, frame))
         if response.tlvs or response.flags:
             self._notice(response, events)
 
@@ -68,15 +79,14 @@ class Peer(Link):
             pass  # heard already, as any PDU; a status other than 0 is a sign of life as well
         else:
             late = window.late.get(sequence)
-            if late is None or command_id != late[1].command_id | RESPONSE_BIT:
+            if late is None or command_id != late[1]:
                 self._odd(events, Oddity.UNEXPECTED_RESPONSE, command_name(command_id))
                 return
             del window.late[sequence]
             self._timeouts = 0  # slow, not dead: a new session would only double what is on its way
             response = DECODERS[command_id](frame, status, sequence)
-            assert isinstance(response, Response)
             message_id = getattr(response, "message_id", b"")
-            events.append(AnsweredLate(late[0], late[1], status, response, sequence, message_id))
+            events.append(AnsweredLate(late[0], status, sequence, message_id, frame))
             self._notice(response, events)
 
     def _nacked(self, status: int, sequence: int, events: list[Event]) -> None:
@@ -84,9 +94,9 @@ class Peer(Link):
         late = self._window.late.pop(sequence, None) if sent is None else None
         if sent is not None:
             self._timeouts = 0
-            events.append(Nacked(sent[0], sent[1], status, sequence))
+            events.append(Nacked(sent[0], status, sequence))
         elif late is not None:
-            events.append(Nacked(late[0], late[1], status, sequence))
+            events.append(Nacked(late[0], status, sequence))
         elif self._bind_sent is not None and sequence == self._bind_sent[0]:
             self._refused_bind(status or Status.RBINDFAIL, events)
         elif self._unbind_sent and sequence == self._unbind_sent:
@@ -94,7 +104,7 @@ class Peer(Link):
         elif not self._window.release(sequence):
             # Of a request that we cannot tell: one of ours may be lost. Its own timer finds it, but a peer that
             # cannot read us again and again is better left.
-            events.append(Nacked(None, None, status, sequence))
+            events.append(Nacked(None, status, sequence))
             self._odd(events, Oddity.NACK_WITHOUT_REQUEST, f"0x{status:08x}")
             self._nacks += 1
             if self._nacks >= self.settings.nacks_max:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -39,6 +40,11 @@ _KNOWN: Final = {
     b"error": "err",
     b"text": "text",
 }
+# The form of Appendix B with values that need no trimming; behind `text:` are a customer's words, which nobody reads.
+_USUAL: Final = re.compile(
+    rb"id:([0-9A-Za-z._-]{1,64}) sub:[0-9]{3} dlvrd:[0-9]{3} submit date:[0-9]{10,14} done date:[0-9]{10,14}"
+    rb" stat:([A-Z]{1,16}) err:([0-9A-Za-z]{1,16})(?: [Tt]ext:|\Z)"
+)
 _PADDING: Final = " \t\r\n\x00,;"
 
 
@@ -123,6 +129,31 @@ def _has_the_shape(text: bytes, profile: Profile) -> bool:
     return found == expected and whole and known and not fields.leading.strip(b" \x00") and not fields.oddities
 
 
+def read_usual(text: bytes, tlvs: Sequence[tuple[int, bytes]], profile: Profile) -> tuple[str, str, str] | None:
+    """The id, the status word and the error code of a receipt written as Appendix B shows it, whose TLVs do not
+    contradict its id; None for any other, which `read` reads. Where both read, they agree."""
+    match = _USUAL.match(text)
+    if match is None or profile.receipt_id_prefix:
+        return None
+    id, stat, err = match.groups()
+    word = stat.decode("ascii")
+    has_id = has_state = False
+    for tag, value in tlvs:
+        if tag == Tag.RECEIPTED_MESSAGE_ID:
+            if has_id or value.removesuffix(b"\x00") != id:
+                return None
+            has_id = True
+        elif tag == Tag.MESSAGE_STATE:
+            if has_state or len(value) != 1 or value[0] not in MESSAGE_STATE_WORDS:
+                return None
+            has_state = True
+            if profile.tlv_wins:
+                word = MESSAGE_STATE_WORDS[value[0]]
+        elif tag == Tag.MESSAGE_PAYLOAD:
+            return None
+    return id.decode("ascii"), word, err.decode("ascii")
+
+
 def read(text: bytes, tlvs: Tlvs, profile: Profile) -> Receipt:
     """Read a receipt from its octets (without UDH) and TLVs; TLVs win, nothing raises, an unknown word is UNKNOWN.
 
@@ -140,7 +171,7 @@ def read(text: bytes, tlvs: Tlvs, profile: Profile) -> Receipt:
 
     id, id_source = _id(fields, tlvs, profile, contradictions, oddities)
     word, state_source = _state_word(fields, tlvs, profile, contradictions, oddities)
-    state = _state(word, profile)
+    state = state_of(word, profile)
     if state is ReceiptState.UNKNOWN and word.upper() != "UNKNOWN":
         oddities.append("unknown_state" if word else "no_state")
     network_error = _network_error(tlvs, oddities)
@@ -252,14 +283,14 @@ def _state_word(
             oddities.append("message_state_length")
     by_text = _text(fields.values.get("stat", b""))
     # Two states may share a word's meaning (ENROUTE and BUFFERED): only different states contradict each other.
-    if by_tlv and by_text and _state(by_tlv, profile) is not _state(by_text, profile):
+    if by_tlv and by_text and state_of(by_tlv, profile) is not state_of(by_text, profile):
         contradictions.append("state")
     if by_tlv and (profile.tlv_wins or not by_text):
         return by_tlv, "tlv"
     return by_text, "text" if by_text else ""
 
 
-def _state(word: str, profile: Profile) -> ReceiptState:
+def state_of(word: str, profile: Profile) -> ReceiptState:
     """The state a word means on this carrier; a word in no table is UNKNOWN."""
     upper = word.upper()
     for known, state in profile.status_words:

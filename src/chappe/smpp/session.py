@@ -22,6 +22,8 @@ SessionError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chappe.smpp.commands import RESPONSE_BIT, CommandId, command_name
 from chappe.smpp.events import (
     BindRefused,
@@ -79,6 +81,10 @@ __all__ = [
 
 _ENQUIRIES_MAX = 2  # unanswered enquire_links after which the link is dead
 _SUBMIT_SM = int(CommandId.SUBMIT_SM)
+_SUBMIT_SM_RESP = _SUBMIT_SM | RESPONSE_BIT
+_DELIVER_SM = int(CommandId.DELIVER_SM)
+_HEADER_SIZE = HEADER.size
+_pack_header = HEADER.pack
 _MESSAGE_ID_MAX = 64
 _ID_RESPONSES: dict[int, type[SubmitSmResp] | type[SubmitMultiResp] | type[DataSmResp] | type[BroadcastSmResp]] = {
     CommandId.SUBMIT_SM: SubmitSmResp,
@@ -114,7 +120,7 @@ class Session(Peer):
         outstanding = self._window.sent
         for command_id, status, sequence, frame in frames:
             if command_id & RESPONSE_BIT:
-                if sequence in outstanding and command_id == outstanding[sequence][4]:
+                if sequence in outstanding and command_id == outstanding[sequence][1]:
                     self._answer_received(command_id, status, sequence, frame, answers)
                 else:
                     self._other_response(command_id, status, sequence, frame, answers)
@@ -172,7 +178,7 @@ class Session(Peer):
         left = self._taken - unsent
         in_doubt: list[object] = []
         not_sent: list[object] = []
-        for context, _, _, end, _ in self._window.sent.values():
+        for context, _, _, end in self._window.sent.values():
             # Less than a whole PDU cannot have been acted upon.
             (in_doubt if end <= left else not_sent).append(context)
         self._window.sent.clear()
@@ -274,8 +280,31 @@ class Session(Peer):
         self._out.append(octets)
         self._written += len(octets)
         if answered:
-            window.sent[sequence] = (context, pdu, now + self._response_s, self._written, command_id | RESPONSE_BIT)
+            window.sent[sequence] = (context, command_id | RESPONSE_BIT, now + self._response_s, self._written)
         return sequence
+
+    def submit_written(self, bodies: Sequence[bytes], contexts: Sequence[object], now: float) -> None:
+        """ESME: sends submit_sm PDUs whose bodies are written already, all or none; as submit.
+
+        bodies: what SubmitSm.encode() writes behind the header, without TLVs; see submitting.Around.
+        """
+        if _SUBMIT_SM not in self._sendable:
+            raise StateError(f"submit_sm in state {self.state.value}")
+        window = self._window
+        outstanding = window.sent
+        if len(outstanding) + len(bodies) > window.size:
+            raise WindowFull(f"{len(outstanding)} outstanding")
+        deadline = now + self._response_s
+        written = self._written
+        out = self._out
+        for body, context in zip(bodies, contexts, strict=True):
+            sequence = window.next_sequence()
+            size = _HEADER_SIZE + len(body)
+            written += size
+            out.append(_pack_header(size, _SUBMIT_SM, 0, sequence))
+            out.append(body)
+            outstanding[sequence] = (context, _SUBMIT_SM_RESP, deadline, written)
+        self._written = written
 
     def unbind(self, now: float) -> None:
         """Ends in good order: no new requests; what is outstanding or unanswered gets unbind_s to settle, then unbind
@@ -338,7 +367,13 @@ class Session(Peer):
         """Answers any request. `response` gives the body where it has fields; its sequence and status are set here."""
         if self._closing:
             return False
-        response_type = RESPONSES[self._waiting(sequence)]
+        command_id = self._waiting(sequence)
+        if command_id == _DELIVER_SM and not status and response is None:
+            # The ordinary answer is written out here: an ESME writes one for each receipt. Its message_id is empty.
+            self._put(_pack_header(_HEADER_SIZE + 1, _DELIVER_SM | RESPONSE_BIT, 0, sequence) + b"\0")
+            self._answered(sequence)
+            return True
+        response_type = RESPONSES[command_id]
         if response is None:
             response = response_type()
         elif type(response) is not response_type:
@@ -382,8 +417,8 @@ class Session(Peer):
     def _expire_requests(self, now: float, events: list[Event]) -> None:
         if self._window.deadline > now:
             return
-        for sequence, (context, request, _, _, _) in self._window.expire(now):
-            events.append(TimedOut(context, request, sequence))
+        for sequence, (context, _, _, _) in self._window.expire(now):
+            events.append(TimedOut(context, sequence))
             self._timeouts += 1
         if self._timeouts >= self.settings.timeouts_max:
             self.close(Reason.RESPONSE_TIMEOUTS)

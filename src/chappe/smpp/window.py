@@ -7,11 +7,10 @@ outstanding requests is also their timer queue, and nothing is ever scanned.
 from __future__ import annotations
 
 from chappe.smpp.commands import SEQUENCE_MAX
-from chappe.smpp.pdu import Request
 
-# context, request, deadline (monotonic seconds), how many octets the session had written up to the request's end,
-# command_id of the answer
-Sent = tuple[object, Request, float, int, int]
+# context, command_id of the answer, deadline (monotonic seconds), how many octets the session had written up to the
+# request's end
+Sent = tuple[object, int, float, int]
 NEVER = float("inf")
 _RESERVED_MAX = 100
 
@@ -25,7 +24,7 @@ class Window:
         assert 1 <= first_sequence <= SEQUENCE_MAX
         self.size = size
         self.sent: dict[int, Sent] = {}
-        self.late: dict[int, tuple[object, Request]] = {}  # timed out, and may still be answered
+        self.late: dict[int, tuple[object, int]] = {}  # timed out, and may still be answered: context, answer's id
         self._late_max = late_max
         self._sequence = first_sequence - 1
         self._wrapped = first_sequence > 1
@@ -61,7 +60,7 @@ class Window:
     @property
     def deadline(self) -> float:
         """When the oldest outstanding request times out; NEVER when there is none."""
-        for _, _, deadline, _, _ in self.sent.values():
+        for _, _, deadline, _ in self.sent.values():
             return deadline
         return NEVER
 

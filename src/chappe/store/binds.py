@@ -159,7 +159,7 @@ async def views(database: Database) -> list[BindView]:
     ]
 
 
-class Claimed(msgspec.Struct, frozen=True):
+class Claimed(msgspec.Struct, frozen=True, gc=False):
     """A message claimed by a bind: all that is needed to send it, and its place in the queue to put it back."""
 
     message_id: int

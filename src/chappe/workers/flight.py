@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from chappe.carriers import Fate, PartResult
 from chappe.core import retry
 from chappe.core.lifecycle import State
@@ -19,12 +21,10 @@ CLOSED_MAX = timedelta(days=4)
 """The longest that a sending window stays closed: a Sunday between holidays."""
 
 
-@dataclass(slots=True)
-class Flight:
+class Flight(msgspec.Struct):
     """One claimed message: which parts are answered, and the worst of what was not a yes."""
 
     claimed: Claimed
-    until: datetime  # when it is no longer tried
     parts: int = 0  # as the link made them; 0 until the first result
     done: int = 0  # bit n: part n is at the carrier, from before or now
     answered: int = 0  # parts that came to something now
@@ -81,15 +81,19 @@ def absorb(flight: Flight, result: PartResult, news: Turn) -> bool:
     return flight.answered + before >= result.parts
 
 
-def decide(flight: Flight, now: datetime, chance: float, rules: Rules, news: Turn, decisions: Decisions) -> None:
-    """Writes down what follows for a message whose parts have all come to something."""
+def tell_taken(claimed: Claimed, news: Turn) -> None:
+    """A message is at the carrier, whole: whoever wants to hear of that does."""
+    if claimed.flags & Flag.REPORTS_WAITING and claimed.report_host is not None:
+        news.w_message.append(claimed.message_id)
+        news.w_host.append(claimed.report_host)
+
+
+def decide(flight: Flight, until: datetime, now: datetime, chance: float, rules: Rules, decisions: Decisions) -> None:
+    """Writes down what follows for a message whose parts have all come to something, and not all to a yes. until: when
+    it is no longer tried."""
     claimed = flight.claimed
     trouble = flight.trouble
-    if trouble is None:
-        if claimed.flags & Flag.REPORTS_WAITING and claimed.report_host is not None:
-            news.w_message.append(claimed.message_id)
-            news.w_host.append(claimed.report_host)
-        return
+    assert trouble is not None
     done = flight.done | claimed.parts_done
     kept = done.bit_count()
     if trouble.fate in (Fate.REFUSED, Fate.FAILED):
@@ -102,7 +106,7 @@ def decide(flight: Flight, now: datetime, chance: float, rules: Rules, news: Tur
             )
         )
     elif trouble.fate in (Fate.RETRY, Fate.PARKED):
-        _retry(flight, trouble, done, kept, now, chance, rules, decisions)
+        _retry(claimed, trouble, done, kept, until, now, chance, rules, decisions)
     else:
         decisions.requeue.append(
             Requeue(claimed.message_id, claimed.lane, claimed.key, claimed.attempts, done, State.QUEUED)
@@ -147,16 +151,16 @@ def doubtful(
 
 
 def _retry(
-    flight: Flight,
+    claimed: Claimed,
     trouble: PartResult,
     done: int,
     kept: int,
+    until: datetime,
     now: datetime,
     chance: float,
     rules: Rules,
     decisions: Decisions,
 ) -> None:
-    claimed = flight.claimed
     fault = retry.Fault.UNKNOWN if trouble.attempts_max is not None else retry.Fault.TEMPORARY
     policy = retry.DEFAULT
     if trouble.fate is Fate.PARKED:
@@ -164,7 +168,7 @@ def _retry(
         fault = retry.Fault.CONFIG
     elif trouble.attempts_max is not None:
         policy = retry.Policy(attempts_max={retry.Fault.UNKNOWN: trouble.attempts_max})
-    decision = retry.decide(fault, claimed.attempts, now, flight.until, chance, policy)
+    decision = retry.decide(fault, claimed.attempts, now, until, chance, policy)
     if isinstance(decision, retry.RetryAt):
         decisions.requeue.append(
             Requeue(

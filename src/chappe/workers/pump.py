@@ -23,7 +23,19 @@ from chappe.store import binds
 from chappe.store.binds import BindKey, Claimed, Finish, LeaseLost, PartLate, Requeue, Taken, Turn
 from chappe.store.database import CONNECTION_ERRORS, RETRY_ERRORS, SHORTAGE_ERRORS, Connection, Database
 from chappe.store.messages import Flag, LaneClass, lane
-from chappe.workers.flight import Decisions, Flight, Rules, absorb, deadline, decide, doubtful, held, overdue
+from chappe.workers.flight import (
+    VALIDITY,
+    Decisions,
+    Flight,
+    Rules,
+    absorb,
+    deadline,
+    decide,
+    doubtful,
+    held,
+    overdue,
+    tell_taken,
+)
 
 log = structlog.get_logger("chappe.deliver")
 
@@ -160,13 +172,12 @@ class Pump:
         self._receipts += self.link.take_receipts()
         self._messages += self.link.take_messages()
         receipts, self._receipts = _first_of_each(self._receipts)
-        for receipt in receipts:
-            news.c_ref.append(receipt.carrier_ref)
-            news.c_source.append(receipt.source)
-            news.c_state.append(receipt.state)
-            news.c_word.append(receipt.word)
-            news.c_error.append(receipt.error)
-            news.c_raw.append(receipt.raw)
+        news.c_ref = [receipt.carrier_ref for receipt in receipts]
+        news.c_source = [receipt.source for receipt in receipts]
+        news.c_state = [receipt.state for receipt in receipts]
+        news.c_word = [receipt.word for receipt in receipts]
+        news.c_error = [receipt.error for receipt in receipts]
+        news.c_raw = [receipt.raw for receipt in receipts]
         messages, self._messages = self._messages, []
         want = self.link.free() if claim else 0
         still = list(self._flights)
@@ -182,21 +193,8 @@ class Pump:
             if messages:
                 answered = zip(messages, self._inbound, strict=True)
                 await self._note_answers([inbound_id for one, inbound_id in answered if one.token in written])
-        now = datetime.now(UTC)  # the database may have taken its time, and windows close
-        for row in claimed:
-            until = self._deadline(row)
-            end = overdue(row, now, until)
-            if end is not None:
-                self._overdue.append(end)
-                self._event.set()
-                continue
-            verdict = self._verdict(row, now)
-            if verdict is not None and not verdict.allowed:
-                self._shut.append(held(row, verdict, now, self._rules))
-                self._event.set()
-                continue
-            self._flights[row.message_id] = Flight(row, until)
-            self.link.send(_outgoing(row, verdict, now))
+        if claimed:
+            self._give(claimed)
         self._turns += 1
         self._turned_at = asyncio.get_running_loop().time()
         self._seen_work = bool(claimed)
@@ -206,6 +204,29 @@ class Pump:
             self._told()
         if self._receipts or (claimed and len(claimed) >= want > 0):
             self._event.set()
+
+    def _give(self, claimed: list[Claimed]) -> None:
+        """Hands to the link what was claimed; what is too old, or whose window is closed, goes back with the next
+        turn."""
+        now = datetime.now(UTC)  # the database may have taken its time, and windows close
+        linger_until = now.timestamp() + LINGER_S
+        perhaps_overdue = now - VALIDITY  # of what is due later nobody needs to know more exactly
+        outgoing: list[Outgoing] = []
+        for row in claimed:
+            if row.due_at <= perhaps_overdue:
+                end = overdue(row, now, self._deadline(row))
+                if end is not None:
+                    self._overdue.append(end)
+                    continue
+            verdict = self._verdict(row, now)
+            if verdict is not None and not verdict.allowed:
+                self._shut.append(held(row, verdict, now, self._rules))
+                continue
+            self._flights[row.message_id] = Flight(row)
+            outgoing.append(_outgoing(row, verdict, linger_until))
+        if self._overdue or self._shut:
+            self._event.set()
+        self.link.send(outgoing)
 
     def _count(self, news: Turn, messages: int, seconds: float) -> None:
         counts = metrics()
@@ -247,7 +268,11 @@ class Pump:
             if absorb(flight, result, news):
                 del self._flights[result.message_id]
                 done.append(result.message_id)
-                decide(flight, now, random.random(), self._rules, news, decisions)
+                if flight.trouble is None:
+                    tell_taken(flight.claimed, news)
+                else:
+                    until = self._deadline(flight.claimed)
+                    decide(flight, until, now, random.random(), self._rules, decisions)
             elif result.fate in (Fate.REFUSED, Fate.FAILED):
                 self.link.drop(result.message_id)  # the rest would be of no use to anybody
 
@@ -396,7 +421,7 @@ class Pump:
 def _first_of_each(receipts: list[ReceiptIn]) -> tuple[list[ReceiptIn], list[ReceiptIn]]:
     """The first receipt of each carrier id, and the others, which wait for the next turn: one turn moves a message
     once."""
-    if len(receipts) < 2:
+    if len({receipt.carrier_ref for receipt in receipts}) == len(receipts):
         return receipts, []
     seen: set[str] = set()
     first: list[ReceiptIn] = []
@@ -407,18 +432,18 @@ def _first_of_each(receipts: list[ReceiptIn]) -> tuple[list[ReceiptIn], list[Rec
     return first, rest
 
 
-def _outgoing(row: Claimed, verdict: Verdict | None, now: datetime) -> Outgoing:
+def _outgoing(row: Claimed, verdict: Verdict | None, linger_until: float) -> Outgoing:
     """What the link is given. Where a window closes, neither it nor the network may try beyond."""
+    flags = row.flags
     closes_at = verdict.closes_at.timestamp() if verdict is not None and verdict.closes_at is not None else 0.0
-    linger_until = now.timestamp() + LINGER_S
     return Outgoing(
         row.message_id,
         row.recipient,
         row.sender,
         row.text,
-        bool(row.flags & Flag.UNICODE),
-        bool(row.flags & Flag.FLASH),
+        flags & Flag.UNICODE != 0,
+        flags & Flag.FLASH != 0,
         row.parts_done,
-        valid_until=closes_at,
-        not_after=min(linger_until, closes_at) if closes_at else linger_until,
+        closes_at,  # valid_until
+        min(linger_until, closes_at) if closes_at else linger_until,  # not_after
     )

@@ -71,7 +71,7 @@ class Carrier:
     def send(self, text: str, *, unicode: bool = False, flash: bool = False, recipient: str = RECIPIENT) -> int:
         """Hands a message over, as a worker does that has asked free(); gives its number."""
         self._number += 1
-        self.link.send(Outgoing(self._number << 8, recipient, SENDER, text, unicode, flash))
+        self.link.send([Outgoing(self._number << 8, recipient, SENDER, text, unicode, flash)])
         return self._number << 8
 
     async def sent(self, text: str, *, unicode: bool = False, flash: bool = False) -> list[PartResult]:

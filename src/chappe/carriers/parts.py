@@ -1,0 +1,136 @@
+"""The parts of messages as one carrier takes them: what is the same for many messages is made once. Pure.
+
+Most messages have one part and differ from others in number and text, or, sent to a list, in the number alone. Such a
+part is put together of octets that the strict encoder has written before (smpp/submitting); whatever is not so plain
+goes the whole way through `submission.pdus`. Both ways write the same octets.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import msgspec
+
+from chappe.carriers import Outgoing
+from chappe.carriers.submission import Body, destination, encode, pdus, validity
+from chappe.smpp import submitting
+from chappe.smpp.pdu import EncodeError, SubmitSm
+from chappe.smpp.profile import FlashMethod, LongMethod, Profile, ValidityFormat
+from chappe.smpp.submitting import Around
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+KEPT_MAX = 256
+"""Texts, and senders, of which what was made is kept; then all are forgotten, and every second anyway."""
+
+
+class Part(msgspec.Struct, gc=False):
+    """One submit_sm on its way: as octets behind the header where it is plain, else as a PDU.
+
+    part: 0 for the only one, else from 1. order: its place among all that were ever made.
+    """
+
+    message: Outgoing
+    part: int
+    parts: int
+    order: int
+    octets: bytes = b""
+    pdu: SubmitSm | None = None
+
+
+class Parts:
+    """Makes the parts of one carrier's messages."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._made = 0
+        self._second = 0
+        self._validities: dict[float, bytes] = {}
+        self._frames: dict[tuple[str, int, bytes], Around] = {}
+        self._texts: dict[tuple[str, str, bool, bool, bytes], Around | Body] = {}
+
+    def of(self, message: Outgoing, wall_s: float) -> list[Part]:
+        """The parts that are still to be sent, in the order of sending. wall_s: seconds since 1970. Raises
+        CannotCarry."""
+        second = int(wall_s)
+        if second != self._second:
+            self._second = second
+            for kept in (self._validities, self._frames, self._texts):
+                kept.clear()
+        validity_period = self._validity_period(message, wall_s)
+        found = self._found(message, validity_period)
+        if type(found) is Around and not message.parts_done and not self._is_relative(message):
+            to = destination(message, self._profile)
+            if len(to) <= submitting.DESTINATION_OCTETS_MAX and 0 not in to:
+                self._made += 1
+                return [Part(message, 0, 1, self._made, found.head + to + found.tail)]
+        return self._whole(message, validity_period, found if type(found) is Body else None)
+
+    def renewed(self, part: Part, wall_s: float) -> SubmitSm:
+        """The PDU of a part that is not plain, as it is to be written now: a relative validity counts from now on."""
+        assert part.pdu is not None
+        if self._is_relative(part.message):
+            part.pdu.validity_period = self._validity_period(part.message, wall_s)
+        return part.pdu
+
+    def _whole(self, message: Outgoing, validity_period: bytes, body: Body | None) -> list[Part]:
+        made = pdus(message, self._profile, validity_period, body)
+        parts = []
+        order = list(enumerate(made, 1))
+        if self._profile.parts_reversed:
+            order.reverse()
+        for seqnum, pdu in order:
+            if not message.parts_done >> seqnum & 1:
+                self._made += 1
+                parts.append(Part(message, seqnum if len(made) > 1 else 0, len(made), self._made, pdu=pdu))
+        return parts
+
+    def _is_relative(self, message: Outgoing) -> bool:
+        return bool(message.valid_until) and self._profile.validity_format is ValidityFormat.RELATIVE
+
+    def _validity_period(self, message: Outgoing, wall_s: float) -> bytes:
+        until = message.valid_until
+        made = self._validities.get(until)
+        if made is None:
+            seconds = min(until - wall_s, self._profile.validity_s) if until else self._profile.validity_s
+            made = validity(datetime.fromtimestamp(wall_s, UTC), seconds, self._profile)
+            if not self._is_relative(message):  # such a one is different in each moment
+                _keep(self._validities, until, made)
+        return made
+
+    def _found(self, message: Outgoing, validity_period: bytes) -> Around | Body:
+        """What is written around a destination; the encoded text where there is more than that to write."""
+        key = (message.text, message.sender, message.unicode, message.flash, validity_period)
+        found = self._texts.get(key)
+        if found is None:
+            profile = self._profile
+            found = body = encode(message.text, unicode=message.unicode, flash=message.flash, profile=profile)
+            if (
+                len(body.parts) == 1
+                and len(body.parts[0]) <= submitting.TEXT_OCTETS_MAX
+                and not body.packed
+                and profile.long_method is not LongMethod.PAYLOAD
+                and not (message.flash and profile.flash is FlashMethod.SUBUNIT)
+            ):
+                with suppress(EncodeError):  # the whole way will say what cannot be written, when its turn comes
+                    found = self._frame(message, body, validity_period).holding(body.parts[0])
+            _keep(self._texts, key, found)
+        return found
+
+    def _frame(self, message: Outgoing, body: Body, validity_period: bytes) -> Around:
+        key = (message.sender, body.data_coding, validity_period)
+        frame = self._frames.get(key)
+        if frame is None:
+            (pdu,) = pdus(message, self._profile, validity_period, body)
+            frame = submitting.around(pdu)
+            _keep(self._frames, key, frame)
+        return frame
+
+
+def _keep(kept: dict[K, V], key: K, value: V) -> None:
+    if len(kept) >= KEPT_MAX:
+        kept.clear()
+    kept[key] = value
