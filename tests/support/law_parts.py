@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from law_wire import Network
 from chappe.core.model import AccountSettings
 from chappe.core.network import Carrier
 from chappe.dialects import Response
+from chappe.store.connections import Connections
 from chappe.store.database import HOT_SETTINGS, SETTINGS, Database
 from chappe.workers.pump import Pump
 
@@ -25,18 +27,15 @@ class CountedDatabase(Database):
     in_use = 0
 
     async def open(self) -> None:
-        async def pool(settings: dict[str, str]) -> Any:
-            return await asyncpg.create_pool(
-                **self.address.arguments(),
-                min_size=0,
-                max_size=4,
-                max_inactive_connection_lifetime=0,
-                # the order of commits is what counts here, not the power of the machine
-                server_settings=settings | {"application_name": "law", "synchronous_commit": "off"},
+        def connections(settings: dict[str, str]) -> Connections:
+            # the order of commits is what counts here, not the power of the machine
+            own = settings | {"application_name": "law", "synchronous_commit": "off"}
+            return Connections(
+                lambda: asyncpg.connect(**self.address.arguments(), server_settings=own), most=4, idle_s=math.inf
             )
 
-        self._ordinary = await pool(SETTINGS)
-        self._hot = await pool(HOT_SETTINGS)
+        self._ordinary = connections(SETTINGS)
+        self._hot = connections(HOT_SETTINGS)
 
     @asynccontextmanager
     async def connection(self, *, hot: bool = False) -> AsyncIterator[Any]:

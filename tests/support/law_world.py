@@ -94,9 +94,9 @@ class World:
         async def end() -> None:
             for worker in self.workers:
                 await self._kill(worker)
-            for pool in (self.database._ordinary, self.database._hot):
-                if pool is not None:
-                    pool.terminate()
+            for connections in (self.database._ordinary, self.database._hot):
+                if connections is not None:
+                    connections.terminate()
 
         self.run(end())
         self.clock.close()

@@ -11,13 +11,14 @@ import asyncio
 import functools
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import asyncpg
 import msgspec
 import structlog
 
+from chappe.store.connections import CLOSE_S, Connections
 from chappe.store.outage import DatabaseAway, Patience
 from chappe.store.reach import LIVENESS, Way
 
@@ -107,12 +108,33 @@ async def connect(address: Address, *, hot: bool = False, name: str = "chappe") 
     )
 
 
-async def _keep(connection: Any) -> None:
-    """What the pool does to a connection that comes back: nothing."""
+class _Lent:
+    """One connection while it is in use. lost: takes its server process when it does not come back whole."""
+
+    __slots__ = ("_connection", "_connections", "_lost", "_patience")
+
+    def __init__(self, connections: Connections, patience: Patience, lost: set[int]) -> None:
+        self._connections = connections
+        self._patience = patience
+        self._lost = lost
+        self._connection: Any = None
+
+    async def __aenter__(self) -> Any:
+        connection = None if self._patience.is_tried else self._connections.take()
+        if connection is None:
+            connection = await self._patience.connection(self._connections.acquire)
+        self._connection = connection
+        return connection
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        sound = error is None or (isinstance(error, Exception) and not isinstance(error, CONNECTION_ERRORS))
+        if not sound:
+            self._lost.add(self._connections.pid(self._connection))
+        self._connections.release(self._connection, sound=sound)
 
 
 class Database:
-    """A pool of ordinary connections, and one of hot ones, to the same place.
+    """Ordinary connections, and hot ones, to the same place.
 
     patience_s: how long a connection is waited for when an outage begins; lock_s: how long hot connections wait for a
     lock, None for as long as the others.
@@ -131,51 +153,39 @@ class Database:
         self.address = address
         self.name = name
         self._sizes = (ordinary, hot)
-        self._ordinary: asyncpg.Pool[asyncpg.Record] | None = None
-        self._hot: asyncpg.Pool[asyncpg.Record] | None = None
+        self._ordinary: Connections | None = None
+        self._hot: Connections | None = None
         self._patience = Patience(patience_s)
         self._hot_settings = {} if lock_s is None else {"lock_timeout": f"{round(lock_s * 1000)}ms"}
         self._lost: set[int] = set()  # processes of the server whose connection ended in the middle of something
 
     async def open(self) -> None:
-        """Makes the pools; connections come when they are first needed. Raises one of CONNECTION_ERRORS."""
+        """Nothing is connected yet: connections come when they are first needed."""
 
-        def pool(size: int, settings: dict[str, str], command_s: float) -> Any:
-            return asyncpg.create_pool(
-                connect=_way(self.address).for_pool,
-                min_size=0,
-                max_size=size,
-                command_timeout=command_s,
-                max_inactive_connection_lifetime=300,
-                reset=_keep,  # nobody here leaves anything behind in a session: no round trip to clean it
-                server_settings=settings | {"application_name": self.name},
+        def connections(most: int, settings: dict[str, str], command_s: float) -> Connections:
+            return Connections(
+                lambda: _way(self.address).connect(
+                    command_timeout=command_s, server_settings=settings | {"application_name": self.name}
+                ),
+                most,
             )
 
-        self._ordinary = await pool(self._sizes[0], SETTINGS, COMMAND_S)
-        self._hot = await pool(self._sizes[1], HOT_SETTINGS | self._hot_settings, HOT_COMMAND_S)
+        self._ordinary = connections(self._sizes[0], SETTINGS, COMMAND_S)
+        self._hot = connections(self._sizes[1], HOT_SETTINGS | self._hot_settings, HOT_COMMAND_S)
 
     async def close(self) -> None:
-        for pool in (self._ordinary, self._hot):
-            if pool is not None:
+        for connections in (self._ordinary, self._hot):
+            if connections is not None:
                 try:
-                    await asyncio.wait_for(pool.close(), 5)
+                    await asyncio.wait_for(connections.close(), CLOSE_S)
                 except (TimeoutError, *CONNECTION_ERRORS):
-                    pool.terminate()
+                    connections.terminate()
 
-    @asynccontextmanager
-    async def connection(self, *, hot: bool = False) -> AsyncIterator[Any]:
+    def connection(self, *, hot: bool = False) -> AbstractAsyncContextManager[Any]:
         """A connection for statements that are each their own transaction. Raises DatabaseAway."""
-        pool = self._hot if hot else self._ordinary
-        assert pool is not None, "open() first"
-        connection: Any = await self._patience.connection(pool.acquire)
-        pid: int = connection.get_server_pid()  # nobody can ask it when it is lost
-        try:
-            yield connection
-        except CONNECTION_ERRORS:
-            self._lost.add(pid)
-            raise
-        finally:
-            await pool.release(connection)
+        connections = self._hot if hot else self._ordinary
+        assert connections is not None, "open() first"
+        return _Lent(connections, self._patience, self._lost)
 
     @asynccontextmanager
     async def transaction(self, *, hot: bool = False) -> AsyncIterator[Any]:

@@ -41,6 +41,11 @@ class Patience:
         self._since: float | None = None
         self._refused = 0
 
+    @property
+    def is_tried(self) -> bool:
+        """Whether there is an outage, as far as anybody has noticed."""
+        return self._since is not None
+
     async def connection(self, acquire: Callable[[], Awaitable[T]]) -> T:
         """What `acquire` gives; raises DatabaseAway."""
         loop = asyncio.get_running_loop()

@@ -101,12 +101,6 @@ class Way:
         assert failure is not None
         raise failure
 
-    async def for_pool(self, *_: Any, **options: Any) -> Any:
-        """connect() as asyncpg's pool calls it: with its own idea of where, which does not count here."""
-        for name in ("loop", "dsn", "host", "port", "user", "password", "database"):
-            options.pop(name, None)
-        return await self.connect(**options)
-
 
 def _says_more(new: BaseException, known: BaseException | None) -> bool:
     """Of two hosts' failures: a refusal says more than silence, and silence more than that one is a standby."""
