@@ -7,7 +7,6 @@ goes the whole way through `submission.pdus`. Both ways write the same octets.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -18,7 +17,6 @@ from chappe.carriers.submission import Body, destination, encode, pdus, validity
 from chappe.smpp import submitting
 from chappe.smpp.pdu import EncodeError, SubmitSm
 from chappe.smpp.profile import FlashMethod, LongMethod, Profile, ValidityFormat
-from chappe.smpp.submitting import Around
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -49,30 +47,36 @@ class Parts:
         self._made = 0
         self._second = 0
         self._validities: dict[float, bytes] = {}
-        self._frames: dict[tuple[str, int, bytes], Around] = {}
-        self._texts: dict[tuple[str, str, bool, bool, bytes], Around | Body] = {}
+        self._frames: dict[tuple[str, int, bytes], tuple[bytes, bytes]] = {}
+        self._texts: dict[tuple[str, str, bool, bool, bytes], tuple[bytes, bytes] | Body] = {}
+        self._is_relative = profile.validity_format is ValidityFormat.RELATIVE
+        self._is_whole_way = profile.long_method is LongMethod.PAYLOAD
+        self._flashes_by_tlv = profile.flash is FlashMethod.SUBUNIT
 
     def of(self, message: Outgoing, wall_s: float) -> list[Part]:
         """The parts that are still to be sent, in the order of sending. wall_s: seconds since 1970. Raises
         CannotCarry."""
-        second = int(wall_s)
-        if second != self._second:
-            self._second = second
-            for kept in (self._validities, self._frames, self._texts):
-                kept.clear()
-        validity_period = self._validity_period(message, wall_s)
-        found = self._found(message, validity_period)
-        if type(found) is Around and not message.parts_done and not self._is_relative(message):
+        if int(wall_s) != self._second:
+            self._forget(int(wall_s))
+        validity_period = self._validities.get(message.valid_until)
+        if validity_period is None:
+            validity_period = self._validity_period(message, wall_s)
+        key = (message.text, message.sender, message.unicode, message.flash, validity_period)
+        found = self._texts.get(key)
+        if found is None:
+            found = self._found(message, validity_period)
+            _keep(self._texts, key, found)
+        if type(found) is tuple and not message.parts_done and not (message.valid_until and self._is_relative):
             to = destination(message, self._profile)
             if len(to) <= submitting.DESTINATION_OCTETS_MAX and 0 not in to:
                 self._made += 1
-                return [Part(message, 0, 1, self._made, found.head + to + found.tail)]
+                return [Part(message, 0, 1, self._made, found[0] + to + found[1])]
         return self._whole(message, validity_period, found if type(found) is Body else None)
 
     def renewed(self, part: Part, wall_s: float) -> SubmitSm:
         """The PDU of a part that is not plain, as it is to be written now: a relative validity counts from now on."""
         assert part.pdu is not None
-        if self._is_relative(part.message):
+        if part.message.valid_until and self._is_relative:
             part.pdu.validity_period = self._validity_period(part.message, wall_s)
         return part.pdu
 
@@ -88,39 +92,35 @@ class Parts:
                 parts.append(Part(message, seqnum if len(made) > 1 else 0, len(made), self._made, pdu=pdu))
         return parts
 
-    def _is_relative(self, message: Outgoing) -> bool:
-        return bool(message.valid_until) and self._profile.validity_format is ValidityFormat.RELATIVE
+    def _forget(self, second: int) -> None:
+        self._second = second
+        for kept in (self._validities, self._frames, self._texts):
+            kept.clear()
 
     def _validity_period(self, message: Outgoing, wall_s: float) -> bytes:
         until = message.valid_until
-        made = self._validities.get(until)
-        if made is None:
-            seconds = min(until - wall_s, self._profile.validity_s) if until else self._profile.validity_s
-            made = validity(datetime.fromtimestamp(wall_s, UTC), seconds, self._profile)
-            if not self._is_relative(message):  # such a one is different in each moment
-                _keep(self._validities, until, made)
+        seconds = min(until - wall_s, self._profile.validity_s) if until else self._profile.validity_s
+        made = validity(datetime.fromtimestamp(wall_s, UTC), seconds, self._profile)
+        if not (until and self._is_relative):  # such a one is different in each moment
+            _keep(self._validities, until, made)
         return made
 
-    def _found(self, message: Outgoing, validity_period: bytes) -> Around | Body:
-        """What is written around a destination; the encoded text where there is more than that to write."""
-        key = (message.text, message.sender, message.unicode, message.flash, validity_period)
-        found = self._texts.get(key)
-        if found is None:
-            profile = self._profile
-            found = body = encode(message.text, unicode=message.unicode, flash=message.flash, profile=profile)
-            if (
-                len(body.parts) == 1
-                and len(body.parts[0]) <= submitting.TEXT_OCTETS_MAX
-                and not body.packed
-                and profile.long_method is not LongMethod.PAYLOAD
-                and not (message.flash and profile.flash is FlashMethod.SUBUNIT)
-            ):
-                with suppress(EncodeError):  # the whole way will say what cannot be written, when its turn comes
-                    found = self._frame(message, body, validity_period).holding(body.parts[0])
-            _keep(self._texts, key, found)
-        return found
+    def _found(self, message: Outgoing, validity_period: bytes) -> tuple[bytes, bytes] | Body:
+        """What is written before a destination and behind it; the encoded text where there is more than that."""
+        profile = self._profile
+        body = encode(message.text, unicode=message.unicode, flash=message.flash, profile=profile)
+        if self._is_whole_way or len(body.parts) > 1 or body.packed or (message.flash and self._flashes_by_tlv):
+            return body
+        (octets,) = body.parts
+        if len(octets) > submitting.TEXT_OCTETS_MAX:
+            return body
+        try:
+            head, tail = self._frame(message, body, validity_period)
+        except EncodeError:
+            return body  # the whole way will say what cannot be written, when its turn comes
+        return head, b"%b%c%b" % (tail, len(octets), octets)
 
-    def _frame(self, message: Outgoing, body: Body, validity_period: bytes) -> Around:
+    def _frame(self, message: Outgoing, body: Body, validity_period: bytes) -> tuple[bytes, bytes]:
         key = (message.sender, body.data_coding, validity_period)
         frame = self._frames.get(key)
         if frame is None:

@@ -44,21 +44,16 @@ class Reader:
         usual = receipts.read_usual(text, pdu.tlvs, profile)
         if usual is None:
             found = receipts.read(text, pdu.tlvs, profile)
-            usual = (found.id, found.state_word, found.error_code)
-        reference, word, error = usual
-        if self._has_plain_receipt_ids:
-            reference = trimmed(reference)
+            reference, word, error = (
+                written.replace("\x00", "") for written in (found.id, found.state_word, found.error_code)
+            )
         else:
+            reference, word, error = usual
+        if not self._has_plain_receipt_ids:
             reference = canonical(without_prefix(reference, profile.receipt_id_prefix), profile.receipt_id_format)
-        return ReceiptIn(
-            token,
-            reference.replace("\x00", ""),
-            numbers.digits(_latin(pdu.source_addr)) if pdu.source_addr else "",
-            self._state(word) if kind is not Kind.INTERMEDIATE else None,
-            word.replace("\x00", ""),
-            error.replace("\x00", ""),
-            frame,
-        )
+        source = numbers.digits(_latin(pdu.source_addr))
+        state = self._state(word) if kind is not Kind.INTERMEDIATE else None
+        return ReceiptIn(token, reference, source, state, word, error, frame)
 
     def response_id(self, message_id: bytes) -> str:
         """The carrier's id of a part from its answer, in the form in which receipts are compared; empty without one."""

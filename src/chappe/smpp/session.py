@@ -286,7 +286,7 @@ class Session(Peer):
     def submit_written(self, bodies: Sequence[bytes], contexts: Sequence[object], now: float) -> None:
         """ESME: sends submit_sm PDUs whose bodies are written already, all or none; as submit.
 
-        bodies: what SubmitSm.encode() writes behind the header, without TLVs; see submitting.Around.
+        bodies: what SubmitSm.encode() writes behind the header, without TLVs; see submitting.py.
         """
         if _SUBMIT_SM not in self._sendable:
             raise StateError(f"submit_sm in state {self.state.value}")

@@ -7,7 +7,6 @@ encoder of `pdu.py` writes a PDU without destination and text; cut at these two 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
 
 from chappe.smpp.header import HEADER
 from chappe.smpp.pdu import SubmitSm
@@ -16,22 +15,10 @@ DESTINATION_OCTETS_MAX = 20
 TEXT_OCTETS_MAX = 254
 
 
-class Around(NamedTuple):
-    """The octets of a submit_sm's body before its destination, and from there to its end or to its text."""
-
-    head: bytes
-    tail: bytes
-
-    def holding(self, text: bytes) -> Around:
-        """The same with a text at the end, of 254 octets at most."""
-        assert len(text) <= TEXT_OCTETS_MAX
-        return Around(self.head, self.tail + bytes((len(text),)) + text)
-
-
-def around(pdu: SubmitSm) -> Around:
-    """What all PDUs share that differ from this one in destination and text; its own are left out. TLVs and the
-    sequence are none of the body. Raises EncodeError."""
+def around(pdu: SubmitSm) -> tuple[bytes, bytes]:
+    """What all PDUs share that differ from this one in destination and text: the octets of the body before the
+    destination, and from there to sm_length. TLVs are none of it. Raises EncodeError."""
     written = replace(pdu, destination_addr=b"", short_message=b"", tlvs=(), sequence=0).encode()
     # service_type with its NUL, two octets and source_addr with its NUL, two octets (SMPP 3.4, 4.4.1)
     place = HEADER.size + len(pdu.service_type) + 1 + 2 + len(pdu.source_addr) + 1 + 2
-    return Around(written[HEADER.size : place], written[place:-1])  # the last octet is the length of no text
+    return written[HEADER.size : place], written[place:-1]  # the last octet is the length of no text

@@ -67,7 +67,7 @@ class Rules:
 
 def absorb(flight: Flight, result: PartResult, news: Turn) -> bool:
     """Takes one part's result into the flight and the news; True when the message has come to a decision."""
-    flight.parts = result.parts
+    flight.parts = parts = result.parts
     flight.answered += 1
     if result.fate is Fate.TAKEN:
         flight.done |= 1 << result.part
@@ -77,8 +77,8 @@ def absorb(flight: Flight, result: PartResult, news: Turn) -> bool:
         news.r_ref.append(result.carrier_ref or f"none-{result.message_id}-{result.part}")
     elif flight.trouble is None or _WORST.index(result.fate) < _WORST.index(flight.trouble.fate):
         flight.trouble = result
-    before = (flight.claimed.parts_done >> 1).bit_count() if result.parts > 1 else 0
-    return flight.answered + before >= result.parts
+    before = (flight.claimed.parts_done >> 1).bit_count() if parts > 1 else 0
+    return flight.answered + before >= parts
 
 
 def tell_taken(claimed: Claimed, news: Turn) -> None:

@@ -258,15 +258,15 @@ class Pump:
     def _absorb(
         self, results: list[PartResult], news: Turn, decisions: Decisions, done: list[int], now: datetime
     ) -> None:
-        for fate, number in Counter(result.fate for result in results).items():
-            metrics().count("chappe_submitted_total", number, carrier=self._name, outcome=fate.name.lower())
+        self._count_results(results)
+        flights = self._flights
         for result in results:
-            flight = self._flights.get(result.message_id)
+            flight = flights.get(result.message_id)
             if flight is None or result.late:
                 self._absorb_late(result, news, decisions)
                 continue
             if absorb(flight, result, news):
-                del self._flights[result.message_id]
+                del flights[result.message_id]
                 done.append(result.message_id)
                 if flight.trouble is None:
                     tell_taken(flight.claimed, news)
@@ -275,6 +275,15 @@ class Pump:
                     decide(flight, until, now, random.random(), self._rules, decisions)
             elif result.fate in (Fate.REFUSED, Fate.FAILED):
                 self.link.drop(result.message_id)  # the rest would be of no use to anybody
+
+    def _count_results(self, results: list[PartResult]) -> None:
+        """By outcome; that nearly all are taken spares looking at each twice."""
+        others = Counter([result.fate.name.lower() for result in results if result.fate is not Fate.TAKEN])
+        taken = len(results) - others.total()
+        if taken:
+            others[Fate.TAKEN.name.lower()] = taken
+        for outcome, number in others.items():
+            metrics().count("chappe_submitted_total", number, carrier=self._name, outcome=outcome)
 
     def _absorb_late(self, result: PartResult, news: Turn, decisions: Decisions) -> None:
         """An answer to a part that had been given as in doubt."""
