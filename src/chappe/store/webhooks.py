@@ -79,7 +79,8 @@ async def add(connection: Connection, host: int, submission_id: int, ends: Seque
     )
 
 
-# The hosts that have something waiting are found by skipping through the primary key; then a few rows of each.
+# The hosts that have something waiting are found by skipping through the primary key; then a few rows of each. What is in
+# hand is looked up in a hash table: an array would be searched from its beginning for each row.
 CLAIM = """
 with recursive hosts as (
     (select host from webhook order by host limit 1)
@@ -93,7 +94,7 @@ select w.host, w.key, w.id, w.message_id, w.at, w.state, w.attempts, w.reason,
        coalesce(s.client_reference, ''), coalesce(s.flags, 0)
 from hosts h
 cross join lateral (
-    select * from webhook q where q.host = h.host and q.key <= $1 and not (q.id = any ($2::text::bigint[]))
+    select * from webhook q where q.host = h.host and q.key <= $1 and q.id not in (select unnest($2::text::bigint[]))
     order by q.host, q.key, q.id limit $3
 ) w
 left join lateral (select * from message where id = w.message_id limit 1) m on true
@@ -136,8 +137,8 @@ END = """
 with given as (
     select * from unnest($1::text::int[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[],
                          $5::text::bigint[], $6::text::smallint[], $7::text::smallint[],
-                         $8::text::int[], $9::text[], $10::timestamptz[])
-           as g(host, key, id, message_id, again_key, state, status, took_ms, outcome, at)
+                         $8::text::int[], $9::text::text[], $10::text::bigint[])
+           as g(host, key, id, message_id, again_key, state, status, took_ms, outcome, at_key)
 ), gone as (
     delete from webhook w using given g where w.host = g.host and w.key = g.key and w.id = g.id
     returning w.host, w.id, w.message_id, w.at, w.state, w.attempts, w.reason, g.again_key
@@ -146,7 +147,8 @@ with given as (
     select host, again_key, id, message_id, at, state, attempts + 1, reason from gone where again_key <> 0
 )
 insert into webhook_attempt (webhook_id, message_id, at, state, status, took_ms, outcome)
-select id, message_id, at, state, status, took_ms, outcome from given
+select id, message_id, timestamptz 'epoch' + at_key * interval '1 microsecond', state, status, took_ms, outcome
+from given
 """
 
 
@@ -162,8 +164,8 @@ async def end(connection: Connection, told: Sequence[Told]) -> None:
         numbers([t.pending.state for t in told]),
         numbers([t.status for t in told]),
         numbers([t.took_ms for t in told]),
-        [t.outcome for t in told],
-        [t.at for t in told],
+        texts([t.outcome for t in told]),
+        numbers([key_of(t.at) for t in told]),
     )
 
 

@@ -45,16 +45,20 @@ HAND_PER_HOST = 200  # claimed ahead, so that a claim serves many calls
 HAND_MAX = 20_000
 OUTDATED = "outdated"
 POLL_S = 1.0
-BATCH_S = 0.004  # results gather so long before they are written
+BATCH_S = 0.02  # rounds under load follow each other no faster: news and results gather meanwhile, and calls go on
+_WORDS = {int(state): state.word for state in State}
+_ENDED = frozenset(int(state) for state in FINAL)
 
 
 class _Host:
     """One host's queue and what is under way to it."""
 
-    __slots__ = ("calls", "calls_max", "queue")
+    __slots__ = ("calls", "calls_max", "in_hand", "passed_over", "queue")
 
     def __init__(self) -> None:
         self.queue: deque[Pending] = deque()
+        self.in_hand: set[int] = set()  # webhooks claimed and not recorded yet: waiting, under way, or told
+        self.passed_over = False  # it had enough waiting when others' were claimed
         self.calls = 0
         self.calls_max = CALLS_AT_FIRST
 
@@ -92,7 +96,7 @@ class Notify:
         self._owner = owner
         self._timeout_s = timeout_s
         self._hosts: dict[int, _Host] = {}
-        self._in_hand: set[int] = set()
+        self._in_hand = 0  # of all hosts
         self._messages: set[int] = set()  # whose webhooks are under way: two of one message never overtake each other
         self._trusted = Trusted()
         self._calls = 0
@@ -100,12 +104,15 @@ class Notify:
         self._results: list[Told] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._event = asyncio.Event()
+        self._rung = True  # there may be something to claim
+        self._claimed_at = -POLL_S
         self._stopping = False
         self.ours = False  # whether we hold the lease
         self._renewed_at = 0.0
 
     def ring(self) -> None:
         """There may be something to tell."""
+        self._rung = True
         self._event.set()
 
     async def stop(self) -> None:
@@ -129,55 +136,88 @@ class Notify:
             log.warning("notify_ends_without_database")  # what was told is told again: at least once
 
     async def _round(self) -> None:
+        """Writes down what was told, claims what is due when there may be something, and waits for more."""
         loop = asyncio.get_running_loop()
-        if loop.time() - self._renewed_at > RENEW_S:
-            holder = await webhooks.holder(self._database, LEASE)
-            if holder and holder != self._owner and is_dead(holder):
-                await webhooks.drop_lease(self._database, LEASE, holder)
-            self.ours = await webhooks.take_lease(self._database, LEASE, self._owner, LEASE_S)
-            self._renewed_at = loop.time()
-        claimed = 0
+        began = loop.time()
+        if began - self._renewed_at > RENEW_S:
+            await self._renew()
+            self._renewed_at = began
+        self._event.clear()
+        more = False
         await self._record()  # what was told is told, whoever tells now
         if self.ours:
-            claimed = await self._claim()
+            if self._rung or began - self._claimed_at >= POLL_S:
+                self._claimed_at = began
+                more = await self._claim()
             self._start()
         else:
             self._drop()
-        if not claimed or self._calls >= CALLS_MAX or self._all_full():
-            try:
-                async with asyncio.timeout(POLL_S):
-                    await self._event.wait()
-            except TimeoutError:
-                pass
-            await asyncio.sleep(BATCH_S)  # gathers results and news; the calls go on meanwhile
-        self._event.clear()
+        if more and self._calls < CALLS_MAX:
+            return
+        try:
+            async with asyncio.timeout(POLL_S):
+                await self._event.wait()
+        except TimeoutError:
+            return
+        left_s = began + BATCH_S - loop.time()
+        if left_s > 0:
+            await asyncio.sleep(left_s)
+
+    async def _renew(self) -> None:
+        if not self.ours:
+            holder = await webhooks.holder(self._database, LEASE)
+            if holder and holder != self._owner and is_dead(holder):
+                await webhooks.drop_lease(self._database, LEASE, holder)
+        held, self.ours = self.ours, await webhooks.take_lease(self._database, LEASE, self._owner, LEASE_S)
+        self._rung = self._rung or not held  # the news of before rang for somebody else
 
     def _drop(self) -> None:
         """Another process tells: what we claimed and have not begun is its business, and old when it is ours again."""
         for host in self._hosts.values():
-            self._in_hand.difference_update(pending.id for pending in host.queue)
+            self._in_hand -= len(host.queue)
+            host.in_hand.difference_update([pending.id for pending in host.queue])
             host.queue.clear()
 
-    def _all_full(self) -> bool:
-        return bool(self._hosts) and all(len(host.queue) >= HAND_PER_HOST // 2 for host in self._hosts.values())
-
-    async def _claim(self) -> int:
-        full = [number for number, host in self._hosts.items() if len(host.queue) >= HAND_PER_HOST // 2]
-        async with self._database.connection(hot=True) as connection:
-            room = HAND_MAX - len(self._in_hand)
-            rows = await webhooks.claim(
-                connection, key_of(datetime.now(UTC)), list(self._in_hand), HAND_PER_HOST, full, room
-            )
-        for row in rows:
-            self._in_hand.add(row.id)
-            self._hosts.setdefault(row.host, _Host()).queue.append(row)
-        return len(rows)
+    async def _claim(self) -> bool:
+        """Claims what is due; whether there may be more of it, beyond what one claim takes of each host."""
+        in_hand: list[int] = []
+        full: list[int] = []
+        for number, host in self._hosts.items():
+            host.passed_over = len(host.queue) >= HAND_PER_HOST // 2
+            if host.passed_over:
+                full.append(number)
+            else:
+                in_hand += host.in_hand
+        room = HAND_MAX - self._in_hand
+        self._rung = False  # who rings from now on may come too late for this claim
+        try:
+            async with self._database.connection(hot=True) as connection:
+                now_key = key_of(datetime.now(UTC))
+                rows = await webhooks.claim(connection, now_key, in_hand, HAND_PER_HOST, full, room)
+        except (*CONNECTION_ERRORS, DatabaseError):
+            self._rung = True
+            raise
+        claimed: dict[int, int] = {}
+        for pending in rows:
+            found = self._hosts.get(pending.host)
+            if found is None:
+                found = self._hosts[pending.host] = _Host()
+            found.queue.append(pending)
+            found.in_hand.add(pending.id)
+            claimed[pending.host] = claimed.get(pending.host, 0) + 1
+        self._in_hand += len(rows)
+        if len(rows) >= room:  # again when there is room
+            self._rung = True
+            return False
+        more = any(count >= HAND_PER_HOST for count in claimed.values())
+        self._rung = self._rung or more
+        return more
 
     def _start(self) -> None:
         """Begins calls as far as hosts and the whole allow; round the hosts, so that each gets its share: who got some
         goes behind those who did not."""
         for number, host in list(self._hosts.items()):
-            if not host.queue and not host.calls:
+            if not host.queue and not host.calls and not host.in_hand:
                 del self._hosts[number]
                 continue
             before = host.calls
@@ -203,6 +243,13 @@ class Notify:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         host.queue.extendleft(reversed(passed))
+        self._ring_when_low(host)
+
+    def _ring_when_low(self, host: _Host) -> None:
+        """Has more claimed of a host that had enough when others' were claimed last."""
+        if host.passed_over and len(host.queue) <= HAND_PER_HOST // 4:
+            host.passed_over = False
+            self.ring()
 
     async def _tell(self, host: _Host, pending: Pending, *, doubtful: bool) -> None:
         """One host's calls follow each other in this task while there are any: no new task a call."""
@@ -245,13 +292,14 @@ class Notify:
         host.queue.extendleft(reversed(passed))  # what has to wait keeps its place: news of one message stay in order
         if found is not None:
             self._messages.add(found.message_id)
-        if len(host.queue) == HAND_PER_HOST // 4 or host.calls < host.calls_max:
+        self._ring_when_low(host)
+        if host.calls < host.calls_max and host.queue:
             self._event.set()
         return found
 
     async def _attempt(self, pending: Pending) -> Told:
         at = datetime.now(UTC)
-        ended = pending.message_id > 0 and State(pending.message_state) in FINAL
+        ended = pending.message_id > 0 and pending.message_state in _ENDED
         if pending.attempts and ended and pending.state != pending.message_state:
             return Told(pending, at, 0, 0, OUTDATED)  # better news has been told, or will be
         calls = self._calls_of(pending)
@@ -298,9 +346,15 @@ class Notify:
         except (*CONNECTION_ERRORS, DatabaseError):
             self._results = results + self._results  # still in hand: recorded when the database is back
             raise
+        outcomes: dict[str, int] = {}
         for told in results:
-            self._in_hand.discard(told.pending.id)
-            metrics().count("chappe_webhooks_total", outcome=told.outcome.partition(":")[0])
+            host = self._hosts.get(told.pending.host)
+            if host is not None and told.pending.id in host.in_hand:
+                host.in_hand.remove(told.pending.id)
+                self._in_hand -= 1
+            outcomes[told.outcome] = outcomes.get(told.outcome, 0) + 1
+        for outcome, count in outcomes.items():
+            metrics().count("chappe_webhooks_total", count, outcome=outcome.partition(":")[0])
 
 
 def _report(pending: Pending, secret: bytes) -> Report:
@@ -310,7 +364,7 @@ def _report(pending: Pending, secret: bytes) -> Report:
         message_id=pending.message_id,
         public_id=public_id(secret, pending.message_id) if pending.dialect == "allmysms" else "",
         recipient=pending.recipient,
-        state=State(pending.state).word,
+        state=_WORDS[pending.state],
         at=pending.at,
         cost_micros=pending.price_micros,
         target=pending.target,
