@@ -79,8 +79,8 @@ async def add(connection: Connection, host: int, submission_id: int, ends: Seque
     )
 
 
-# The hosts that have something waiting are found by skipping through the primary key; then a few rows of each. What is in
-# hand is looked up in a hash table: an array would be searched from its beginning for each row.
+# The hosts that have something waiting are found by skipping through the primary key; then a few rows of each. What is
+# in hand is looked up in a hash table: an array would be searched from its beginning for each row.
 CLAIM = """
 with recursive hosts as (
     (select host from webhook order by host limit 1)
