@@ -15,7 +15,7 @@ from chappe.core.lifecycle import State
 from chappe.core.model import Accepted, Account, Moment, Send
 from chappe.core.window_profiles import PROFILES
 from chappe.dialects import allmysms_send
-from chappe.store import optouts, retention
+from chappe.store import identifiers, optouts
 from chappe.store.embedded import ConnectionParameters
 from chappe.store.messages import host_of
 
@@ -66,7 +66,7 @@ async def test_a_repeated_request_is_refused_for_a_day(database: ConnectionParam
         assert await codes(shop, named(shop, account, "a"), hours=24) == ["accepted"]
         assert await codes(shop, named(shop, account, "a"), hours=25) == ["repeated"]
         assert await shop.balance(account) == 100_000_000 - 4 * PRICE
-        await retention.forget(shop.database, later(hours=49), 400)
+        await identifiers.forget(shop.database, later(hours=49))
         assert await shop.database.value("select count(*) from unique_identifier") == 0
         await shop.books_balance()
 

@@ -174,13 +174,19 @@ def everywhere(*names: str) -> Callable[[World], Iterator[None]]:
     ("break_rule", "faults", "seed", "steps", "words"),
     [
         (acknowledges_at_once, everywhere("slow_database"), 1, 30, "was acknowledged and is not stored"),
-        (sends_again_whatever_is_in_doubt, everywhere("cut", "kill_carrier", "change_mood"), 4, 30, "in doubt is held"),
+        (
+            sends_again_whatever_is_in_doubt,
+            everywhere("cut", "kill_carrier", "change_mood"),
+            20,
+            60,
+            "in doubt is held",
+        ),
         (asks_no_window_when_it_sends, everywhere("jump_clock", "cut"), 3, 30, "after closing"),
         (opens_a_larger_window, everywhere(), 3, 30, "requests are open, the window is"),
         (never_releases_what_is_due, everywhere("cut"), 3, 20, "messages wait in a queue"),
         (looks_at_no_list_when_it_sends, opted_out_in_flight, 7, 40, "claimed when its number had opted out"),
-        (suppresses_what_is_in_doubt, opted_out_in_flight, 4, 40, "went from uncertain to suppressed"),
-        (lets_a_lost_lease_write, stalled, 2, 60, "places"),
+        (suppresses_what_is_in_doubt, opted_out_in_flight, 6, 40, "went from uncertain to suppressed"),
+        (lets_a_lost_lease_write, stalled, 1, 60, "places"),
     ],
 )
 def test_a_broken_rule_is_noticed(

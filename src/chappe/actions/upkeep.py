@@ -17,10 +17,12 @@ from chappe.core.routing import Route, Router
 from chappe.core.stop import Words
 from chappe.smpp.message_ids import Learner, variants
 from chappe.smpp.profile import IdFormat
-from chappe.store import binds, carriers, conversations, optouts, queue, refunds, retention, waiting
+from chappe.store import binds, carriers, conversations, identifiers, optouts, queue, refunds, retention, waiting
+from chappe.store import signs as store_signs
 from chappe.store.binds import Requeue
 from chappe.store.database import Database
 from chappe.store.messages import BULK_RECIPIENTS, CLASSES, Flag, LaneClass, key_of, lane
+from chappe.store.signs import Signs
 
 log = structlog.get_logger("chappe.upkeep")
 
@@ -52,11 +54,29 @@ class Book:
     walk: placing.Walk | None = None  # through what is held, while one is under way
 
 
+def _always(_signs: Signs, _book: Book) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
+    """Runs at most every so often, and then only when there are signs that it has something to do."""
+
     name: str
     every_s: float
     run: Callable[[Database, datetime, Book], Awaitable[bool]]
+    wanted: Callable[[Signs, Book], bool] = _always
+
+
+async def signs(database: Database, now: datetime, book: Book) -> Signs:
+    """What there is to do; which carriers are down is noted in the book."""
+    found = await store_signs.look(database, now, _waiting_lanes(book), now - receive.PARTS_WAIT, FAILOVER_S)
+    book.down = frozenset(found.silent)
+    return found
+
+
+def _waiting_lanes(book: Book) -> list[int]:
+    return [lane(carrier_id, LaneClass.WAITING) for carrier_id in (0, *book.carriers)]
 
 
 async def look(database: Database, now: datetime, book: Book) -> bool:
@@ -105,9 +125,8 @@ async def release(database: Database, now: datetime, book: Book) -> bool:
     if book.rerouted:
         book.rerouted = not await placing.wake_routeless(database, now)
     for _ in range(RELEASE_ROUNDS):
-        waiting = [lane(carrier_id, LaneClass.WAITING) for carrier_id in (0, *book.carriers)]
         async with database.transaction(hot=True) as tx:
-            due = await queue.take_due(tx, now, waiting, BATCH)
+            due = await queue.take_due(tx, now, _waiting_lanes(book), BATCH)
             placed = []
             doubtful = []
             leaving = []
@@ -149,6 +168,8 @@ async def fail_over(database: Database, now: datetime, book: Book) -> bool:
     """Gives the queue of carriers that are down, disabled or gone to the next carrier of the same destinations."""
     moved = False
     lanes = await queue.lanes(database)
+    if all(carrier_id == 0 or _is_up(carrier_id, book) for carrier_id in {lane_ // CLASSES for lane_ in lanes}):
+        return False
     await look(database, now, book)  # after the lanes: a carrier that was added meanwhile is not taken for a lost one
     for lane_ in lanes:
         carrier_id, lane_class = divmod(lane_, CLASSES)
@@ -174,6 +195,10 @@ async def fail_over(database: Database, now: datetime, book: Book) -> bool:
             name = book.carriers[carrier_id].name if not gone else f"number {carrier_id}"
             log.warning("carrier_failed_over", carrier=name, messages=elsewhere)
     return moved
+
+
+def _is_up(carrier_id: int, book: Book) -> bool:
+    return carrier_id in book.carriers and carrier_id not in book.down
 
 
 def _elsewhere(row: queue.Due, now: datetime, book: Book, *, gone: bool) -> Requeue:
@@ -309,23 +334,30 @@ async def give_back(database: Database, now: datetime, book: Book) -> bool:
 async def forget(database: Database, now: datetime, book: Book) -> bool:
     """Lets sandbox messages vanish after a day, and texts and numbers after the time that the operator set."""
     await retention.forget(database, now, book.retention_days)
+    return False
+
+
+async def clear(database: Database, now: datetime, book: Book) -> bool:
+    """Removes what keeps others from doing something once more, and has ceased to: nobody asks for it any longer."""
+    await identifiers.forget(database, now)
     await optouts.forget_confirmations(database, now.date())
     return False
 
 
 TASKS = (
-    Task("look", 2.0, look),
-    Task("place_held", 0.5, place_held),
-    Task("release", 0.5, release),
-    Task("match", 2.0, match),
-    Task("infer", 5.0, infer),
+    Task("look", 10.0, look),  # besides when the configuration has changed
+    Task("place_held", 0.5, place_held, lambda signs, _: signs.window_changed),
+    Task("release", 0.5, release, lambda signs, book: signs.due or book.rerouted),
+    Task("match", 2.0, match, lambda signs, _: signs.stray),
+    Task("infer", 5.0, infer, lambda signs, _: signs.stray),
     Task("fail_over", 10.0, fail_over),
     Task("silence", 300.0, silence),
-    Task("replies", 0.5, sort_replies),
-    Task("follow", 2.0, follow),
-    Task("count", 5.0, count),
-    Task("refunds", 1.0, give_back),
+    Task("replies", 0.5, sort_replies, lambda signs, _: signs.written),
+    Task("follow", 2.0, follow, lambda signs, _: signs.unfollowed),
+    Task("count", 5.0, count, lambda signs, _: signs.counted),
+    Task("refunds", 1.0, give_back, lambda signs, _: signs.refund),
     Task("forget", 10.0, forget),
+    Task("clear", 60.0, clear),
 )
 BY_CONFIGURATION = ("look", "place_held", "release")
 """The tasks that look at what operators change: they are due at once when something was."""

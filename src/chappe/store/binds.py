@@ -77,13 +77,15 @@ SHORTENED_S = 12.0  # its owner, if there is one, renews it long before
 
 async def shorten(database: Database) -> None:
     """Lets leases end soon that a clock set back would keep alive for hours after their owners."""
-    for table in ("bind", "lease"):
-        await database.execute(
-            f"""update {table} set expires_at = clock_timestamp() + make_interval(secs => $1)
-                where expires_at > clock_timestamp() + make_interval(secs => $2)""",
-            SHORTENED_S,
-            PLAUSIBLE_S,
-        )
+    await database.execute(
+        """with binds as (
+               update bind set expires_at = clock_timestamp() + make_interval(secs => $1)
+               where expires_at > clock_timestamp() + make_interval(secs => $2))
+           update lease set expires_at = clock_timestamp() + make_interval(secs => $1)
+           where expires_at > clock_timestamp() + make_interval(secs => $2)""",
+        SHORTENED_S,
+        PLAUSIBLE_S,
+    )
 
 
 async def take(database: Database, bind: BindKey, owner: str, lease_s: float) -> Taken | None:

@@ -87,15 +87,15 @@ async def clear_doubt(connection: Connection, message_ids: Sequence[int]) -> Non
     await connection.execute("delete from uncertain where message_id = any ($1::text::bigint[])", numbers(message_ids))
 
 
+SILENT = """select c.id from carrier c where c.enabled and not exists (
+    select from bind b where b.carrier_id = c.id
+    and ((b.state = 'bound' and b.expires_at >= clock_timestamp())
+         or b.state_at > now() - make_interval(secs => {seconds})))"""
+
+
 async def silent_carriers(database: Database, for_s: float) -> list[int]:
     """Carriers none of whose binds has been bound for so long."""
-    rows = await database.fetch(
-        """select c.id from carrier c where c.enabled and not exists (
-               select from bind b where b.carrier_id = c.id
-               and ((b.state = 'bound' and b.expires_at >= clock_timestamp())
-                    or b.state_at > now() - make_interval(secs => $1)))""",
-        for_s,
-    )
+    rows = await database.fetch(SILENT.format(seconds="$1"), for_s)
     return [row["id"] for row in rows]
 
 

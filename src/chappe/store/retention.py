@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
-from chappe.store import identifiers
 from chappe.store.database import Connection, Database
 
 SANDBOX_KEPT = timedelta(days=1)
@@ -24,6 +23,8 @@ ROUNDS_MAX = 3
 async def forget(database: Database, now: datetime, retention_days: int) -> None:
     """Goes on with each task, as far as it comes in a bounded number of batches."""
     before = now - max(timedelta(days=retention_days), KEPT_MIN)
+    if not await _anything(database, now - SANDBOX_KEPT, before):
+        return
     tasks: tuple[tuple[Callable[[Database, datetime], Awaitable[bool]], datetime], ...] = (
         (vanish, now - SANDBOX_KEPT),
         (blank, before),
@@ -31,11 +32,31 @@ async def forget(database: Database, now: datetime, retention_days: int) -> None
         (blank_received, before),
         (forget_conversations, before),
     )
-    await identifiers.forget(database, now)
     for task, until in tasks:
         for _ in range(ROUNDS_MAX):
             if not await task(database, until):
                 break
+
+
+# The oldest row behind each cursor; and where anything has been blanked, conversations are looked through all the time.
+_ANYTHING = """with at as (select coalesce(max(position) filter (where name = 'vanish'), 0) as vanish,
+                           coalesce(max(position) filter (where name = 'blank'), 0) as blank,
+                           coalesce(max(position) filter (where name = 'blank_receipts'), 0) as receipts,
+                           coalesce(max(position) filter (where name = 'blank_received'), 0) as received from upkeep)
+    select blank > 0
+        or exists (select from retention_late where due_at < $2)
+        or coalesce((select created_at < $1 from submission where id > at.vanish order by id limit 1), false)
+        or coalesce((select created_at < $2 from submission where id > at.blank order by id limit 1), false)
+        or coalesce((select received_at < $2 from receipt where id > at.receipts order by id limit 1), false)
+        or exists (select from (select received_at from inbound where id > at.received order by id limit $3) i
+                   where received_at < $2)
+    from at"""
+
+
+async def _anything(database: Database, sandbox_before: datetime, before: datetime) -> bool:
+    """Whether a task has something to do: without a lock, and mostly false."""
+    async with database.connection(hot=True) as connection:
+        return bool(await connection.fetchval(_ANYTHING, sandbox_before, before, ROWS))
 
 
 async def _position(connection: Connection, name: str) -> int:

@@ -25,6 +25,7 @@ log = structlog.get_logger("chappe.deliver")
 
 LEASE_S = 6.0
 ROUND_S = 1.5  # how often leases are renewed and free ones looked for
+READ_ROUNDS = 10  # after so many the carriers are read again, although nobody said that they have changed
 AGAIN_S_MIN = 1.0  # before a bind whose pump failed is driven again; doubled each time
 AGAIN_S_MAX = 60.0
 STEADY_S = 120.0  # a pump that lived so long begins again with the shortest delay
@@ -46,6 +47,8 @@ class Deliver:
     ) -> None:
         self._windows = windows
         self._windows_stale = True
+        self._carriers: dict[int, Carrier] = {}  # those that are enabled, as they were read last
+        self._rounds_left = 0  # until they are read again
         self._database = database
         self._owner = owner
         self._told = told
@@ -60,6 +63,7 @@ class Deliver:
     def changed(self) -> None:
         """The configuration changed: look at once."""
         self._windows_stale = True
+        self._rounds_left = 0
         self._event.set()
 
     def ring(self) -> None:
@@ -98,7 +102,7 @@ class Deliver:
             except BaseException:
                 self._windows_stale = True  # nothing leaves by profiles that were not read
                 raise
-        known = {carrier.id: carrier for carrier in await carriers.all_carriers(self._database) if carrier.enabled}
+        known = await self._known()
         others = [one for one in await workers.enlist(self._database, self._owner, LEASE_S) if not is_dead(one)]
         self._share.hear(sum(carrier.settings.binds for carrier in known.values()), len(others))
         for bind, running in list(self._running.items()):
@@ -109,12 +113,9 @@ class Deliver:
             else:
                 await self._renew(bind, running)
                 self._leave_to_others(bind, running)
-        await binds.shorten(self._database)
         for owner in await binds.owners(self._database):
             if owner != self._owner and is_dead(owner):
                 await binds.expire(self._database, owner)
-        for carrier in known.values():
-            await binds.resize(self._database, carrier.id, carrier.settings.binds)
         free = await binds.free(self._database, self._owner)
         self._share.still_free(free)
         for bind in free:
@@ -136,6 +137,23 @@ class Deliver:
             if taken is not None:
                 self._begin(bind, taken, found, rules, policy)
                 self._running[bind].pump.link.allow(asked_at + LEASE_S)
+
+    async def _known(self) -> dict[int, Carrier]:
+        """The enabled carriers, each with as many rows of binds as it should have. Whoever changes one calls."""
+        await binds.shorten(self._database)
+        if self._rounds_left:
+            self._rounds_left -= 1
+            return self._carriers
+        self._rounds_left = READ_ROUNDS  # before they are read: what changes meanwhile is read once more
+        try:
+            found = await carriers.all_carriers(self._database)
+            self._carriers = {carrier.id: carrier for carrier in found if carrier.enabled}
+            for carrier in self._carriers.values():
+                await binds.resize(self._database, carrier.id, carrier.settings.binds)
+        except BaseException:
+            self._rounds_left = 0
+            raise
+        return self._carriers
 
     def _leave_to_others(self, bind: BindKey, running: _Running) -> None:
         """Ends a bind of ours, in good order, that another worker should drive."""

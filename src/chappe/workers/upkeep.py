@@ -75,14 +75,20 @@ class Upkeep:
 
     async def _lease(self) -> bool:
         """Takes or renews the lease, from a dead neighbour at once."""
+        if await webhooks.take_lease(self._database, LEASE, self._owner, LEASE_S):
+            return True
         holder = await webhooks.holder(self._database, LEASE)
-        if holder and holder != self._owner and is_dead(holder):
-            await webhooks.drop_lease(self._database, LEASE, holder)
+        if holder and not is_dead(holder):
+            return False
+        await webhooks.drop_lease(self._database, LEASE, holder)
         return await webhooks.take_lease(self._database, LEASE, self._owner, LEASE_S)
 
     async def _tasks(self, now_s: float) -> None:
+        signs = await upkeep.signs(self._database, datetime.now(UTC), self.book)
         for task in upkeep.TASKS:
-            if now_s < self._next.get(task.name, 0.0):
+            due_s = self._next.get(task.name)
+            # For the first time, or since the configuration changed: whatever the signs say.
+            if due_s is not None and (now_s < due_s or not task.wanted(signs, self.book)):
                 continue
             self._next[task.name] = now_s + task.every_s
             if await task.run(self._database, datetime.now(UTC), self.book):
