@@ -54,6 +54,7 @@ class Nodes:
         self.chance = random.Random(seed)
         self.lan = Lan()
         self.happened: list[dict[str, Any]] = []
+        self.old_primary_sessions = 0
         self.pair: Pair
         self.api: list[Machine] = []
         self.work: list[Machine] = []
@@ -271,6 +272,24 @@ class Nodes:
         self.pair.promote()
         return lost.name
 
+    def meet_old_primary(self) -> str:
+        """What nobody should do: the standby is promoted while the old primary lives on, and that one comes back. Nodes
+        that start just then must not work with it."""
+        old = self.pair.primary
+        old.cut("data")
+        _hold(AWAY_S)
+        self.pair.promote()
+        _hold(AWAY_S)
+        old.mend("data")
+        for machine in (self.chance.choice(self.api), self.chance.choice(self.work)):
+            machine.end()
+            self._serve(machine)
+        _hold(HOLD_S)
+        (found,) = self.pair.ask_of(old, "select count(*) as sessions from pg_stat_activity where usename = 'chappe'")
+        self.old_primary_sessions = found["sessions"]
+        old.switch_off()
+        return old.name
+
     def rebuild_standby(self) -> str:
         """The machine that was lost comes back, as the standby of the one that took over."""
         back = self.pair.standby
@@ -363,6 +382,7 @@ class Nodes:
             "delivering stopped too long": undelivered,
             "unsettled": [self._unsettled()] if self._unsettled() else [],
             "tracebacks": tracebacks,
+            "work with the old primary": [self.old_primary_sessions] if self.old_primary_sessions else [],
             "count": [harvest.trouble] if harvest.trouble else [],
         }
         return {
@@ -420,7 +440,10 @@ SCENARIOS = (
     *("cut_worker_from_all", "cut_worker_from_carrier", "cut_api_from_database", "cut_api_from_all", "cut_carrier"),
     *("freeze_worker", "freeze_api", "cut_standby"),
 )
-LAST = ("lose_primary", "rebuild_standby", "isolate_primary", "rebuild_standby")
+LAST = (
+    *("lose_primary", "rebuild_standby", "isolate_primary", "rebuild_standby"),
+    *("meet_old_primary", "rebuild_standby"),
+)
 
 
 def _hold(seconds: float) -> None:

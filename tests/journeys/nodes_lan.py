@@ -47,8 +47,14 @@ def enter() -> None:
     sys.exit(inside.wait())
 
 
+class NoSuchLink(Exception):
+    """There is no such cable."""
+
+
 def _ip(*words: str) -> None:
     done = subprocess.run(["ip", *words], capture_output=True, text=True, timeout=20)
+    if "Cannot find device" in done.stderr:
+        raise NoSuchLink(words)
     assert done.returncode == 0, (words, done.stderr)
 
 
@@ -124,7 +130,9 @@ class Machine:
         self._holder.wait()
         until(lambda: not any(map(lives, below)), f"the processes of {self.name} to be gone")
         for network in self.networks:
-            _ip("link", "delete", self._ends(network)[0])
+            cable = self._ends(network)[0]
+            with contextlib.suppress(NoSuchLink):  # the kernel takes a cable along with its other end, a little later
+                _ip("link", "delete", cable)
         self._holder = None
 
     def end(self, timeout_s: float = 60.0) -> None:

@@ -104,10 +104,16 @@ class Pair:
 
     def ask(self, statement: str, *, user: str = ROLE, database: str = DATABASE) -> list[dict[str, Any]]:
         """What a statement gives on the primary."""
+        return self.ask_of(self.primary, statement, user=user, database=database)
+
+    def ask_of(
+        self, machine: Machine, statement: str, *, user: str = "postgres", database: str = DATABASE
+    ) -> list[dict[str, Any]]:
+        """What a statement gives on one of the two."""
 
         async def asked() -> list[dict[str, Any]]:
             connection = await asyncpg.connect(
-                host=self.primary.address("data"), port=PORT, user=user, database=database, timeout=10
+                host=machine.address("data"), port=PORT, user=user, database=database, timeout=10
             )
             try:
                 return [dict(row) for row in await connection.fetch(statement, timeout=60)]

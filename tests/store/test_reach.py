@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import socket
+import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
 
+from chappe.store.data_directory import CLUSTER_NAME
 from chappe.store.database import CONNECTION_ERRORS, Address, Database, connect
+from chappe.store.embedded import EmbeddedServer
 from chappe.store.reach import Way, single_hosts
 
 if TYPE_CHECKING:
@@ -107,6 +113,64 @@ async def test_a_silent_host_does_not_keep_us_from_the_next_and_is_asked_last_fr
         assert await second.fetchval("select 1") == 1
         await first.close()
         await second.close()
+
+
+@asynccontextmanager
+async def split(made: Path) -> AsyncIterator[tuple[ConnectionParameters, ConnectionParameters]]:
+    """A primary, and another that began as its copy and was promoted: both may be written to."""
+    copied = made.with_name("copied")
+    subprocess.run(["cp", "-a", made, copied], check=True)
+    cluster = copied / CLUSTER_NAME
+    owner = cluster.stat()
+    (signal := cluster / "recovery.signal").touch()  # it recovers to the end of its log, and is promoted
+    os.chown(signal, owner.st_uid, owner.st_gid)
+    with (cluster / "postgresql.auto.conf").open("a") as settings:
+        settings.write("restore_command = 'false'\nhot_standby = off\n")
+    old, new = EmbeddedServer(made), EmbeddedServer(copied)
+    try:
+        await old.start()
+        await new.start()
+        yield old.connection, new.connection
+    finally:
+        await new.stop()
+        await old.stop()
+        shutil.rmtree(copied)
+
+
+async def timeline(connection: asyncpg.Connection[asyncpg.Record]) -> int:
+    return int(await connection.fetchval("select left(pg_walfile_name(pg_current_wal_lsn()), 8)"), 16)
+
+
+@pytest.mark.asyncio
+async def test_of_two_that_may_be_written_to_the_one_that_was_promoted_last_is_taken(
+    made: Path,
+) -> None:
+    async with split(made) as (old, new), AsyncExitStack() as stack:
+        old_port = await stack.enter_async_context(bridged(old))
+        way = Way({"dsn": dsn(old, old_port, old_port)})  # as long as the old one is all that is heard of
+        first = await way.connect()
+        assert await timeline(first) == 1
+        new_port = await stack.enter_async_context(bridged(new))
+        way = Way({"dsn": dsn(old, old_port, new_port)})
+        both = await asyncio.gather(*(way.connect() for _ in range(3)))
+        assert [await timeline(one) for one in both] == [2, 2, 2]
+        later = await way.connect()
+        assert await timeline(later) == 2
+        for one in (first, *both, later):
+            await one.close()
+
+
+@pytest.mark.asyncio
+async def test_who_has_seen_the_promoted_one_does_not_go_back(made: Path) -> None:
+    async with split(made) as (old, new), bridged(old) as old_port:
+        async with bridged(new) as new_port:
+            way = Way({"dsn": dsn(old, old_port, new_port)}, connect_s=2.0)
+            await (await way.connect()).close()
+        with pytest.raises(CONNECTION_ERRORS):
+            await way.connect()
+        fresh = await Way({"dsn": dsn(old, old_port, new_port)}, connect_s=2.0).connect()
+        assert await timeline(fresh) == 1, "who knows of no other works with it"
+        await fresh.close()
 
 
 @pytest.mark.asyncio
