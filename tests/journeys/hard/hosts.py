@@ -9,14 +9,14 @@ import os
 import shutil
 import signal
 import subprocess
-import threading
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import asyncpg
+from clock import Clock, NoCompiler, build
 from program import descendants, stands_still, until
 from stage import AWAY, ENVIRONMENT, WINDOW, Program, Scenario, Skipped, Stage
 
@@ -114,59 +114,38 @@ def _use_up(stage: Stage) -> None:
 # -- the clock
 
 PARIS = ZoneInfo("Europe/Paris")
-LOOKED_AT_S = 0.05  # clock.c
 
 
-class Clock:
+def wall_clock(folder: Path) -> Clock:
     """The wall clock of a program and of its database."""
+    for path in (folder.parent, folder):
+        path.chmod(0o755)  # another user, who runs the database, reads both
+    try:
+        return Clock(build(folder), folder / "clock")
+    except NoCompiler as error:
+        raise Skipped(str(error.__doc__)) from error
 
-    def __init__(self, folder: Path) -> None:
-        self._file = folder / "clock"
-        self._library = folder / "clock.so"
-        compiler = shutil.which("cc") or shutil.which("gcc")
-        if compiler is None:
-            raise Skipped("no C compiler is here to build the clock with")
-        source = Path(__file__).with_name("clock.c")
-        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", self._library, source, "-ldl"], check=True)
-        self._shift_s = 0
-        for path in (folder.parent, folder):
-            path.chmod(0o755)  # another user, who runs the database, reads both
 
-    def set(self, to: datetime) -> None:
-        self._shift_s = int((to - datetime.now(UTC)).total_seconds())
-        new = self._file.with_suffix(".new")
-        new.write_text(f"{self._shift_s}\n")
-        new.chmod(0o644)
-        new.replace(self._file)
-        threading.Event().wait(4 * LOOKED_AT_S)  # from here on everybody has seen it
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=self._shift_s)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {"LD_PRELOAD": str(self._library), "TEST_CLOCK_FILE": str(self._file)}
-
-    def programs(self, folder: Path) -> Path:
-        """A folder of PostgreSQL's programs that live by this clock."""
-        found = choose(None, None, folder)
-        made = folder / "bin"
-        made.mkdir()
-        words = " ".join(f"{name}={value}" for name, value in self.environment.items())
-        for real in found.bin_dir.iterdir():
-            program = made / real.name
-            program.write_text(f'#!/bin/sh\nexec env {words} {real} "$@"\n')
-            program.chmod(0o755)
-        made.chmod(0o755)
-        return made
+def programs(clock: Clock, folder: Path) -> Path:
+    """A folder of PostgreSQL's programs that live by this clock."""
+    found = choose(None, None, folder)
+    made = folder / "bin"
+    made.mkdir()
+    words = " ".join(f"{name}={value}" for name, value in clock.environment.items())
+    for real in found.bin_dir.iterdir():
+        program = made / real.name
+        program.write_text(f'#!/bin/sh\nexec env {words} {real} "$@"\n')
+        program.chmod(0o755)
+    made.chmod(0o755)
+    return made
 
 
 def clock_jumps(stage: Stage) -> None:
     """The clock jumps forward by a day and back by an hour: nothing is sent twice, told in a storm, or outside its
     window."""
-    clock = Clock(stage.folder)
+    clock = wall_clock(stage.folder)
     clock.set(datetime(2026, 3, 3, 15, 0, tzinfo=PARIS))  # a Tuesday
-    more: Mapping[str, str] = clock.environment | {"CHAPPE_POSTGRES_BIN_DIR": str(clock.programs(stage.folder))}
+    more: Mapping[str, str] = clock.environment | {"CHAPPE_POSTGRES_BIN_DIR": str(programs(clock, stage.folder))}
     stage.program = Program(stage.program.data, environment=ENVIRONMENT | more)
     program = stage.start({"validity_format": "relative"})  # the network lives by its own clock
     told = program.json("account", "create", "shop", "--balance", "100.000")
