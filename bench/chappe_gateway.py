@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
@@ -21,6 +22,7 @@ LOGIN, KEY = "bench", "bench-key-of-one-account"
 LOGIN_OF_BOTH, KEY_OF_BOTH = "bench-both", "bench-key-with-both-reports"
 KEY_OF_MANY = "bench-key-of-account-"
 BALANCE = "1000000"
+MUCH_MICROS = 10**12
 BULK_RECIPIENTS = 500
 PERSONAL_RECIPIENTS = 50
 READY_TIMEOUT_S = 60.0
@@ -44,7 +46,8 @@ class Chappe(Gateway):
     def start(self) -> dict[str, float]:
         self.port, smpp_port = free_ports(2)
         self.data = self.folder / "data"
-        self.data.mkdir()
+        there = self.data.exists()
+        self.data.mkdir(exist_ok=True)
         began = time.monotonic()
         words: list[str | Path] = [
             CHAPPE,
@@ -57,6 +60,11 @@ class Chappe(Gateway):
             self.data,
         ]
         self.programs = [Program("chappe", words, self.folder / "chappe.out")]
+        if there:  # a run that goes on where another ended
+            until(lambda: fetch(self.port, "/readyz")[0] == 200, READY_TIMEOUT_S, "`chappe serve`")
+            self.command("carrier", "set", "bench", f"port={self.smsc.port}")
+            self.smsc.wait_bound()
+            return {}
         key = self._demo_key()
         body = json.dumps({"apiKey": key, "phoneNumbers": "+33600000001", "message": "the first"}).encode()
         status, answer = fetch(self.port, "/v1/send", body)
@@ -157,20 +165,25 @@ class Chappe(Gateway):
         return found
 
     def make_accounts(self, count: int) -> None:
-        """Accounts by the code of `chappe account create`, in one process: so many starts of Python would take long."""
-        asyncio.run(self._make_accounts(count))
+        """Accounts that send in turn: see `ask`."""
+        self.create_accounts({f"bench-{number:06d}": f"{KEY_OF_MANY}{number:06d}" for number in range(count)})
         self.accounts = count
 
-    async def _make_accounts(self, count: int) -> None:
+    def create_accounts(self, keys: Mapping[str, str]) -> None:
+        """Accounts by login, with their keys, by the code of `chappe account create`, in one process: so many starts of
+        Python would take long. Those that are there already stay as they are."""
+        asyncio.run(self._create_accounts(keys))
+
+    async def _create_accounts(self, keys: Mapping[str, str]) -> None:
         from chappe.actions import accounts
         from chappe.cli_installation import configuration, opened
         from chappe.core.model import AccountSettings
 
         async with opened(configuration(self.data, None)) as database:
-            for number in range(count):
-                key = f"{KEY_OF_MANY}{number:06d}"
-                settings = AccountSettings(transactional=True)
-                await accounts.create(database, f"bench-{number:06d}", key, settings, 1_000_000_000)
+            there = {row["login"] for row in await database.fetch("select login from account")}
+            for login, key in keys.items():
+                if login not in there:
+                    await accounts.create(database, login, key, AccountSettings(transactional=True), MUCH_MICROS)
 
     def listing_s(self) -> float:
         """Seconds that `chappe account list --json` takes."""

@@ -89,29 +89,34 @@ class Watch:
 
     measured: roots of the trees that are measured. own: pids of the benchmark's tools that run through it; tools that
     begin and end in the block are counted as own, too. All others, the kernel's threads among them, are foreign.
+    spent: seconds of each measured process, with those of its children that ended in the block.
     """
 
     def __init__(self, measured: Iterable[int], own: Iterable[int]) -> None:
         self._measured = list(measured)
         self._own = [*own, os.getpid()]
         self.usage = Usage(0, 0, 0, 0)
+        self.spent: dict[int, float] = {}
 
     def _own_s(self) -> float:
         ended = resource.getrusage(resource.RUSAGE_CHILDREN)
         running = sum(map(processor_s_alone, self._own))
         return running + ended.ru_utime + ended.ru_stime
 
-    def _measured_s(self) -> float:
-        return sum(processor_s(pid) for root in self._measured for pid in tree(root))
+    def _measured_s(self) -> dict[int, float]:
+        return {pid: processor_s(pid) for root in self._measured for pid in tree(root)}
 
     def __enter__(self) -> Watch:
-        self._then = (time.monotonic(), self._measured_s(), self._own_s(), *_machine_s())
+        self._before = self._measured_s()
+        self._then = (time.monotonic(), sum(self._before.values()), self._own_s(), *_machine_s())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        now = (time.monotonic(), self._measured_s(), self._own_s(), *_machine_s())
+        after = self._measured_s()
+        self.spent = {pid: used - self._before.get(pid, 0.0) for pid, used in after.items()}
+        now = (time.monotonic(), sum(after.values()), self._own_s(), *_machine_s())
         seconds, measured, own, busy, stolen = (b - a for a, b in zip(self._then, now, strict=True))
         foreign = max(0.0, busy - measured - own)
         self.usage = Usage(seconds, measured, 100 * foreign / seconds, 100 * stolen / seconds)

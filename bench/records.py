@@ -115,7 +115,7 @@ def join(first: int, recipients: int, asked: bytes, submits: bytes, calls: bytes
 
 
 def _message(first: int, request: int, to: int) -> int:
-    """The number of a message: what its recipient's last digits were made of, in the block of the run; 0: another run's."""
+    """The number of a message, of which its recipient's last digits were made; 0 when it is of another run."""
     if not first <= request < first + NUMBERS_PER_RUN:
         return 0
     return first + (to * GATHER - first) % NUMBERS_PER_RUN

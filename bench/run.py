@@ -74,6 +74,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one round of short runs: does it work at all?")
     parser.add_argument("--soak-s", type=float, default=Size.soak_s, help="length of the soak; 3600")
     parser.add_argument("--work", type=Path, default=None, help="where the stores are put; build/bench")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        default=None,
+        help="a folder in which one round's stores stay, and are gone on with (growth)",
+    )
     return parser.parse_args()
 
 
@@ -95,7 +101,7 @@ def _gateways(words: str) -> list[type[Gateway]]:
 def _measure(
     arguments: argparse.Namespace, scenarios: list[Scenario], kinds: list[type[Gateway]], tools: Path, work: Path
 ) -> int:
-    rounds = arguments.reps or (1 if arguments.quick else 3)
+    rounds = arguments.reps or (1 if arguments.quick or arguments.keep else 3)
     size = QUICK if arguments.quick else replace(Size(), soak_s=arguments.soak_s)
     now = datetime.now(UTC)
     out = arguments.out or ROOT / "bench" / "results" / f"{now:%Y%m%d-%H%M%S}.json"
@@ -105,13 +111,14 @@ def _measure(
     for number in range(rounds):
         turn = number % len(kinds) if kinds else 0
         for kind in kinds[turn:] + kinds[:turn]:
-            folder = work / f"{kind.name.replace(':', '-')}-{number}"
-            folder.mkdir()
+            folder = (arguments.keep or work) / f"{kind.name.replace(':', '-')}-{number}"
+            folder.mkdir(parents=True, exist_ok=arguments.keep is not None)
             _round(
                 kind, scenarios, size, tools, folder, results, QUICK_PATIENCE_S if arguments.quick else QUIET_PATIENCE_S
             )
             results.write(out, scenarios)
-            shutil.rmtree(folder, ignore_errors=True)
+            if not arguments.keep:
+                shutil.rmtree(folder, ignore_errors=True)
     print()
     print(preface(results))
     print(f"the load tool alone, against the receiver: {options['tools_http_per_s']:,.0f} requests/s")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+import growth
 from chappe_gateway import Chappe
 from instruments import Load
 from session import Run, Session
@@ -25,9 +26,20 @@ class Size:
     rest_s: float = 10.0
     soak_s: float = 3_600.0
     accounts: int = 10_000
+    growth: tuple[int, ...] = (10_000, 100_000, 1_000_000, 10_000_000)
+    growth_messages: int = 10_000
 
 
-QUICK: Final = Size(seconds=1.0, messages=2_000, fixed_rate_s=1.0, rest_s=2.0, soak_s=5.0, accounts=300)
+QUICK: Final = Size(
+    seconds=1.0,
+    messages=2_000,
+    fixed_rate_s=1.0,
+    rest_s=2.0,
+    soak_s=5.0,
+    accounts=300,
+    growth=(5_000, 50_000),
+    growth_messages=1_000,
+)
 
 
 @dataclass(frozen=True)
@@ -125,6 +137,10 @@ def _stored(session: Session, size: Size) -> Run | None:
     return _with_before(session, size, "bulk", max(1, STORED_REQUESTS * size.messages // Size.messages))
 
 
+def _growth(session: Session, size: Size) -> Run | None:
+    return growth.measure(session, size.growth, size.growth_messages)
+
+
 def _accounts(session: Session, size: Size) -> Run | None:
     gateway = session.gateway
     if not isinstance(gateway, Chappe):
@@ -190,6 +206,14 @@ SCENARIOS: Final = (
         _stored,
         "delivered_per_s",
         (*FILLED, "before_processor_us_per_message"),
+        usual=False,
+    ),
+    Scenario(
+        "growth",
+        "accept-50 and receipts-50 with 10^4 to 10^7 messages stored",
+        _growth,
+        "growth_percent",
+        tuple(f"{kind}_us_at_{size}" for kind in growth.KINDS for size in Size.growth),
         usual=False,
     ),
     Scenario(

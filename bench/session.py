@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import machine
 from gateway import Gateway
@@ -22,11 +23,13 @@ AGAIN_MAX = 2
 
 @dataclass
 class Run:
-    """Figures of one run; medians are made of them. `counts` are added up over the runs instead."""
+    """Figures of one run; medians are made of them. `counts` are added up over the runs instead. `detail`: more for the
+    JSON."""
 
     figures: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     remark: str = ""
+    detail: dict[str, Any] = field(default_factory=dict)
 
 
 class Session:
@@ -40,6 +43,7 @@ class Session:
         self.sink = Sink(tools, folder, kind.interim)
         self.gateway = kind(folder, self.smsc, self.sink)
         self.started = Run()
+        self.watch = machine.Watch((), ())  # of the last run
         self._runs = 0
 
     def open(self) -> None:
@@ -84,10 +88,15 @@ class Session:
     def tool_programs(self) -> list[Program]:
         return [self.smsc.program, self.sink.program]
 
+    def watching(self) -> machine.Watch:
+        """For a `with` block: what the gateway takes meanwhile."""
+        return machine.Watch(self.gateway.roots, [program.pid for program in self.tool_programs()])
+
     def rest(self, seconds: float) -> Run:
         """Processor and memory of a gateway that has nothing to do."""
         quiet = machine.wait_until_quiet(self.quiet_patience_s)
-        with machine.Watch(self.gateway.roots, [program.pid for program in self.tool_programs()]) as watch:
+        self.watch = self.watching()
+        with self.watch as watch:
             pass_time(seconds)
         pids = [pid for root in self.gateway.roots for pid in machine.tree(root)]
         rss, pss = machine.memory_mib(pids)
@@ -136,7 +145,8 @@ class Session:
 
     def _once(self, ask: Ask, amount: Load, receipts: bool) -> Run:
         first, base, calls, final = self._first(), self.smsc.submitted, self.sink.calls, self.sink.final_calls
-        with machine.Watch(self.gateway.roots, [program.pid for program in self.tool_programs()]) as watch:
+        self.watch = self.watching()
+        with self.watch as watch:
             said, asked = load(self.tools, self.folder, ask, amount, first)
             moving = self._drain(lambda: self.smsc.submitted, base + said["accepted"])
             if receipts:
