@@ -90,7 +90,7 @@ async def test_a_batch_that_is_still_on_its_way_is_stopped_before_it_is_looked_f
                     waiting = "select count(*) from pg_locks where not granted and pid = $1"
                     while not await other.database.value(waiting, connection.get_server_pid()):  # noqa: ASYNC110
                         await asyncio.sleep(0.01)
-                    connection._con._transport.abort()  # what a network does that has gone
+                    connection._transport.abort()  # what a network does that has gone
                     await accepting
 
             with pytest.raises(CONNECTION_ERRORS):
