@@ -39,6 +39,25 @@ def code(answer: Any) -> str:
     return answer.code
 
 
+async def test_a_key_is_known_where_it_was_right_before_and_only_while_it_is_fresh(
+    database: ConnectionParameters,
+) -> None:
+    async with opened(database) as shop:
+        await shop.account("Demo")
+        clock = Clock()
+        book = AccountBook(shop.database, clock, "STOP 36180")
+        assert book.known(Credentials("key of Demo"), "127.0.0.1") is None
+        found = await ask(book, "key of Demo")
+        assert book.known(Credentials("key of Demo"), "127.0.0.1") == found
+        assert book.known(Credentials("key of Demo"), "127.0.0.2") is None, "never seen from there"
+        assert code(book.known(Credentials("key of Demo", "another"), "127.0.0.1")) == "key_unknown"
+        clock.now += FRESH_S + 1
+        assert book.known(Credentials("key of Demo"), "127.0.0.1") is None
+        await ask(book, "key of Demo")
+        book.forget()
+        assert book.known(Credentials("key of Demo"), "127.0.0.1") is None
+
+
 async def test_a_key_finds_its_account_and_a_login_must_fit(database: ConnectionParameters) -> None:
     async with opened(database) as shop:
         account = await shop.account("Demo")

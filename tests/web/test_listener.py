@@ -262,6 +262,32 @@ async def test_too_many_requests_in_flight_wait_and_none_is_lost() -> None:
 
 
 @pytest.mark.asyncio
+async def test_of_many_requests_that_come_together_a_few_are_served_in_each_turn_of_the_loop() -> None:
+    turns: list[int] = []
+    turn = 0
+
+    def count() -> None:
+        nonlocal turn
+        turn += 1
+        if len(turns) < 50:
+            asyncio.get_running_loop().call_soon(count)
+
+    def application(request: Request, reply: Reply) -> None:
+        turns.append(turn)
+        if request.path == "/7":
+            raise RuntimeError("this one fails")
+        reply.send(Response(200, "text/plain", request.path.encode()))
+
+    async with serving(application) as listener, connected(listener) as client:
+        count()
+        client.send(b"".join(b"GET /%d HTTP/1.1\r\n\r\n" % number for number in range(50)))
+        answers = [await client.answer() for _ in range(50)]
+    assert [status for status, _, _ in answers] == [200] * 7 + [500] + [200] * 42
+    assert [body for status, _, body in answers if status == 200] == [b"/%d" % n for n in range(50) if n != 7]
+    assert max(turns.count(one) for one in turns) <= 16
+
+
+@pytest.mark.asyncio
 async def test_who_pipelines_without_end_makes_others_wait_for_a_few_requests_only() -> None:
     echo = Echo()
     async with serving(echo) as listener, AsyncExitStack() as stack:

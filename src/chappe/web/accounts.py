@@ -68,13 +68,22 @@ class AccountBook:
         self._unknown.clear()
         self._generation += 1
 
+    def known(self, credentials: Credentials, remote: str) -> Account | Refusal | None:
+        """The account of a key that was right from this address before, or the Refusal that its caller deserves; None
+        where find() has to be asked."""
+        entry = self._known.get(credentials.key)
+        if entry is None or remote not in entry[2] or entry[1] <= self._now():
+            return None
+        return self._checked(entry[0], credentials, remote)
+
     def find(self, credentials: Credentials, remote: str, found: Found) -> None:
         """Calls `found` with the account, or with the Refusal that its caller deserves; at once when it is known."""
+        judged = self.known(credentials, remote)
+        if judged is not None:
+            found(judged)
+            return
         key = credentials.key
         entry = self._known.get(key)
-        if entry is not None and entry[1] > self._now() and remote in entry[2]:
-            found(self._checked(entry[0], credentials, remote))
-            return
         if self.guesses.too_many(remote) and remote not in self._remotes.get(key, ()):
             found(Refusal("too_many_requests"))
         elif entry is not None and entry[1] > self._now():

@@ -291,11 +291,7 @@ class Connection(asyncio.Protocol):
             self._phase = _DEAF
         elif len(self._pending) >= self.home.limits.requests_in_flight_max:
             self._pause()
-        request = self._request(head, body)
-        try:
-            self.home.ask(request, reply)
-        except Exception as error:  # noqa: BLE001 - whatever fails in it, this client gets an answer and others are served
-            reply.fail(error)
+        self.home.ask(self._request(head, body), reply)
 
     def _over_limit(self, head: Head) -> None:
         """Has a request with too long a body refused in its dialect's words; the body is not read."""
@@ -306,7 +302,7 @@ class Connection(asyncio.Protocol):
         self._forget_body()
         try:
             self.home.ask_limit(self._request(head, b""), "body_too_large", reply)
-        except Exception as error:  # noqa: BLE001 - as in _dispatch
+        except Exception as error:  # noqa: BLE001 - as in Listener._serve
             reply.fail(error)
 
     def refuse(self, status: int, reason: str, headers: tuple[tuple[str, str], ...] = ()) -> None:

@@ -26,6 +26,7 @@ LimitApplication = Callable[[Request, str, Reply], None]
 
 _TICK_S: Final = 1.0
 _RESUMED_PER_TURN: Final = 4
+_SERVED_PER_TURN: Final = 16
 
 
 class Listener:
@@ -44,7 +45,7 @@ class Listener:
         on_limit: LimitApplication | None = None,
         now: Callable[[], float] | None = None,
     ) -> None:
-        self.ask = application
+        self._application = application
         self.ask_limit = on_limit or _refuse_plainly
         self.limits = limits or Limits()
         self.now: Callable[[], float] = now or _no_loop_yet
@@ -56,6 +57,7 @@ class Listener:
         self._by_place: dict[str, int] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._servers: list[asyncio.Server] = []
+        self._asked: deque[tuple[Request, Reply]] = deque()
         self._dirty: list[Connection] = []
         self._paused: deque[Connection] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -145,6 +147,26 @@ class Listener:
     def _place(self, connection: Connection) -> str:
         """As what a connection is counted: its address, but for proxies, behind which are many."""
         return "" if is_trusted(connection.peer, self.limits.trusted_proxies) else place_of(connection.peer)
+
+    def ask(self, request: Request, reply: Reply) -> None:
+        """Notes a whole request; the application gets a few in each turn of the loop. Where fifty clients have just
+        been answered together, their next requests come together: what the first of them wait for, a commit, is under
+        way while the others are read."""
+        if not self._asked:
+            assert self._loop is not None
+            self._loop.call_soon(self._serve)
+        self._asked.append((request, reply))
+
+    def _serve(self) -> None:
+        for _ in range(min(len(self._asked), _SERVED_PER_TURN)):
+            request, reply = self._asked.popleft()
+            try:
+                self._application(request, reply)
+            except Exception as error:  # noqa: BLE001 - whatever fails, this client gets an answer and others are served
+                reply.fail(error)
+        if self._asked:
+            assert self._loop is not None
+            self._loop.call_soon(self._serve)
 
     def answered(self, connection: Connection) -> None:
         """Notes a connection with answers to write; those of one turn of the loop leave together."""

@@ -84,7 +84,7 @@ class Reply:
         The octets leave at the end of this turn of the loop, behind the answers to earlier requests of the connection.
         """
         assert self.octets is None, "a request is answered once"
-        if any("\n" in value or "\r" in value for pair in response.headers for value in pair):
+        if response.headers and any("\n" in value or "\r" in value for pair in response.headers for value in pair):
             _logger.error("response header with a line end: answered 500 instead, status=%d", response.status)
             response = _FAILED
         way = self._way

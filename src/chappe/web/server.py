@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -131,6 +132,10 @@ class Api:
             return
         if isinstance(call, Response):
             reply.send(call)
+            return
+        found = self._book.known(call.credentials, request.remote)
+        if found is not None:
+            self._obey(dialect, request, call, found, reply)
             return
         self._book.find(
             call.credentials, request.remote, lambda found: self._found(dialect, request, call, found, reply)
@@ -277,9 +282,13 @@ def _count(batch: Sequence[Placed], outcomes: Sequence[Accepted | Refusal], seco
     counts = metrics()
     counts.measure("chappe_commit_rows", len(batch), action="accept")
     counts.measure("chappe_commit_seconds", seconds, action="accept")
+    accepted: dict[str, int] = {}
     for placed, outcome in zip(batch, outcomes, strict=True):
-        if isinstance(outcome, Accepted):
-            counts.count("chappe_accepted_total", len(placed.states), dialect=placed.send.dialect)
+        if type(outcome) is Accepted:
+            dialect = placed.send.dialect
+            accepted[dialect] = accepted.get(dialect, 0) + len(placed.states)
+    for dialect, messages in accepted.items():
+        counts.count("chappe_accepted_total", messages, dialect=dialect)
 
 
 def _refused(dialect: Dialect, refusal: Refusal) -> Refusal:
@@ -301,6 +310,7 @@ def _rows(outcome: Outcome) -> int:
     return len(outcome.entries) if isinstance(outcome, OptOuts) else 0
 
 
+@lru_cache(maxsize=256)
 def _dialect(path: str) -> Dialect | None:
     for dialect in DIALECTS:
         if dialect.matches(path):
