@@ -229,6 +229,7 @@ def test_the_pieces_in_which_requests_come_do_not_matter(requests: list[bytes], 
                 if position < len(whole):
                     connection.data_received(whole[position : position + size])
                 position += size
+            await pieces.wait_for(len(requests))
             assert pieces.asked == echo.asked
 
     asyncio.run(run())
