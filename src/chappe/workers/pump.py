@@ -45,8 +45,12 @@ SELDOM_S = 1.0  # without a call: calls come through Pump.wake
 RETRY_S = 0.5
 ROOM_S = 1.0
 STOP_S = 10.0  # how long answers are waited for at the end
-PACE_S = 0.006  # between turns that carry little
-PACE_BELOW = 48
+PACE_S_MIN = 0.004  # between turns while nothing waits in the queue
+PACE_S_MAX = 0.010
+PACE_ROW_S = 0.00025  # for each row that the last turn carried: few rows wait little, many are worth waiting for
+PACE_BELOW = 200  # so much is not waited for
+HURRY_S = 0.001  # between turns while the queue is full
+HALVED_ABOVE = 60  # a window so small is claimed whole
 CLOSING = timedelta(seconds=1)  # what does not leave so long before its window closes waits for the next opening
 LINGER_S = 5.0
 """How long what was claimed may wait in the link for its turn; then it goes back, and STOP and the window are asked
@@ -92,6 +96,8 @@ class Pump:
         self._worked_at = 0.0
         self._seen_work = False
         self._turned_at = 0.0
+        self._pace_s = 0.0  # how long the next turn waits for more, at least
+        self._is_full = False  # the queue had all that the last turn had room for
 
     def wake(self) -> None:
         self._event.set()
@@ -138,15 +144,27 @@ class Pump:
     # -- when
 
     async def _wait(self) -> None:
-        """Until there is something to do; soon after work there mostly is more."""
+        """Until there is something to do; soon after work there mostly is more.
+
+        A turn costs the same whatever it carries, so it is worth some milliseconds of waiting that the next carries
+        more. While the queue has more than the window takes, only as long as most of the window is unanswered: free
+        places that wait slow the carrier down. See docs/decisions/0020.
+        """
         loop = asyncio.get_running_loop()
-        rest = self._turned_at + PACE_S - loop.time()
-        pending = self.link.pending()
-        if rest > 0 and pending < PACE_BELOW and pending * 2 <= len(self._flights):
-            # Small turns would cost more than they carry. Large ones do not wait, nor does a window half of which is
-            # answered: that would slow carriers with small windows.
-            await asyncio.sleep(rest)
-        if self._event.is_set():
+        until = self._turned_at + self._pace_s
+        called = False
+        while (rest := until - loop.time()) > 0 and not self._is_worth_a_turn():
+            if not self._is_full:
+                await asyncio.sleep(rest)  # a pace: whatever comes meanwhile can wait so long
+                break
+            try:
+                async with asyncio.timeout(rest):
+                    await self._event.wait()
+            except TimeoutError:
+                break
+            self._event.clear()
+            called = True
+        if called or self._event.is_set():
             self._event.clear()
             return
         active = self._seen_work or loop.time() - self._worked_at < ACTIVE_S
@@ -157,6 +175,20 @@ class Pump:
         except TimeoutError:
             pass
         self._event.clear()
+
+    def _is_worth_a_turn(self) -> bool:
+        pending = self.link.pending()
+        if self._stopping or pending >= PACE_BELOW:
+            return True
+        return self._is_full and pending * 2 >= len(self._flights)
+
+    def _room(self) -> int:
+        """How many messages to claim: never more than the link has room for. Of a large window with a full queue, half
+        at a time: while one half is claimed and stored, the other is at the carrier."""
+        free = self.link.free()
+        if not self._is_full:
+            return free
+        return min(free, max((len(self._flights) + free + 1) // 2, HALVED_ABOVE // 2))
 
     # -- what
 
@@ -179,7 +211,7 @@ class Pump:
         news.c_error = [receipt.error for receipt in receipts]
         news.c_raw = [receipt.raw for receipt in receipts]
         messages, self._messages = self._messages, []
-        want = self.link.free() if claim else 0
+        want = self._room() if claim else 0
         still = list(self._flights)
         if want <= 0 and news.empty and decisions.empty and not messages and not done:
             self._seen_work = False
@@ -197,6 +229,10 @@ class Pump:
             self._give(claimed)
         self._turns += 1
         self._turned_at = asyncio.get_running_loop().time()
+        if want > 0:
+            self._is_full = len(claimed) >= want
+        carried = len(claimed) + len(news.r_message) + len(news.c_ref)
+        self._pace_s = HURRY_S if self._is_full else min(max(PACE_S_MIN, carried * PACE_ROW_S), PACE_S_MAX)
         self._seen_work = bool(claimed)
         if claimed or not news.empty or not decisions.empty:
             self._worked_at = asyncio.get_running_loop().time()
