@@ -6,6 +6,7 @@ has claimed and not yet accounted for stands in its row, as ids: after a crash t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -14,7 +15,8 @@ import asyncpg
 import msgspec
 
 from chappe.store.database import LEASE_LOST, Connection, Database
-from chappe.store.messages import REFUND_STATES, numbers, texts
+from chappe.store.looks import Looks
+from chappe.store.messages import REFUND_STATES, key_of, numbers, texts
 
 
 class LeaseLost(Exception):
@@ -204,7 +206,7 @@ class Turn(msgspec.Struct):
 TURN = """select * from bind_turn($1, $2::int::smallint, $3, $4, $5, $6::text::smallint[],
     $7::text::bigint[], $8::text::smallint[], $9::text::text[], $10::text::bigint[], $11::text::int[],
     $12::text::text[], $13::text::text[], $14::text::smallint[], $15::text::text[], $16::text::text[], $17,
-    $18::text::bigint[], $19::text::int[], $20)"""
+    $18::text::bigint[], $19::text::int[], $20, $21::text::bigint[])"""
 REFUND_ARRAY = numbers(REFUND_STATES)
 
 
@@ -218,8 +220,12 @@ async def turn(
     still: Sequence[int],
     lanes: Sequence[int],
     want: int,
+    looks: Looks | None = None,
 ) -> list[Claimed]:
-    """One turn of a bind; raises LeaseLost, and then nothing is recorded."""
+    """One turn of a bind; raises LeaseLost, and then nothing is recorded. looks: of this bind, kept from turn to turn;
+    None: each looks everywhere."""
+    began_s = time.monotonic()
+    bounds = looks.bounds(lanes, began_s) if looks is not None else None
     try:
         rows: list[Any] = await connection.fetch(
             TURN,
@@ -243,12 +249,18 @@ async def turn(
             numbers(still),
             numbers(lanes),
             want,
+            None if bounds is None else numbers(bounds),
         )
     except asyncpg.PostgresError as error:
         if error.sqlstate == LEASE_LOST:
             raise LeaseLost from error
         raise
-    return [Claimed(*row) for row in rows]
+    claimed = [Claimed(*row) for row in rows]
+    if looks is not None and want > 0:
+        ended_s = time.monotonic()
+        places = ((row.lane, row.key) for row in claimed)
+        looks.looked(places, whole=bounds is None, now_key=key_of(now), ended_s=ended_s, took_s=ended_s - began_s)
+    return claimed
 
 
 class Requeue(msgspec.Struct, frozen=True):

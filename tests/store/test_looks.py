@@ -1,0 +1,165 @@
+"""Bounded looks: cheap while somebody holds a snapshot, and nothing is ever left behind by them."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import msgspec
+import pytest
+from shop import NOW, Shop, eventually, later, opened
+
+from chappe.core.lifecycle import State
+from chappe.store import binds, looks
+from chappe.store.binds import REFUND_ARRAY, TURN, Requeue
+from chappe.store.embedded import ConnectionParameters
+from chappe.store.looks import AGAIN_S, KEY_MIN, NEW_MICROS, SHARE, SLOW_S, Looks
+from chappe.store.messages import key_of, numbers
+
+
+def test_quick_looks_have_no_bounds() -> None:
+    one = Looks()
+    for second in range(5):
+        assert one.bounds([8, 9], second) is None
+        one.looked([(8, 100 + second)], whole=True, now_key=10**9, ended_s=second, took_s=SLOW_S / 2)
+
+
+def test_a_slow_look_bounds_the_next_ones_for_ten_times_as_long() -> None:
+    one = Looks()
+    one.looked([(8, 5), (8, 7)], whole=True, now_key=10**9, ended_s=100, took_s=0.4)
+    assert one.bounds([8, 9], 100.1) == [7, KEY_MIN]
+    one.looked([(8, 9), (9, 3)], whole=False, now_key=10**9, ended_s=101, took_s=0.001)
+    assert one.bounds([9, 8], 100 + SHARE * 0.4 - 0.1) == [3, 9]
+    assert one.bounds([8, 9], 100 + SHARE * 0.4) is None
+    one.looked([], whole=True, now_key=10**9, ended_s=105, took_s=0.001)
+    assert one.bounds([8, 9], 105) is None, "the snapshot is gone"
+
+
+def test_what_has_just_been_accepted_is_found_by_every_look() -> None:
+    one = Looks()
+    now = 10**15
+    one.looked([(8, now + 5_000_000)], whole=True, now_key=now, ended_s=1, took_s=1)  # a campaign, ahead of its time
+    assert one.bounds([8], 1.1) == [now - NEW_MICROS]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_the_keys_everything_is_claimed_in_bounded_time(seed: int) -> None:
+    """Rows come anywhere, by any clock, from several nodes; when they stop coming, all are found."""
+    chance = random.Random(seed)
+    one, lanes, want, whole_s = Looks(), [8, 9, 10], 5, chance.choice([0.01, 0.06, 0.3])
+    waiting: list[tuple[int, int]] = []
+    at_s, ended_s = 0.0, 20.0
+    while at_s < ended_s or waiting:
+        now_key = int(at_s * 1e6)
+        if at_s < ended_s and chance.random() < 0.5:
+            waiting += [
+                (chance.choice(lanes), now_key + chance.randrange(-15_000_000, 5_000_000))
+                for _ in range(chance.randrange(4))
+            ]
+        order = chance.sample(lanes, 3)
+        bounds = one.bounds(order, at_s)
+        seen = [
+            row
+            for place, lane in enumerate(order)
+            for row in sorted(waiting)
+            if row[0] == lane and (bounds is None or row[1] >= bounds[place])
+        ][:want]
+        for row in seen:
+            waiting.remove(row)
+        took_s = 0.001 if bounds is not None else whole_s
+        at_s += took_s + 0.02
+        one.looked(seen, whole=bounds is None, now_key=now_key, ended_s=at_s, took_s=took_s)
+        again_s = max(AGAIN_S, SHARE * whole_s) + whole_s + 0.1
+        assert at_s < ended_s + again_s * (2 + len(waiting) / want) + 60, (seed, len(waiting))
+
+
+async def _pages(connection: Any, shop: Shop, bind: Any, bounds: list[int] | None) -> int:
+    """How many pages a turn reads that claims one message, and then is taken back."""
+    values = [bind.key.carrier_id, bind.key.slot, bind.token, NOW, 0, REFUND_ARRAY, *["{}"] * 10, [], "{}"]
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        told = await connection.fetchval(
+            f"explain (analyze, buffers, format json) {TURN}",
+            *values,
+            numbers(bind.lanes),
+            1,
+            None if bounds is None else numbers(bounds),
+        )
+    finally:
+        await transaction.rollback()
+    (plan,) = msgspec.json.decode(told)
+    assert plan["Plan"]["Actual Rows"] == 1
+    return int(plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"])
+
+
+@pytest.mark.asyncio
+@pytest.mark.every_postgres
+async def test_with_a_bound_a_claim_does_not_walk_over_what_a_snapshot_keeps(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account(balance_micros=10**12)
+        bind = await shop.bind(await shop.carrier())
+        async with shop.database.connection() as holder:
+            snapshot = holder.transaction(isolation="repeatable_read")
+            await snapshot.start()
+            await holder.fetchval("select count(*) from outbox")
+            for _ in range(20):
+                await shop.messages(account, 1000, transactional=True)
+            rows = []
+            while some := await bind.turn(5000):
+                rows += some
+            assert len(rows) == 20_000
+            (last,) = await shop.messages(account, transactional=True)
+            bounds = [rows[-1].key if one == rows[-1].lane else KEY_MIN for one in bind.lanes]
+            async with shop.database.connection(hot=True) as connection:
+                await _pages(connection, shop, bind, None)
+                whole = await _pages(connection, shop, bind, None)
+                bounded = await _pages(connection, shop, bind, bounds)
+            assert bounded + 100 < whole, "20,000 rows are on more than a hundred pages"
+            await snapshot.rollback()
+        assert [row.message_id for row in await bind.turn(5)] == [last]
+
+
+@pytest.mark.asyncio
+async def test_what_goes_back_to_an_old_place_is_found_by_the_next_whole_look(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looks, "SLOW_S", 0.0)
+    monkeypatch.setattr(looks, "AGAIN_S", 0.3)
+    one = Looks()
+    async with opened(database) as shop:
+        account = await shop.account()
+        bind = await shop.bind(await shop.carrier())
+        sent = await shop.messages(account, 3, transactional=True)
+        now = later(seconds=60)
+
+        async def claimed() -> list[int]:
+            async with shop.database.connection(hot=True) as connection:
+                rows = await binds.turn(
+                    connection, bind.key, bind.token, now, 0, binds.Turn(), [], bind.lanes, 10, looks=one
+                )
+            return [row.message_id for row in rows]
+
+        one.looked([], whole=True, now_key=key_of(now), ended_s=0, took_s=0)
+        assert await eventually(claimed) == sent
+        place = await shop.message(sent[0])
+        async with shop.database.transaction() as tx:
+            await binds.requeue(tx, now, [Requeue(sent[0], place["lane"], place["key"] - 1, 1, 0, State.QUEUED)])
+        assert await claimed() == [], "below the bound"
+        assert await eventually(claimed) == [sent[0]]
+
+
+@pytest.mark.asyncio
+async def test_a_node_of_the_version_before_goes_on_taking_its_turns(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        bind = await shop.bind(await shop.carrier())
+        sent = await shop.messages(account, 2)
+        before = TURN.replace(", $21::text::bigint[]", "")
+        async with shop.database.connection(hot=True) as connection:
+            rows = await connection.fetch(
+                before, bind.key.carrier_id, 0, bind.token, NOW, 0, REFUND_ARRAY, *["{}"] * 10, [], "{}",
+                numbers(bind.lanes), 10,
+            )  # fmt: skip
+        assert [row["message_id"] for row in rows] == sent
+        assert await shop.in_flight() == sent
