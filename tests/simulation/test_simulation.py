@@ -20,8 +20,10 @@ sys.path.insert(0, str(Path(__file__).parent))  # its modules serve simulate.py 
 from chappe.actions import upkeep
 from chappe.actions.windows import Windows
 from chappe.carriers import connecting
-from chappe.carriers.smpp import SmppLink
+from chappe.carriers.inbox import Inbox
+from chappe.carriers.wire import Wire
 from chappe.core import retry
+from chappe.smpp.events import Received
 from chappe.store import binds, optouts
 from chappe.store.database import Address
 from chappe.workers.flight import Rules
@@ -72,13 +74,13 @@ def test_the_same_seed_is_the_same_run(server: Server) -> None:
 
 
 def acknowledges_at_once(patch: pytest.MonkeyPatch, _: Server) -> None:
-    received = SmppLink._received
+    received = Inbox.receive
 
-    def broken(self: SmppLink, *given: Any) -> None:
-        received(self, *given)
-        self.acknowledge([self._token])
+    def broken(self: Inbox, wire: Wire, event: Received) -> None:
+        received(self, wire, event)
+        self.acknowledge([self._token], stored=True, wires=[wire])
 
-    patch.setattr(SmppLink, "_received", broken)
+    patch.setattr(Inbox, "receive", broken)
 
 
 def sends_again_whatever_is_in_doubt(patch: pytest.MonkeyPatch, _: Server) -> None:
