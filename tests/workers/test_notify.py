@@ -263,6 +263,59 @@ async def test_a_killed_connection_loses_no_news(database: ConnectionParameters)
         assert len(ear.heard) >= 100
 
 
+async def test_a_host_with_much_to_hear_is_claimed_for_when_its_queue_runs_low_and_not_more_often(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "HAND_PER_HOST", 40)
+    monkeypatch.setattr(module, "CLAIM_S", 60.0)
+    claims: list[int] = []
+    held: list[int] = []
+    claim = webhooks.claim
+
+    async def counted(connection: Any, now_key: int, in_hand: Any, *given: Any) -> list[webhooks.Pending]:
+        held.append(len(in_hand))
+        rows = await claim(connection, now_key, in_hand, *given)
+        claims.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(webhooks, "claim", counted)
+    ear = Ear()
+    async with opened(database) as shop, listening(ear):
+        await news(shop, ear, [State.DELIVERED], 400)
+        async with telling(shop) as notify:
+            await gone(shop)
+            assert sum(claims) == len(ear.heard) == 400, "each once"
+            assert len(claims) <= 40, "ten would do, and some find little"
+            assert max(held) <= 40 + module.CALLS_PER_HOST
+            assert (notify._in_hand, [len(host.in_hand) for host in notify._hosts.values() if host.in_hand]) == (0, [])
+
+
+async def test_what_was_told_while_the_database_was_away_is_not_told_again(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "POLL_S", 0.05)
+    ear = Ear()
+    failures = 3
+    end = webhooks.end
+
+    async def failing(connection: Any, told: Any) -> None:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise ConnectionError
+        await end(connection, told)
+
+    monkeypatch.setattr(webhooks, "end", failing)
+    async with opened(database) as shop, listening(ear):
+        await news(shop, ear, [State.DELIVERED], 30)
+        async with telling(shop) as notify:
+            await eventually(lambda: shop.database.value("select count(*) = 30 from webhook_attempt"))
+            await news(shop, ear, [State.DELIVERED], 1, await shop.account("another"))
+            notify.ring()
+            await gone(shop)
+    assert (failures, len(ear.heard)) == (0, 31)
+
+
 @pytest.mark.every_postgres
 async def test_a_claim_is_bounded_by_host_and_in_all(database: ConnectionParameters) -> None:
     async with opened(database) as shop:

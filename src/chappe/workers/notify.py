@@ -45,6 +45,7 @@ HAND_PER_HOST = 200  # claimed ahead, so that a claim serves many calls
 HAND_MAX = 20_000
 OUTDATED = "outdated"
 POLL_S = 1.0
+CLAIM_S = 2.0  # unless news rang: what is tried again is due after a minute or more
 BATCH_S = 0.02  # rounds under load follow each other no faster: news and results gather meanwhile, and calls go on
 _WORDS = {int(state): state.word for state in State}
 _ENDED = frozenset(int(state) for state in FINAL)
@@ -105,7 +106,7 @@ class Notify:
         self._tasks: set[asyncio.Task[None]] = set()
         self._event = asyncio.Event()
         self._rung = True  # there may be something to claim
-        self._claimed_at = -POLL_S
+        self._claimed_at = 0.0
         self._stopping = False
         self.ours = False  # whether we hold the lease
         self._renewed_at = 0.0
@@ -146,7 +147,7 @@ class Notify:
         more = False
         await self._record()  # what was told is told, whoever tells now
         if self.ours:
-            if self._rung or began - self._claimed_at >= POLL_S:
+            if self._rung or began - self._claimed_at >= CLAIM_S:
                 self._claimed_at = began
                 more = await self._claim()
             self._start()
@@ -164,11 +165,13 @@ class Notify:
             await asyncio.sleep(left_s)
 
     async def _renew(self) -> None:
+        held = self.ours
+        self.ours = await webhooks.take_lease(self._database, LEASE, self._owner, LEASE_S)
         if not self.ours:
             holder = await webhooks.holder(self._database, LEASE)
-            if holder and holder != self._owner and is_dead(holder):
+            if holder and is_dead(holder):
                 await webhooks.drop_lease(self._database, LEASE, holder)
-        held, self.ours = self.ours, await webhooks.take_lease(self._database, LEASE, self._owner, LEASE_S)
+                self.ours = await webhooks.take_lease(self._database, LEASE, self._owner, LEASE_S)
         self._rung = self._rung or not held  # the news of before rang for somebody else
 
     def _drop(self) -> None:
