@@ -22,6 +22,7 @@ from chappe.observe import metrics
 from chappe.store import binds
 from chappe.store.binds import BindKey, Claimed, Finish, LeaseLost, PartLate, Requeue, Taken, Turn
 from chappe.store.database import CONNECTION_ERRORS, RETRY_ERRORS, SHORTAGE_ERRORS, Connection, Database
+from chappe.store.looks import Looks
 from chappe.store.messages import Flag, LaneClass, lane
 from chappe.workers.flight import (
     VALIDITY,
@@ -91,6 +92,7 @@ class Pump:
         self._messages: list[MessageIn] = []
         self._inbound: list[int] = []  # ids of the messages of subscribers that the last turn stored
         self._turns = 0
+        self._looks = Looks()
         self._stopping = False
         self._give_up_at = 0.0
         self._worked_at = 0.0
@@ -350,11 +352,13 @@ class Pump:
                 if decisions.empty and not messages:
                     async with self._database.connection(hot=True) as connection:
                         return await binds.turn(
-                            connection, self.bind, self.token, now, self._policy, news, still, lanes, want
+                            connection, self.bind, self.token, now, self._policy, news, still, lanes, want, self._looks
                         )
                 async with self._database.transaction(hot=True) as tx:
                     await self._write_unusual(tx, now, decisions, messages)
-                    return await binds.turn(tx, self.bind, self.token, now, self._policy, news, still, lanes, want)
+                    return await binds.turn(
+                        tx, self.bind, self.token, now, self._policy, news, still, lanes, want, self._looks
+                    )
             except RETRY_ERRORS as error:  # rolled back: a deadlock with another bind, a lock held for too long
                 log.warning("turn_rolled_back", carrier=self._name, error=type(error).__name__)
             except SHORTAGE_ERRORS as error:
