@@ -86,6 +86,12 @@ class Stage:
             )
         )
 
+    async def in_references(self, number: int, parts: int) -> None:
+        """Waits until so many parts have one."""
+        await eventually(
+            lambda: self.shop.database.value("select count(*) = $2 from reference where message_id = $1", number, parts)
+        )
+
     async def in_state(self, number: int, state: State) -> None:
         async def is_so() -> bool:
             return await self.shop.state(number) is state
@@ -399,6 +405,34 @@ async def test_late_answers_to_parts_are_remembered_and_together_end_a_doubt(
         await stage.in_state(sent, State.SUBMITTED)
         assert await stage.shop.queued() == [], "nothing of it is sent again"
         assert await stage.shop.database.value("select count(*) from uncertain") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "priced", "wire"),
+    [("\u00ea" * 200, 3, 2), ("[" * 200, 3, 2), ("x" * 305, 2, 2)],
+    ids=["not in the GSM alphabet", "two septets each", "as priced"],
+)
+async def test_the_parts_that_were_sent_decide_when_all_have_arrived_not_those_priced(
+    database: ConnectionParameters, text: str, priced: int, wire: int
+) -> None:
+    async with staged(database) as stage:
+        await stage.start(await stage.carrier(default_charset="latin1"))
+        (sent,) = await stage.send(1, text=text, parts=priced)
+        await stage.smsc.until(lambda: len(stage.smsc.submits) == wire)
+        await stage.in_references(sent, wire)
+        refs = await stage.shop.database.fetch(
+            "select carrier_ref, part from reference where message_id = $1 order by part desc", sent
+        )
+        recipient = (await stage.shop.message(sent))["recipient"][1:]
+        for place, row in enumerate(refs, 1):
+            assert await stage.shop.state(sent) is not State.DELIVERED
+            stage.smsc.receipt(row["carrier_ref"], recipient)
+            await eventually(
+                lambda n=place: stage.shop.database.value(
+                    "select count(*) = $1 from receipt where message_id is not null", n
+                )
+            )
+        await stage.in_state(sent, State.DELIVERED)
 
 
 async def test_a_refused_part_stops_the_others_and_what_arrived_stays_charged(database: ConnectionParameters) -> None:

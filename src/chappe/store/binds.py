@@ -406,6 +406,24 @@ async def note_parts(connection: Connection, now: datetime, carrier_id: int, row
         await resolve_doubt(connection, now, [row["message_id"] for row in whole])
 
 
+class Cut(msgspec.Struct, frozen=True):
+    """Of how many parts a carrier's alphabet makes a long message, where that is not what it was priced as."""
+
+    message_id: int
+    parts: int
+
+
+async def note_cuts(connection: Connection, rows: Sequence[Cut]) -> None:
+    """So many parts' receipts are waited for."""
+    await connection.execute(
+        """update message m set parts_sent = c.parts
+           from unnest($1::text::bigint[], $2::text::smallint[]) as c(id, parts)
+           where m.id = c.id and m.parts_sent is distinct from c.parts""",
+        numbers([row.message_id for row in rows]),
+        numbers([row.parts for row in rows]),
+    )
+
+
 async def note(connection: Connection, now: datetime, what: str, notes: Sequence[tuple[int, str]]) -> None:
     """Events of messages: (message id, detail)."""
     await connection.execute(

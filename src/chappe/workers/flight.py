@@ -11,7 +11,7 @@ from chappe.carriers import Fate, PartResult
 from chappe.core import retry
 from chappe.core.lifecycle import State
 from chappe.core.window import Verdict
-from chappe.store.binds import Claimed, Doubt, Finish, PartLate, Requeue, Turn
+from chappe.store.binds import Claimed, Cut, Doubt, Finish, PartLate, Requeue, Turn
 from chappe.store.messages import Flag, LaneClass, key_of, lane
 
 VALIDITY = timedelta(hours=48)
@@ -40,11 +40,20 @@ class Decisions:
     doubt: list[Doubt] = field(default_factory=list)
     resolved: list[int] = field(default_factory=list)
     parts_late: list[PartLate] = field(default_factory=list)
+    cuts: list[Cut] = field(default_factory=list)
     late_refused: list[tuple[int, str]] = field(default_factory=list)
 
     @property
     def empty(self) -> bool:
-        return not (self.requeue or self.finish or self.doubt or self.resolved or self.parts_late or self.late_refused)
+        return not (
+            self.requeue
+            or self.finish
+            or self.doubt
+            or self.resolved
+            or self.parts_late
+            or self.cuts
+            or self.late_refused
+        )
 
 
 # Of several parts' troubles the first of these decides about the message.

@@ -20,7 +20,7 @@ from chappe.core.lifecycle import State
 from chappe.core.window import Verdict
 from chappe.observe import metrics
 from chappe.store import binds
-from chappe.store.binds import BindKey, Claimed, Finish, LeaseLost, PartLate, Requeue, Taken, Turn
+from chappe.store.binds import BindKey, Claimed, Cut, Finish, LeaseLost, PartLate, Requeue, Taken, Turn
 from chappe.store.database import CONNECTION_ERRORS, RETRY_ERRORS, SHORTAGE_ERRORS, Connection, Database
 from chappe.store.looks import Looks
 from chappe.store.messages import Flag, LaneClass, lane
@@ -303,6 +303,8 @@ class Pump:
             if flight is None or result.late:
                 self._absorb_late(result, news, decisions)
                 continue
+            if result.parts != flight.claimed.parts and result.parts > 1 and not flight.parts:
+                decisions.cuts.append(Cut(result.message_id, result.parts))
             if absorb(flight, result, news):
                 del flights[result.message_id]
                 done.append(result.message_id)
@@ -383,6 +385,8 @@ class Pump:
             await binds.doubt(tx, now, self.bind.carrier_id, decisions.doubt)
         if decisions.resolved:
             await binds.resolve_doubt(tx, now, decisions.resolved)
+        if decisions.cuts:
+            await binds.note_cuts(tx, decisions.cuts)
         if decisions.parts_late:
             await binds.note_parts(tx, now, self.bind.carrier_id, decisions.parts_late)
         if decisions.late_refused:
