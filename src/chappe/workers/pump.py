@@ -188,9 +188,8 @@ class Pump:
         """How many messages to claim: never more than the link has room for. Of a large window with a full queue, half
         at a time: while one half is claimed and stored, the other is at the carrier."""
         free = self.link.free()
-        if not self._is_full:
-            return free
-        return min(free, max((len(self._flights) + free + 1) // 2, HALVED_ABOVE // 2))
+        window = len(self._flights) + free
+        return min(free, (window + 1) // 2) if self._is_full and window > HALVED_ABOVE else free
 
     # -- what
 
