@@ -293,6 +293,28 @@ async def test_the_walk_does_not_stop_where_nothing_is_silent(database: Connecti
         assert await shop.state(sent[-1]) is State.NO_RECEIPT
 
 
+async def test_a_step_of_the_walk_reads_no_more_where_much_is_stored(database: ConnectionParameters) -> None:
+    async with opened(database, ordinary=1, hot=1) as shop:
+        account = await shop.account(balance_micros=10**12)
+        await shop.carrier()
+        await shop.accept(*(shop.send(account) for _ in range(20_000)))
+        await shop.database.execute("update message set state = 6")
+        for table in ("message", "submission", "outbox"):
+            await shop.database.execute(f"analyze {table}")
+        before = await read_in_sequence(shop)
+        assert (await queue.silence(shop.database, later(days=9), SILENCE, 1000)).more
+        assert await read_in_sequence(shop) == before
+
+
+async def read_in_sequence(shop: Shop) -> int:
+    """How many rows of messages have been read without an index so far."""
+    for hot in (True, False):
+        async with shop.database.connection(hot=hot) as connection:
+            await connection.execute("select pg_stat_force_next_flush()")
+    found: int = await shop.database.value("select seq_tup_read from pg_stat_user_tables where relname = 'message'")
+    return found
+
+
 async def test_what_a_lost_bind_holds_is_not_in_flight_for_ever(database: ConnectionParameters) -> None:
     async with opened(database) as shop:
         account = await shop.account()
