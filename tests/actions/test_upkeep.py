@@ -301,17 +301,19 @@ async def test_a_step_of_the_walk_reads_no_more_where_much_is_stored(database: C
         await shop.database.execute("update message set state = 6")
         for table in ("message", "submission", "outbox"):
             await shop.database.execute(f"analyze {table}")
-        before = await read_in_sequence(shop)
+        before = await rows_read(shop)
         assert (await queue.silence(shop.database, later(days=9), SILENCE, 1000)).more
-        assert await read_in_sequence(shop) == before
+        assert 0 < await rows_read(shop) - before < 5_000
 
 
-async def read_in_sequence(shop: Shop) -> int:
-    """How many rows of messages have been read without an index so far."""
+async def rows_read(shop: Shop) -> int:
+    """How many rows of messages have been read so far, in whatever way."""
     for hot in (True, False):
         async with shop.database.connection(hot=hot) as connection:
             await connection.execute("select pg_stat_force_next_flush()")
-    found: int = await shop.database.value("select seq_tup_read from pg_stat_user_tables where relname = 'message'")
+    found: int = await shop.database.value(
+        "select seq_tup_read + idx_tup_fetch from pg_stat_user_tables where relname = 'message'"
+    )
     return found
 
 
