@@ -498,3 +498,16 @@ async def test_a_link_on_trial_has_one_part_under_way_until_it_is_answered() -> 
         await smsc.until(lambda: len(smsc.submits) == 6)
         smsc.take(smsc.bound[-1], smsc.submits[-1])
         await owner.until(lambda: owner.link.free() == 5)
+
+
+async def test_a_message_that_needs_tlvs_of_a_peer_without_them_fails_and_stops_nobody() -> None:
+    async with listening() as smsc, linked(smsc, long_method="sar") as owner:
+        await owner.bound()
+        assert owner.link._transmit is not None
+        owner.link._transmit.session._tlvs_allowed = False  # as after an answer with sc_interface_version 0x33
+        owner.send(1, "x" * 400)
+        owner.send(2)
+        await owner.until(lambda: len(owner.results) == 4)
+        assert [fate for number, fate in owner.fates() if number == 1] == [Fate.FAILED] * 3
+        assert (2, Fate.TAKEN) in owner.fates()
+        assert {result.reason for result in owner.results} == {"unwritable", ""}
