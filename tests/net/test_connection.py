@@ -193,8 +193,10 @@ async def test_an_answer_that_comes_octet_by_octet_has_the_time_of_the_whole() -
             await door.request("GET", server.url, timeout_s=0.2)
         assert caught.value.reason == "timeout"
         assert 0.15 < asyncio.get_running_loop().time() - began < 2
-        await server.closed.wait()
         assert door._open == 0
+        server.stopping.set()
+        async with asyncio.timeout(5):
+            await server.closed.wait()
 
 
 @pytest.mark.parametrize("end", [Server.END, Server.RESET])
