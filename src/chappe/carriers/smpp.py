@@ -1,8 +1,8 @@
 """One bind of an SMPP carrier: connects, binds, keeps the window full, and gives back what came of each part.
 
 TRX on one connection, or TX and RX on two. Reconnects by itself: with growing delays, slowly after refused credentials,
-and not before the carrier can have forgotten an older session. Long because what is sent, what is answered and what is
-connected change one state.
+and not before the carrier can have forgotten an older session. How messages become PDUs is in parts.py, what comes from
+the carrier in inbox.py.
 """
 
 from __future__ import annotations
