@@ -349,17 +349,14 @@ class Pump:
         """One durable transaction; tried until the database is there. Raises LeaseLost."""
         lanes = self._lanes()
         while True:
+            asked = (self.bind, self.token, now, self._policy, news, still, lanes, want, self._looks)
             try:
                 if decisions.empty and not messages:
                     async with self._database.connection(hot=True) as connection:
-                        return await binds.turn(
-                            connection, self.bind, self.token, now, self._policy, news, still, lanes, want, self._looks
-                        )
+                        return await binds.turn(connection, *asked)
                 async with self._database.transaction(hot=True) as tx:
                     await self._write_unusual(tx, now, decisions, messages)
-                    return await binds.turn(
-                        tx, self.bind, self.token, now, self._policy, news, still, lanes, want, self._looks
-                    )
+                    return await binds.turn(tx, *asked)
             except RETRY_ERRORS as error:  # rolled back: a deadlock with another bind, a lock held for too long
                 log.warning("turn_rolled_back", carrier=self._name, error=type(error).__name__)
             except SHORTAGE_ERRORS as error:
