@@ -11,7 +11,8 @@ from chappe.carriers import Fate, PartResult
 from chappe.core import retry
 from chappe.core.lifecycle import State
 from chappe.core.window import Verdict
-from chappe.store.binds import Claimed, Cut, Doubt, Finish, PartLate, Requeue, Turn
+from chappe.store.binds import Claimed, Doubt, Finish, Requeue, Turn
+from chappe.store.message_parts import Cut, PartLate
 from chappe.store.messages import Flag, LaneClass, key_of, lane
 
 VALIDITY = timedelta(hours=48)

@@ -19,10 +19,11 @@ from chappe.carriers import Fate, Link, LinkState, MessageIn, Outgoing, PartResu
 from chappe.core.lifecycle import State
 from chappe.core.window import Verdict
 from chappe.observe import metrics
-from chappe.store import binds
-from chappe.store.binds import BindKey, Claimed, Cut, Finish, LeaseLost, PartLate, Requeue, Taken, Turn
+from chappe.store import binds, message_parts
+from chappe.store.binds import BindKey, Claimed, Finish, LeaseLost, Requeue, Taken, Turn
 from chappe.store.database import CONNECTION_ERRORS, RETRY_ERRORS, SHORTAGE_ERRORS, Connection, Database
 from chappe.store.looks import Looks
+from chappe.store.message_parts import Cut, PartLate
 from chappe.store.messages import Flag, LaneClass, lane
 from chappe.workers.flight import (
     VALIDITY,
@@ -382,9 +383,9 @@ class Pump:
         if decisions.resolved:
             await binds.resolve_doubt(tx, now, decisions.resolved)
         if decisions.cuts:
-            await binds.note_cuts(tx, decisions.cuts)
+            await message_parts.note_cuts(tx, decisions.cuts)
         if decisions.parts_late:
-            await binds.note_parts(tx, now, self.bind.carrier_id, decisions.parts_late)
+            await message_parts.note_parts(tx, now, self.bind.carrier_id, decisions.parts_late)
         if decisions.late_refused:
             await binds.note(tx, now, "refused_late", decisions.late_refused)
         if messages:
