@@ -37,7 +37,10 @@ class Reader:
         profile = self._profile
         text = pdu.short_message if isinstance(pdu, DeliverSm) else b""
         kind = receipts.kind_of(pdu.esm_class, pdu.tlvs, text, profile)
-        if kind is Kind.MESSAGE or kind is Kind.SME_ACK:
+        source = numbers.digits(_latin(pdu.source_addr))
+        # Anybody can write what looks like a receipt: it is one of a message to that very number, or none.
+        nobodys = kind is Kind.CLAIMED_RECEIPT and not source.isdecimal()
+        if kind is Kind.MESSAGE or kind is Kind.SME_ACK or nobodys:
             return MessageIn(
                 token, _latin(pdu.source_addr), _latin(pdu.destination_addr), pdu.esm_class, pdu.data_coding, frame
             )
@@ -51,7 +54,6 @@ class Reader:
             reference, word, error = usual
         if not self._has_plain_receipt_ids:
             reference = canonical(without_prefix(reference, profile.receipt_id_prefix), profile.receipt_id_format)
-        source = numbers.digits(_latin(pdu.source_addr))
         state = self._state(word) if kind is not Kind.INTERMEDIATE else None
         return ReceiptIn(token, reference, source, state, word, error, frame)
 
