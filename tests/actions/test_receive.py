@@ -21,7 +21,7 @@ from chappe.core.stop import Words
 from chappe.smpp import longtext
 from chappe.smpp.pdu import DeliverSm
 from chappe.smpp.profile import LongMethod
-from chappe.store import binds, carriers, conversations, optouts, virtual_numbers
+from chappe.store import carriers, conversations, inbound, optouts, virtual_numbers
 from chappe.store.embedded import ConnectionParameters
 from chappe.store.messages import LaneClass
 
@@ -62,9 +62,9 @@ async def arrive(
         for p in pdus
     ]
     async with shop.database.transaction() as tx:
-        ids = await binds.store_inbound(tx, now, carrier_id, rows)
+        ids = await inbound.store_inbound(tx, now, carrier_id, rows)
     if answered:
-        await binds.note_answers(shop.database, now, ids)
+        await inbound.note_answers(shop.database, now, ids)
     if sort:
         await sorted_at(shop, now)
     return ids
@@ -352,7 +352,7 @@ async def test_what_a_carrier_sends_again_is_one_reply_and_what_a_person_writes_
         await shop.messages(account, numbers=[PHONE], sender=CODE)
         ids = await arrive(shop, red, frame("1", PHONE[1:], CODE), answered=False)
         if answered_s is not None:
-            await binds.note_answers(shop.database, later(seconds=answered_s), ids)
+            await inbound.note_answers(shop.database, later(seconds=answered_s), ids)
         await arrive(shop, red, frame("1", PHONE[1:], CODE), now=later(seconds=again_s))
         await sorted_at(shop, later(seconds=again_s + 3))
         assert [reply.text for reply in await replies(shop, account)] == ["1"] * told

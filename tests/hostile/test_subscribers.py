@@ -17,7 +17,7 @@ from chappe.carriers import MessageIn, ReceiptIn, receiving
 from chappe.smpp.pdu import DeliverSm
 from chappe.smpp.profile import profile
 from chappe.smpp.tlv import Tag
-from chappe.store import binds, carriers, conversations, inbound
+from chappe.store import carriers, conversations, inbound
 from chappe.store.embedded import ConnectionParameters
 
 pytestmark = pytest.mark.asyncio
@@ -65,7 +65,7 @@ async def arrive(shop: Shop, carrier_id: int, pdus: list[DeliverSm], seconds: fl
     messages = [one for one in read if isinstance(one, MessageIn)]
     assert all(isinstance(one, ReceiptIn) for one in read if one not in messages)
     async with shop.database.transaction() as tx:
-        await binds.store_inbound(tx, later(seconds=seconds), carrier_id, messages)
+        await inbound.store_inbound(tx, later(seconds=seconds), carrier_id, messages)
     return Counter(type(one).__name__ for one in read)
 
 

@@ -11,7 +11,7 @@ from chappe.actions import upkeep
 from chappe.actions.upkeep import Book
 from chappe.carriers import MessageIn
 from chappe.core.lifecycle import State
-from chappe.store import binds, waiting
+from chappe.store import inbound, waiting
 from chappe.store.embedded import ConnectionParameters
 from chappe.store.signs import Signs
 
@@ -105,7 +105,7 @@ async def test_what_a_subscriber_wrote_shows_until_it_is_sorted(database: Connec
         carrier_id = await shop.carrier()
         book = await _book(shop)
         async with shop.database.transaction() as tx:
-            await binds.store_inbound(tx, NOW, carrier_id, [MessageIn(0, "33600000001", "36111", 0, 0, b"not a PDU")])
+            await inbound.store_inbound(tx, NOW, carrier_id, [MessageIn(0, "33600000001", "36111", 0, 0, b"not a PDU")])
         assert "written" in await _signs(shop, book)
         await upkeep.sort_replies(shop.database, NOW, book)
         assert "written" not in await _signs(shop, book)
@@ -116,7 +116,7 @@ async def test_a_part_that_waits_shows_when_it_has_waited_long_enough(database: 
         carrier_id = await shop.carrier()
         book = await _book(shop)
         async with shop.database.transaction() as tx:
-            await binds.store_inbound(tx, NOW, carrier_id, [MessageIn(0, "33600000001", "36111", 0, 0, b"part")])
+            await inbound.store_inbound(tx, NOW, carrier_id, [MessageIn(0, "33600000001", "36111", 0, 0, b"part")])
             await tx.execute("update inbound set state = 1")
         assert "written" not in await _signs(shop, book, later(minutes=29))
         assert "written" in await _signs(shop, book, later(minutes=31))

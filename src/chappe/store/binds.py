@@ -380,34 +380,6 @@ async def note(connection: Connection, now: datetime, what: str, notes: Sequence
     )
 
 
-async def store_inbound(
-    connection: Connection, now: datetime, carrier_id: int, rows: Sequence[Any], ages_s: Sequence[float] = ()
-) -> list[int]:
-    """Messages of subscribers, as they came; gives their ids. rows: carriers.MessageIn; ages_s: how long ago each
-    came, now if none are given."""
-    stored = await connection.fetch(
-        """insert into inbound (carrier_id, received_at, source, destination, esm_class, data_coding, raw)
-           select $1, $2::timestamptz - make_interval(secs => a), s, d, e, c, r
-           from unnest($3::text[], $4::text[], $5::int[], $6::int[], $7::bytea[], $8::float8[])
-                with ordinality as n(s, d, e, c, r, a, place)
-           order by place returning id""",
-        carrier_id,
-        now,
-        [row.source for row in rows],
-        [row.destination for row in rows],
-        [row.esm_class for row in rows],
-        [row.data_coding for row in rows],
-        [row.raw for row in rows],
-        list(ages_s) or [0.0] * len(rows),
-    )
-    return [row["id"] for row in stored]
-
-
-async def note_answers(database: Database, now: datetime, inbound_ids: Sequence[int]) -> None:
-    """The carrier has our answer to these messages of subscribers: an equal one that comes later is another one."""
-    await database.execute("update inbound set answered_at = $2 where id = any ($1::bigint[])", list(inbound_ids), now)
-
-
 async def fence(database: Database, bind: BindKey, token: int) -> Taken | None:
     """What the bind's row says to be in flight, and a new token; None when the lease is another's.
 

@@ -19,7 +19,7 @@ from chappe.carriers import Fate, Link, LinkState, MessageIn, Outgoing, PartResu
 from chappe.core.lifecycle import State
 from chappe.core.window import Verdict
 from chappe.observe import metrics
-from chappe.store import binds, message_parts
+from chappe.store import binds, inbound, message_parts
 from chappe.store.binds import BindKey, Claimed, Finish, LeaseLost, Requeue, Taken, Turn
 from chappe.store.database import CONNECTION_ERRORS, RETRY_ERRORS, SHORTAGE_ERRORS, Connection, Database
 from chappe.store.looks import Looks
@@ -391,13 +391,13 @@ class Pump:
         if messages:
             clock_s = asyncio.get_running_loop().time()
             ages_s = [clock_s - message.arrived_s for message in messages]
-            self._inbound = await binds.store_inbound(tx, now, self.bind.carrier_id, messages, ages_s)
+            self._inbound = await inbound.store_inbound(tx, now, self.bind.carrier_id, messages, ages_s)
 
     async def _note_answers(self, inbound_ids: list[int]) -> None:
         """Subscribers' messages that the carrier need not send again; what is not noted counts as sent again when an
         equal one comes soon."""
         try:
-            await binds.note_answers(self._database, datetime.now(UTC), inbound_ids)
+            await inbound.note_answers(self._database, datetime.now(UTC), inbound_ids)
         except (*CONNECTION_ERRORS, *RETRY_ERRORS) as error:
             log.warning("answers_not_noted", carrier=self._name, error=type(error).__name__)
 
