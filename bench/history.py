@@ -48,11 +48,12 @@ select nextval('submission_number'), ($3::int[])[1 + g * 7919 % cardinality($3::
        case when g % {CAMPAIGN_EVERY} = 0 then 'campaign ' || g when g % 10 = 0 then 'orders' else '' end
 from generate_series($1::bigint, $2::bigint) g
 """
-# $1: how many customers there are
+# $1: how many customers there are, each of one account; $2: how many accounts
 _MESSAGES: Final = f"""
 insert into past_message
 select id, submission_id, account_id, at,
-       33610000000 + (hashint8(id)::bigint & 2147483647) % $1::bigint * {SCATTER} % 10000000,
+       33610000000 + ((hashint8(id)::bigint & 2147483647) % ($1::bigint / $2::bigint) * $2 + account_id % $2)
+           * {SCATTER} % 10000000,
        case when hashint8extended(id, 1) % 50 = 0 then 7 else 6 end,
        upper(lpad(to_hex(hashint8extended(id, 2)), 16, '0'))
 from (select s.id << 16 | p as id, s.id as submission_id, account_id, at
@@ -125,7 +126,7 @@ async def fill(connection: Connection, target: int, accounts: Sequence[int], car
         async with connection.transaction():
             last = place + rounds * CAMPAIGN_EVERY - 1
             await connection.execute(_SUBMISSIONS, place, last, list(accounts), begin, timeout=STATEMENT_S)
-            await connection.execute(_MESSAGES, customers, timeout=STATEMENT_S)
+            await connection.execute(_MESSAGES, customers, len(accounts), timeout=STATEMENT_S)
             for statement in _INTO:
                 of_carrier = statement.strip().startswith(_OF_CARRIER)
                 await connection.execute(statement, *([carrier_id] if of_carrier else []), timeout=STATEMENT_S)

@@ -19,6 +19,7 @@ NUMBERS_PER_RUN = 10_000_000
 RECIPIENT_PREFIX = "3361"
 STARTED_TIMEOUT_S = 5.0
 LOAD_MARGIN_S = 90.0
+SLOWEST_PER_S = 1_000.0  # messages of a load that has no time of its own: what takes longer has stopped
 
 
 def build(folder: Path) -> None:
@@ -151,6 +152,8 @@ def load(tools: Path, folder: Path, ask: Ask, amount: Load, first: int) -> tuple
     options |= {name: value for name, value in optional.items() if value}
     words = [str(word) for key, value in options.items() for word in (f"--{key}", value)]
     planned_s = amount.count / amount.rate if amount.rate else amount.seconds
+    if not planned_s:
+        planned_s = amount.count * ask.recipients / SLOWEST_PER_S
     try:
         ran = subprocess.run(
             [tools / "load", *words], capture_output=True, text=True, timeout=planned_s + LOAD_MARGIN_S, check=False
