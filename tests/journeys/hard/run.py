@@ -28,11 +28,13 @@ import deaths  # noqa: E402
 import hosts  # noqa: E402
 import leases  # noqa: E402
 import networks  # noqa: E402
+import schedules  # noqa: E402
 import webhooks  # noqa: E402
 from stage import COUNTS, Scenario, Skipped, Stage, Template  # noqa: E402
 
 SCENARIOS: dict[str, Scenario] = {
     **deaths.SCENARIOS,
+    **schedules.SCENARIOS,
     **networks.SCENARIOS,
     **webhooks.SCENARIOS,
     **leases.SCENARIOS,
@@ -126,8 +128,8 @@ def main() -> int:
 
 def _about(scenario: Any) -> str:
     """What a scenario does: the first sentence of its docstring."""
-    words = getattr(scenario, "func", scenario).__doc__ or ""
-    return " ".join(words.split()).partition(". ")[0].rstrip(".")
+    words = scenario.__doc__ if vars(scenario).get("__doc__") else getattr(scenario, "func", scenario).__doc__
+    return " ".join((words or "").split()).partition(". ")[0].rstrip(".")
 
 
 if __name__ == "__main__":
