@@ -104,6 +104,30 @@ async def test_what_comes_due_leaves_although_nothing_was_due_at_first(database:
             await released(shop, soon)
 
 
+async def test_nothing_is_moved_by_routes_that_could_not_be_read(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    all_routes = tasks.carriers.all_routes
+    away = 3
+
+    async def sometimes(database_: Database) -> Any:
+        nonlocal away
+        away -= 1
+        if away >= 0:
+            raise ConnectionResetError
+        return await all_routes(database_)
+
+    monkeypatch.setattr(module, "TICK_S", 0.02)
+    async with opened(database) as shop:
+        account = await shop.account()
+        (nowhere,) = await shop.messages(account, 1, now=datetime.now(UTC))
+        await shop.carrier()
+        monkeypatch.setattr(tasks.carriers, "all_routes", sometimes)
+        async with keeping(shop.database):
+            await released(shop, nowhere)
+        assert away < 0
+
+
 async def test_a_lease_is_waited_for_while_its_owner_may_live_and_taken_from_a_dead_neighbour(
     database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,5 +91,11 @@ class Upkeep:
             if due_s is not None and (now_s < due_s or not task.wanted(signs, self.book)):
                 continue
             self._next[task.name] = now_s + task.every_s
-            if await task.run(self._database, datetime.now(UTC), self.book):
+            try:
+                moved = await task.run(self._database, datetime.now(UTC), self.book)
+            except BaseException:
+                if task is upkeep.TASKS[0]:  # the others go by what it reads: until it has, it is the first again
+                    self._next.pop(task.name, None)
+                raise
+            if moved:
                 self._moved.set()
