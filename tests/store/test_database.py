@@ -14,7 +14,17 @@ from chappe.actions import accept as accept_action
 from chappe.core.errors import Refusal
 from chappe.core.model import Accepted, Moment, Send
 from chappe.store import database as module
-from chappe.store.database import Address, Bell, Database, GroupCommit, Listener, connect, ready
+from chappe.store.database import (
+    GATHERED_WEIGHT,
+    QUIET_TURNS,
+    Address,
+    Bell,
+    Database,
+    GroupCommit,
+    Listener,
+    connect,
+    ready,
+)
 from chappe.store.embedded import ConnectionParameters
 from chappe.store.messages import Placed
 
@@ -40,16 +50,46 @@ class Runner:
         return [-command for command in batch]
 
 
+async def turns(count: int) -> None:
+    """Lets the loop turn, as it does when something is read."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def begun(runner: Runner, batches: int = 1) -> None:
+    async with asyncio.timeout(5):
+        while len(runner.batches) < batches:  # noqa: ASYNC110 - it happens in the loop's own turns
+            await asyncio.sleep(0)
+
+
+async def test_what_is_there_to_be_read_joins_the_batch_and_nothing_is_waited_for() -> None:
+    runner = Runner()
+    commit: GroupCommit[int, int] = GroupCommit(runner.run, lambda command: 1)
+    for command in range(5):
+        commit.add(command, lambda _: None)
+        await turns(QUIET_TURNS)
+    await commit.idle()
+    assert runner.batches == [[0, 1, 2, 3, 4]]
+    commit.add(5, lambda _: None)
+    await turns(QUIET_TURNS + 1)
+    assert runner.batches[1:] == [[5]], "nothing came any more"
+    for command in range(GATHERED_WEIGHT):
+        commit.add(command, lambda _: None)
+    await turns(1)
+    assert len(runner.batches) == 3, "enough have come"
+    await commit.idle()
+
+
 async def test_commands_gather_while_a_batch_is_in_flight() -> None:
     runner = Runner()
     runner.go.clear()
     commit: GroupCommit[int, int] = GroupCommit(runner.run, lambda command: 1)
     heard: list[Any] = []
     commit.add(1, heard.append)
-    await asyncio.sleep(0)
+    await begun(runner)
     for command in (2, 3, 4):
         commit.add(command, heard.append)
-    await asyncio.sleep(0)
+    await turns(10)
     assert runner.batches == [[1]]
     runner.go.set()
     await commit.idle()
