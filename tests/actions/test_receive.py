@@ -492,9 +492,9 @@ async def test_a_stop_is_confirmed_once_by_whom_it_was_sent_to(database: Connect
         assert await bind.turn(9) == []
         # the next day
         day = later(days=1)
-        await upkeep.forget(shop.database, NOW, upkeep.Book())
+        await upkeep.clear(shop.database, NOW, upkeep.Book())
         assert await shop.database.value("select number from stop_confirmation") == PHONE
-        await upkeep.forget(shop.database, day, upkeep.Book())
+        await upkeep.clear(shop.database, day, upkeep.Book())
         assert await shop.database.value("select count(*) from stop_confirmation") == 0
         for text in ("START", "STOP"):
             await arrive(shop, red, frame(text, PHONE[1:], CODE), now=day, sort=False)
