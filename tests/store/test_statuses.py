@@ -84,3 +84,24 @@ async def test_a_submission_is_read_once_however_many_of_its_numbers_are_asked_f
                 texts(wanted),
             )
         assert reads(json.loads(found[0])[0]["Plan"], "message") == 1_000
+
+
+async def test_opt_outs_of_others_are_not_read(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        await many(shop, account, "otp")
+        await shop.database.execute(
+            """insert into opt_out (account_id, number, at, source)
+               select 1000 + g % 50, '+336' || lpad(g::text, 8, '0'), now(), 'reply' from generate_series(1, 5000) g"""
+        )
+        await shop.database.execute("analyze opt_out, message, submission")
+        async with shop.database.connection(hot=True) as connection:
+            (found,) = await connection.fetch(
+                f"explain (analyze, format json) {statuses.SELECTED}",
+                account.id,
+                numbers([1]),
+                texts(["+33600000001"]),
+            )
+        plan = json.loads(found[0])[0]["Plan"]
+        assert reads(plan, "message") == 1
+        assert reads(plan, "opt_out") <= 1

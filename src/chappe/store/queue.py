@@ -112,8 +112,8 @@ async def matchable(database: Database, since: datetime, limit: int) -> dict[int
     """Ids, by carrier, of stray receipts whose part is known by now."""
     rows = await database.fetch(
         """select distinct u.carrier_id, u.carrier_ref from receipt_unmatched u
-           where u.received_at > $1 and exists (
-               select from reference r where r.carrier_id = u.carrier_id and r.carrier_ref = u.carrier_ref)
+           where u.received_at > $1 and (
+               select true from reference r where r.carrier_id = u.carrier_id and r.carrier_ref = u.carrier_ref limit 1)
            limit $2""",
         since,
         limit,
@@ -256,7 +256,7 @@ async def silence(database: Database, now: datetime, older_than: timedelta, limi
 
 
 # What a bind holds counts only while somebody drives it: the row of a removed one says nothing any more.
-_BUSY = """(exists (select from outbox o where o.lane = m.lane and o.key = m.key and o.message_id = m.id)
+_BUSY = """((select true from outbox o where o.lane = m.lane and o.key = m.key and o.message_id = m.id limit 1) is true
             or exists (select from bind b where m.id = any (b.in_flight) and b.expires_at >= clock_timestamp()))"""
 # By keys, in this order and no other: the limit sees to it. Begun at the messages, each step would read all there are.
 _OF = """unnest($1::bigint[]) as w(id) cross join lateral (
