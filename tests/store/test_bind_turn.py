@@ -317,6 +317,24 @@ async def test_a_dead_owners_messages_are_found_with_the_parts_that_arrived(data
         assert [(one.message_id, one.parts_done) for one in left] == [(sent[0], 0b1010), (sent[1], 0), (sent[2], 0)]
 
 
+async def test_parts_of_messages_far_apart_are_found(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        red = await shop.carrier()
+        bind = await shop.bind(red)
+        (old,) = await shop.messages(account, parts=2, transactional=True)
+        await shop.database.execute("select setval('submission_number', 1000000)")
+        (new,) = await shop.messages(account, parts=2, transactional=True)
+        assert new - old > binds.NEAR_IDS
+        await bind.turn(2)
+        await bind.turn(0, taken=[(old, 1, "a"), (new, 2, "b")], still=[old, new])
+        async with shop.database.transaction() as tx:
+            left = await binds.left_in_flight(tx, red, [new, old])
+            found = await binds.places(tx, red, [new, old])
+        assert [(one.message_id, one.parts_done) for one in left] == [(old, 0b10), (new, 0b100)]
+        assert {one.message_id: one.parts_done for one in found} == {old: 0b10, new: 0b100}
+
+
 async def test_a_fence_shuts_out_a_turn_that_is_still_on_its_way(database: ConnectionParameters) -> None:
     """A cut connection does not stop the server: its turn may commit after we asked what was written."""
     async with opened(database, hot=3) as shop:
