@@ -12,7 +12,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 STAMP_DEV := .venv/installed-dev
 
-.PHONY: help setup run test check siege crash hard nodes law simulate bench lock
+.PHONY: help setup run test check siege crash hard nodes law simulate bench stages lock
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ nodes: $(STAMP_DEV) ## several nodes and two databases in network namespaces, ki
 
 bench: $(STAMP) ## measure; ARGS passes flags to bench/run.py
 	@$(BIN)/python bench/run.py $(ARGS)
+
+stages: $(STAMP) ## where the microseconds of one message go, stage by stage; ARGS="--reps 9 --out FILE"
+	@$(BIN)/python bench/stages.py $(ARGS)
 
 lock: $(STAMP_DEV) ## resolve the dependencies of pyproject.toml anew into the two lock files
 	@scripts/lock

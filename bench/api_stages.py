@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -15,13 +16,14 @@ from processes import HOST, BenchError
 from stage_meter import POSTGRESQL, PYTHON, Behind, Meter, Stage, taken
 from stage_store import (
     DIALECT,
+    KEY,
     SECRET,
     SENDER,
+    WORDS,
     Echo,
     EchoAccepting,
     Store,
     accepted_row,
-    body_of,
     octets_of,
     opened,
     pid_of,
@@ -30,13 +32,16 @@ from stage_store import (
 
 from chappe.actions.accept import place
 from chappe.actions.locked import Locked
-from chappe.core.model import Accepted, Moment
+from chappe.core.model import Accepted, Account, Moment
 from chappe.dialects import Request, Response
 from chappe.observe import metrics
 from chappe.store.channels import OUTBOX_CHANNEL
-from chappe.store.database import Bell
+from chappe.store.database import Bell, GroupCommit
+from chappe.store.messages import Placed
+from chappe.web.accounts import AccountBook
 from chappe.web.connection import Connection
 from chappe.web.listener import Limits, Listener, Reply
+from chappe.web.rates import Rates, UnderWay
 from chappe.web.server import Api
 
 GROUP: Final = "accept"
@@ -119,6 +124,26 @@ class Clients:
             client.connection.connection_lost(None)
 
 
+class Loader:
+    """The benchmark's load tool as the clients of a process: each asks again when it has its answer."""
+
+    def __init__(self, tools: Path, folder: Path) -> None:
+        self._tools, self._folder = tools, folder
+        self._runs = 0
+        fields = {"apiKey": KEY, "phoneNumbers": "+@to@", "message": f"@id@ {WORDS}"}
+        self._template = f"POST /v1/send HTTP/1.1\nHost: {HOST}\nContent-Type: application/json\n\n{json.dumps(fields)}"
+
+    async def ask(self, port: int, count: int) -> None:
+        """Raises BenchError when a request is not answered well."""
+        self._runs += 1
+        ask = Ask(port, self._template, expect='"success":true')
+        said, _ = await asyncio.to_thread(
+            load, self._tools, self._folder, ask, Load(CLIENTS, count), self._runs * NUMBERS_PER_RUN
+        )
+        if said["accepted"] != count:
+            raise BenchError(f"a request was not answered well: {said['first_refusal']}")
+
+
 @asynccontextmanager
 async def _listening(listener: Listener) -> AsyncIterator[Listener]:
     await listener.start(HOST, 0)
@@ -135,17 +160,19 @@ def _at_once(_request: Request, reply: Reply) -> None:
 async def measure(store: Store, tools: Path, folder: Path, repetitions: int, effort: float) -> list[Stage]:
     """All stages of accepting. effort: how much is done in each repetition, 1 for all of it."""
     count = max(CLIENTS, round(REQUESTS * effort))
+    loader = Loader(tools, folder)
     found = [
-        await _http_with_sockets(tools, folder, repetitions, count),
+        await _http_with_sockets(loader, repetitions, count),
         await _http(store, repetitions, count),
         *await _words(store, repetitions, count),
+        await _between(store, repetitions, count),
         await _placing(store, repetitions, count),
     ]
     for size in BATCHES:
         calls = max(1, round(CALLS[size] * effort))
         found.append(await _columns(store, repetitions, size, calls))
         found += await _call(store, repetitions, size, calls)
-    return found + await _whole(store, repetitions, count)
+    return found + await _whole(store, loader, repetitions, count)
 
 
 async def _http(store: Store, repetitions: int, count: int) -> Stage:
@@ -163,16 +190,12 @@ async def _http(store: Store, repetitions: int, count: int) -> Stage:
     return Stage(GROUP, "of it without the sockets", PYTHON, "1", took.own, "part")
 
 
-async def _http_with_sockets(tools: Path, folder: Path, repetitions: int, count: int) -> Stage:
+async def _http_with_sockets(loader: Loader, repetitions: int, count: int) -> Stage:
     async with _listening(Listener(_at_once, Limits())) as listener:
-        head = f"POST /v1/send HTTP/1.1\nHost: {HOST}\nContent-Type: application/json\n\n"
-        ask = Ask(listener.port, head + body_of(0).decode(), expect='"success":true')
 
         async def work(meter: Meter) -> int:
             with meter.own():
-                said, _ = await asyncio.to_thread(load, tools, folder, ask, Load(CLIENTS, count), NUMBERS_PER_RUN)
-            if said["accepted"] != count:
-                raise BenchError(f"a request was not answered well: {said['first_refusal']}")
+                await loader.ask(listener.port, count)
             return count
 
         took = await taken(work, repetitions)
@@ -210,6 +233,34 @@ async def _words(store: Store, repetitions: int, count: int) -> list[Stage]:
     for name, work in (("open", opening), ("read", reading), ("write", writing)):
         took[name] = (await taken(work, repetitions)).own
     return [Stage(GROUP, f"dialect: {name}", PYTHON, "1", samples) for name, samples in took.items()]
+
+
+async def _between(store: Store, repetitions: int, count: int) -> Stage:
+    """What the application does between the dialect and the batch: whose request it is, whether it may, its place."""
+    clock = asyncio.get_running_loop().time
+    book, rates, sending = AccountBook(store.database, clock, ""), Rates(clock), UnderWay(count)
+    known = asyncio.Event()
+    book.find(opened(store.requests(1)[0]).credentials, HOST, lambda _: known.set())
+    await known.wait()
+
+    async def accepted(batch: list[Placed]) -> list[Placed]:
+        return batch
+
+    async def work(meter: Meter) -> int:
+        calls = [opened(request) for request in store.requests(count)]
+        commit: GroupCommit[Placed, Placed] = GroupCommit(accepted, lambda placed: len(placed.states))
+        batch = store.placed(count, store.accepted)
+        account_id = store.account.id
+        with meter.own():
+            for call, placed in zip(calls, batch, strict=True):
+                account = book.known(call.credentials, HOST)
+                if isinstance(account, Account) and rates.allow(account, DIALECT.NAME, call.verb):
+                    sending.begin(account_id, 1)
+                    commit.add(placed, lambda _: sending.end(account_id, 1))
+            await commit.idle()
+        return count
+
+    return Stage(GROUP, "account, limits, place in the batch", PYTHON, "1", (await taken(work, repetitions)).own)
 
 
 async def _placing(store: Store, repetitions: int, count: int) -> Stage:
@@ -268,64 +319,72 @@ async def _call(store: Store, repetitions: int, size: int, calls: int) -> list[S
 
 
 @asynccontextmanager
-async def _serving(store: Store, database: Any) -> AsyncIterator[tuple[Api, Clients]]:
-    """An API process as it is, but for its sockets, with clients that wait for their answers."""
-    loop = asyncio.get_running_loop()
+async def _serving(store: Store, database: Any) -> AsyncIterator[tuple[Api, Listener]]:
+    """An API process as it is, with its sockets; its database's connections are there."""
     bell = Bell(store.database.address, OUTBOX_CHANNEL)
-    api = Api(database, bell, SECRET, loop.time, sender_default=SENDER, stop_mention=f" STOP {SENDER}")
+    clock = asyncio.get_running_loop().time
+    api = Api(database, bell, SECRET, clock, sender_default=SENDER, stop_mention=f" STOP {SENDER}")
     try:
         await api.refresh()
         async with _listening(Listener(api.ask, Limits(), api.ask_limit)) as listener:
-            clients = Clients(listener)
-            await clients.ask([octets_of(request) for request in store.requests(CLIENTS)])  # its connections are there
-            yield api, clients
-            clients.leave()
+            yield api, listener
     finally:
         await bell.close()
 
 
-async def _whole(store: Store, repetitions: int, count: int) -> list[Stage]:
-    rows = metrics().cell("chappe_commit_rows", action="accept")
-    batches: list[float] = []
+async def _whole(store: Store, loader: Loader, repetitions: int, count: int) -> list[Stage]:
     behind: list[float] = []
+    batches = _Batches()
     pids = await store.backends()
     writers = Behind(pids[0])
-    async with _serving(store, store.database) as (api, clients):
+    async with _serving(store, store.database) as (api, listener):
 
         async def work(meter: Meter) -> int:
-            requests = [octets_of(request) for request in store.requests(count)]
             pids[:] = await store.backends()
-            before = sum(rows[:-1])
             writers.since_ns()
             with meter.both():
-                await clients.ask(requests)
+                await loader.ask(listener.port, count)
                 await api.idle()
-            batches.append(count / (sum(rows[:-1]) - before))
+            batches.note(count)
             behind.append(writers.since_ns() / 1000 / count)
             return count
 
         took = await taken(work, repetitions, pids)
-    at = f"{sorted(batches)[len(batches) // 2]:.0f}"
+    at = batches.mean
     return [
-        Stage(GROUP, f"the whole process, {CLIENTS} clients, without sockets", PYTHON, at, took.own, "whole"),
-        await _application(store, repetitions, count),
+        Stage(GROUP, f"the whole process, {CLIENTS} clients", PYTHON, at, took.own, "whole"),
+        await _application(store, loader, repetitions, count),
         Stage(GROUP, "its backends", POSTGRESQL, at, took.theirs, "whole"),
         Stage(GROUP, "those that write behind it", POSTGRESQL, at, tuple(behind[1:]), "whole"),
     ]
 
 
-async def _application(store: Store, repetitions: int, count: int) -> Stage:
-    rows = metrics().cell("chappe_commit_rows", action="accept")
-    async with _serving(store, EchoAccepting(store.database)) as (api, clients):
-        before = sum(rows[:-1])
+async def _application(store: Store, loader: Loader, repetitions: int, count: int) -> Stage:
+    batches = _Batches()
+    async with _serving(store, EchoAccepting(store.database)) as (api, listener):
 
         async def work(meter: Meter) -> int:
-            requests = [octets_of(request) for request in store.requests(count)]
             with meter.own():
-                await clients.ask(requests)
+                await loader.ask(listener.port, count)
                 await api.idle()
+            batches.note(count)
             return count
 
         took = await taken(work, repetitions)
-        at = f"{count * (repetitions + 1) / (sum(rows[:-1]) - before):.0f}"
-    return Stage(GROUP, "of it all but the driver", PYTHON, at, took.own, "part")
+    return Stage(GROUP, "of it all but the driver", PYTHON, batches.mean, took.own, "part")
+
+
+class _Batches:
+    """How many messages the batches of this process have had."""
+
+    def __init__(self) -> None:
+        self._cell = metrics().cell("chappe_commit_rows", action="accept")
+        self._before = sum(self._cell[:-1])
+        self._messages = 0
+
+    def note(self, messages: int) -> None:
+        self._messages += messages
+
+    @property
+    def mean(self) -> str:
+        return f"{self._messages / max(1, sum(self._cell[:-1]) - self._before):.0f}"

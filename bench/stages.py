@@ -54,7 +54,8 @@ USUAL: Final = {api_stages.GROUP: 25, worker_stages.GROUP: 50, worker_stages.REC
 ABOUT: Final = """\
 Microseconds of processor a message: the least and the median of the repetitions; a second: what one core that does
 nothing else could do. `at`: messages a call. `python` is our process, its kernel time and the driver's with it;
-`postgresql` the backend that serves it, where nothing else is said. What is indented is a part of the line above."""
+`postgresql` the backend that serves it, where nothing else is said. What is indented is a part of the line above. Steps
+are measured one after the other, each with warm caches; a whole is the real thing, with what lies between its steps."""
 
 
 def main() -> int:
@@ -136,11 +137,13 @@ async def measured(
     sink = Sink(tools, work)
     try:
         async with opened_store(address, smsc.port) as store:
+            thresholds = gc.get_threshold()
             settle_memory()  # as the product's processes do when they have started
             try:
                 stages = await _stages(store, smsc, sink, tools, work, repetitions, effort)
             finally:
                 gc.unfreeze()
+                gc.set_threshold(*thresholds)
             return stages, {name: await _setting(store, name) for name in POSTGRES_SETTINGS}
     finally:
         smsc.end()
