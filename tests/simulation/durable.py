@@ -99,8 +99,9 @@ class Server:
         self.run(self.ordinary.execute("; ".join(statements)))
 
     def rewrite(self, function: str, words: str, others: str) -> None:
-        """Breaks a function on purpose, until restore()."""
-        text = self.run(self.ordinary.fetchval("select pg_get_functiondef($1::text::regproc)", function))
+        """Breaks a function on purpose, until restore(): of several of its name the one that asks most, which is today's."""
+        newest = "select oid from pg_proc where proname = $1 order by pronargs desc limit 1"
+        text = self.run(self.ordinary.fetchval(f"select pg_get_functiondef(({newest}))", function))
         assert words in text
         self._originals.append(text)
         self.run(self.ordinary.execute(text.replace(words, others)))

