@@ -52,7 +52,7 @@ nodes: $(STAMP_DEV) ## several nodes and two databases in network namespaces, ki
 bench: $(STAMP) ## measure; ARGS passes flags to bench/run.py
 	@$(BIN)/python bench/run.py $(ARGS)
 
-stages: $(STAMP) ## where the microseconds of one message go, stage by stage; ARGS="--reps 9 --out FILE"
+stages: $(STAMP) ## where the microseconds of one message go, stage by stage; ARGS="--rounds 5 --out FILE"
 	@$(BIN)/python bench/stages.py $(ARGS)
 
 lock: $(STAMP_DEV) ## resolve the dependencies of pyproject.toml anew into the two lock files

@@ -151,6 +151,7 @@ async def _whole(store: Store, sink: Sink, repetitions: int) -> list[Stage]:
     await store.database.execute("update webhook set key = key + 1000000000000")  # due in days
     pids = await store.backends()
     writers = Behind(pids[0])
+    door = _door()
     behind: list[float] = []
 
     async def work(meter: Meter) -> int:
@@ -158,24 +159,23 @@ async def _whole(store: Store, sink: Sink, repetitions: int) -> list[Stage]:
         pids[:] = await store.backends()
         before = sink.calls
         writers.since_ns()
-        door = _door()
         notify = Notify(store.database, door, SECRET, "stages", TIMEOUT_S)
-        try:
-            with meter.both():
-                task = asyncio.create_task(notify.run())
-                async with asyncio.timeout(TIMEOUT_S):
-                    while not task.done() and sink.calls < before + share:  # noqa: ASYNC110 - another process
-                        await asyncio.sleep(0.01)
-                await notify.stop()
-                await task
-        finally:
-            await door.close()
+        with meter.both():
+            task = asyncio.create_task(notify.run())
+            async with asyncio.timeout(TIMEOUT_S):
+                while not task.done() and sink.calls < before + share:  # noqa: ASYNC110 - another process
+                    await asyncio.sleep(0.02)
+            await notify.stop()
+            await task
         if await store.database.value("select count(*) from webhook where key <= $1", key_of(datetime.now(UTC))):
             raise BenchError("the notifier left webhooks behind")
         behind.append(writers.since_ns() / 1000 / share)
         return share
 
-    took = await taken(work, repetitions, pids)
+    try:
+        took = await taken(work, repetitions, pids)
+    finally:
+        await door.close()
     at = str(HAND_PER_HOST)
     return [
         Stage(GROUP, "the whole notifier", PYTHON, at, took.own, "whole"),

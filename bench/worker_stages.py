@@ -31,7 +31,7 @@ from chappe.workers.pump import LINGER_S, Pump
 GROUP: Final = "deliver"
 RECEIPTS: Final = "receipts"
 SIZES: Final = (10, 50, 100)
-SETTLED: Final = {10: 40, 50: 16}  # calls by size
+SETTLED: Final = {10: 40, 50: 40}  # calls by size
 CALLS: Final = {10: 60, 50: 30, 100: 15}
 SENT: Final = 3000
 WHOLE: Final = 3000

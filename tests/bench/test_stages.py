@@ -36,8 +36,9 @@ def spin(nanoseconds: int = SPIN_NS) -> None:
 async def test_all_stages_are_measured_on_what_really_happens(
     database: ConnectionParameters, tools: Path, tmp_path: Path
 ) -> None:
-    stages, settings = await measured(address_of(database), tools, tmp_path, 1, EFFORT)
+    stages, settings = await measured(address_of(database), tools, tmp_path, 2, 1, EFFORT)
     assert settings["fsync"] == "on"
+    assert {len(stage.samples) for stage in stages} == {2}
     steps = {(stage.group, stage.name, stage.where, stage.at) for stage in stages if stage.kind == "step"}
     for size in ("1", "5", "25", "500"):
         assert ("accept", "the batch: action and columns", PYTHON, size) in steps
@@ -70,7 +71,7 @@ def test_steps_add_up_at_the_usual_size() -> None:
         Stage("accept", "call", POSTGRESQL, "25", (40.0,)),
         Stage("accept", "all", PYTHON, "25", (77.0,), "whole"),
     ]
-    assert together(stages)["accept"] == {PYTHON: 14.0, POSTGRESQL: 40.0}
+    assert together(stages)["accept"] == {PYTHON: (13.0, 14.0), POSTGRESQL: (40.0, 40.0)}
     lines = table(stages).splitlines()
     (read,) = (line for line in lines if line.startswith("  read "))
     assert read.split() == ["read", PYTHON, "1", "9.00", "10.00", "100,000"]
