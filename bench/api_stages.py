@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from instruments import NUMBERS_PER_RUN, Ask, Load, load
 from processes import HOST, BenchError
+from stage_echoes import Echo, EchoAccepting, accepted_row
 from stage_meter import POSTGRESQL, PYTHON, Behind, Meter, Stage, taken
 from stage_store import (
     DIALECT,
@@ -20,10 +21,7 @@ from stage_store import (
     SECRET,
     SENDER,
     WORDS,
-    Echo,
-    EchoAccepting,
     Store,
-    accepted_row,
     octets_of,
     opened,
     pid_of,

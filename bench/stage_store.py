@@ -1,13 +1,13 @@
-"""What the stages are measured with: a real database, an account, carriers, requests, and a database that echoes."""
+"""What the stages are measured with: a real database with an account and carriers, and requests."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from msgspec.structs import replace
 from processes import HOST
@@ -134,57 +134,6 @@ async def opened_store(address: Address, smsc_port: int) -> AsyncIterator[Store]
         yield Store(database, account, found["accepted"], found["sent"])
     finally:
         await database.close()
-
-
-class Echo:
-    """In place of a connection, and of the database that lends it: answers at once with what it was given. What is left
-    is what our code does around the call."""
-
-    def __init__(self, rows: Sequence[Any]) -> None:
-        self._rows = rows
-        self.asked: tuple[Any, ...] = ()
-
-    def connection(self, *, hot: bool = False) -> Echo:
-        return self
-
-    async def __aenter__(self) -> Echo:
-        return self
-
-    async def __aexit__(self, *trouble: object) -> None:
-        return None
-
-    async def fetch(self, *asked: Any) -> Sequence[Any]:
-        self.asked = asked
-        return self._rows
-
-    async def fetchrow(self, *asked: Any) -> Any:
-        self.asked = asked
-        return self._rows[0]
-
-
-class EchoAccepting:
-    """A database whose hot connections say yes to every batch at once; for anything else the real one."""
-
-    def __init__(self, database: Database) -> None:
-        self.fetch = database.fetch
-        self.value = database.value
-
-    def connection(self, *, hot: bool = False) -> EchoAccepting:
-        return self
-
-    async def __aenter__(self) -> EchoAccepting:
-        return self
-
-    async def __aexit__(self, *trouble: object) -> None:
-        return None
-
-    async def fetchrow(self, _statement: str, *values: Any) -> dict[str, Any]:
-        return accepted_row(values[4].count(",") + 1)  # s_account, as PostgreSQL reads an array
-
-
-def accepted_row(count: int) -> dict[str, Any]:
-    """What accept_batch gives for so many submissions of one account."""
-    return {"ids": list(range(1, count + 1)), "befores": [MUCH_MICROS], "opted": None}
 
 
 async def pid_of(connection: Connection) -> int:

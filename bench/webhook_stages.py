@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from instruments import Sink
 from processes import BenchError
+from stage_echoes import EchoDoor, EchoWebhooks
 from stage_meter import POSTGRESQL, PYTHON, Behind, Meter, Stage, taken
 from stage_store import DIALECT, SECRET, Store, pid_of
 
@@ -179,9 +180,31 @@ async def _whole(store: Store, sink: Sink, repetitions: int) -> list[Stage]:
     at = str(HAND_PER_HOST)
     return [
         Stage(GROUP, "the whole notifier", PYTHON, at, took.own, "whole"),
+        await _notifier(repetitions, share),
         Stage(GROUP, "its backends", POSTGRESQL, at, took.theirs, "whole"),
         Stage(GROUP, "those that write behind it", POSTGRESQL, at, tuple(behind[1:]), "whole"),
     ]
+
+
+async def _notifier(repetitions: int, count: int) -> Stage:
+    """The notifier with a receiver and a database that answer at once."""
+
+    async def work(meter: Meter) -> int:
+        echo = EchoWebhooks(count)
+        database: Any = echo
+        door: Any = EchoDoor()
+        notify = Notify(database, door, SECRET, "stages", TIMEOUT_S)
+        with meter.own():
+            task = asyncio.create_task(notify.run())
+            async with asyncio.timeout(TIMEOUT_S):
+                while not task.done() and echo.recorded < count:  # noqa: ASYNC110 - it tells nobody
+                    await asyncio.sleep(0.005)
+            await notify.stop()
+            await task
+        return count
+
+    took = await taken(work, repetitions)
+    return Stage(GROUP, "of it without driver and calls", PYTHON, str(HAND_PER_HOST), took.own, "part")
 
 
 # So many of those that were put off become due.

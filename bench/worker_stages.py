@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from instruments import Smsc
 from processes import BenchError
+from stage_echoes import Echo, EchoLink, EchoTurns, claimed_row
 from stage_meter import POSTGRESQL, PYTHON, Behind, Meter, Stage, taken
-from stage_store import SENDER, WINDOW, WORDS, Echo, Store, pid_of
+from stage_store import SENDER, WINDOW, WORDS, Store, pid_of
 
 from chappe.actions.windows import Windows
 from chappe.carriers import Fate, Link, LinkState, Outgoing, ReceiptIn
@@ -113,7 +114,7 @@ async def _turns(store: Store, repetitions: int, size: int, calls: int) -> list[
 async def _columns(bind: Bind, repetitions: int, size: int, calls: int) -> Stage:
     """Of a turn's call what is not the driver's."""
     now = datetime.now(UTC)
-    rows = [_row(bind.lanes[0], place, now) for place in range(1, size + 1)]
+    rows = [claimed_row(place, bind.lanes[0], now) for place in range(1, size + 1)]
     echo: Any = Echo(rows)
     bind.claimed = [Claimed(*row) for row in rows]
 
@@ -126,12 +127,6 @@ async def _columns(bind: Bind, repetitions: int, size: int, calls: int) -> Stage
 
     took = await taken(work, repetitions)
     return Stage(GROUP, "of it columns in and out", PYTHON, str(size), took.own, "part")
-
-
-def _row(lane_: int, place: int, now: datetime) -> tuple[Any, ...]:
-    """What bind_turn gives for one message."""
-    recipient, text = f"+3361{place:07d}", f"{place:012d} {WORDS}"
-    return (place << 16, lane_, place, 0, 0, 1, 1, 0, recipient, text, SENDER, 2, None, "smspartner", now)
 
 
 def _lease(given: tuple[BindKey, binds.Taken]) -> tuple[BindKey, int]:
@@ -247,9 +242,31 @@ async def _whole(store: Store, repetitions: int, count: int) -> list[Stage]:
     at = f"{sorted(sizes)[len(sizes) // 2]:.0f}"
     return [
         Stage(GROUP, "the whole pump with its link", PYTHON, at, took.own, "whole"),
+        await _pump(repetitions, count),
         Stage(GROUP, "its backends", POSTGRESQL, at, took.theirs, "whole"),
         Stage(GROUP, "those that write behind it", POSTGRESQL, at, tuple(behind[1:]), "whole"),
     ]
+
+
+async def _pump(repetitions: int, count: int) -> Stage:
+    """The pump with a carrier and a database that answer at once."""
+
+    async def work(meter: Meter) -> int:
+        echo = EchoTurns(count)
+        database: Any = echo
+        lease = binds.Taken(1, ())
+        pump = Pump(database, BindKey(1, 0), lease, EchoLink, Rules(1), 0, "echo", lambda: None, Windows({}))
+        with meter.own():
+            task = asyncio.create_task(pump.run())
+            async with asyncio.timeout(TIMEOUT_S):
+                while not task.done() and echo.recorded < count:  # noqa: ASYNC110 - it tells nobody
+                    await asyncio.sleep(0.005)
+            await pump.stop()
+            await task
+        return count
+
+    took = await taken(work, repetitions)
+    return Stage(GROUP, "of it without driver and link", PYTHON, str(WINDOW // 2), took.own, "part")
 
 
 async def _receipts_in(store: Store, smsc: Smsc, repetitions: int, count: int) -> Stage:
