@@ -61,7 +61,7 @@ are measured one after the other, each with warm caches; a whole is the real thi
 
 
 def main() -> int:
-    """Measures what the arguments say; 1 when it could not, 2 for misuse."""
+    """Measures what the arguments say; 1 when it could not, 2 for misuse, 130 when interrupted."""
     arguments = _arguments()
     for name in [name for name in os.environ if name.startswith("CHAPPE_")]:
         del os.environ[name]  # what is measured is what is shipped
@@ -82,6 +82,8 @@ def main() -> int:
     except BenchError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     out = arguments.out or ROOT / "bench" / "results" / f"stages-{datetime.now(UTC):%Y%m%d-%H%M%S}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(document, indent=1) + "\n")
