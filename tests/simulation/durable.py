@@ -99,7 +99,7 @@ class Server:
         self.run(self.ordinary.execute("; ".join(statements)))
 
     def rewrite(self, function: str, words: str, others: str) -> None:
-        """Breaks a function on purpose, until restore(): of several of its name the one that asks most, which is today's."""
+        """Breaks a function on purpose, until restore(): of several of its name today's, which asks most."""
         newest = "select oid from pg_proc where proname = $1 order by pronargs desc limit 1"
         text = self.run(self.ordinary.fetchval(f"select pg_get_functiondef(({newest}))", function))
         assert words in text
