@@ -106,6 +106,7 @@ async def test_hosts_of_which_nothing_is_known_leave_room_for_those_that_answer(
 
             await eventually(busy)
             await news(shop, ear, customer, 50)
+            notify.ring()  # as who has stored news does
 
             async def heard() -> bool:
                 return ear.heard == 51
