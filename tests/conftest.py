@@ -23,7 +23,6 @@ from typing import Any, TypeVar
 
 import asyncpg
 import pytest
-import structlog
 
 from chappe import observe
 from chappe.store import migrate
@@ -48,12 +47,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 def _logs_as_before() -> Iterator[None]:
     """What a test, or a command that it called, made of the logs does not outlive it."""
     root = logging.getLogger()
-    levels, own, configured = _levels(root), _own_handlers(root), structlog.get_config()
-    was_configured = structlog.is_configured()
+    levels, own = _levels(root), _own_handlers(root)
     yield
-    structlog.reset_defaults()
-    if was_configured:
-        structlog.configure(**configured)
     for logger in _levels(root):
         logger.setLevel(levels.get(logger, logging.NOTSET))
     for handler in _own_handlers(root):

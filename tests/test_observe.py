@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 import pytest
-import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
@@ -33,7 +32,6 @@ def _the_log_as_it_was() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def written(format: Format, level: observe.Level = "debug") -> io.StringIO:
@@ -250,13 +248,40 @@ def test_a_json_line_is_one_object_with_utc_time_level_and_logger() -> None:
     }
 
 
-def test_bound_fields_appear_on_each_line() -> None:
+def test_a_console_line_has_columns_and_the_traceback_below_it() -> None:
+    stream = written("console")
+    try:
+        raise ValueError("to 33612345678")
+    except ValueError as error:
+        get_logger("chappe.web").error("refused", code="C 12", rows=3, exc_info=error)
+    first, *below = stream.getvalue().splitlines()
+    at, _, rest = first.partition(" ")
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", at)
+    assert rest == f"[error    ] {'refused':30} [chappe.web] code='C 12' rows=3"
+    assert below[0] == "Traceback (most recent call last):"
+    assert below[-1] == "ValueError: to 336******78"
+
+
+def test_a_console_has_colours_where_somebody_looks() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    logging.getLogger().handlers.clear()
+    terminal = Terminal()
+    configure("console", "info", terminal)
+    get_logger("chappe.web").warning("refused", code="C12")
+    assert "\x1b[33mwarning  \x1b[0m" in terminal.getvalue()
+    plain = re.sub("\x1b\\[[0-9]+m", "", terminal.getvalue())
+    assert plain.endswith(f"Z [warning  ] {'refused':30} [chappe.web] code=C12\n")
+
+
+def test_a_field_cannot_pass_for_what_the_line_says_of_itself() -> None:
     stream = written("json")
-    get_logger("chappe.web").bind(request_id="r1").info("answered")
-    with structlog.contextvars.bound_contextvars(account_id=7):
-        get_logger("chappe.web").info("answered")
-    first, second = (json.loads(line) for line in stream.getvalue().splitlines())
-    assert (first["request_id"], second["account_id"]) == ("r1", 7)
+    get_logger("chappe.web").info("answered", level="x", logger="y", timestamp="z", event_at=1)
+    line = json.loads(stream.getvalue())
+    assert (line["event"], line["level"], line["logger"], line["event_at"]) == ("answered", "info", "chappe.web", 1)
+    assert line["timestamp"].endswith("Z")
 
 
 @pytest.mark.parametrize(("level", "shown"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
@@ -294,10 +319,10 @@ def test_a_line_that_cannot_be_written_is_announced_without_its_values(capsys: p
     assert capsys.readouterr().err == "a log line of asyncpg.x was lost: TypeError\n"
 
 
-def test_importing_it_imports_neither_structlog_nor_prometheus() -> None:
+def test_importing_it_imports_nothing_large() -> None:
     code = "import sys, chappe.observe; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert {"structlog", "prometheus_client", "asyncio"}.isdisjoint(done.stdout.split())
+    assert {"structlog", "rich", "prometheus_client", "asyncio", "msgspec"}.isdisjoint(done.stdout.split())
 
 
 TABLE = {

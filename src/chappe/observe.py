@@ -4,17 +4,14 @@ Log with a constant event and named fields: `log.info("bind up", carrier=name, b
 into an exception's message: a text without a field name cannot be told from our own words.
 """
 
+import json
 import logging
 import re
 import sys
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
-
-if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger
-
-# structlog takes over 100 ms to import: `chappe --help` must not pay for it.
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple, TextIO
 
 STRING_CHARACTERS_MAX = 8_000
 DEPTH_MAX = 6
@@ -57,40 +54,75 @@ Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["console", "json"]
 
 
+EVENT_COLUMNS = 30  # of the console: a shorter event is filled up, so that fields begin below each other
+_FAINT, _BOLD, _NAME, _VALUE, _PLAIN = "\x1b[2m", "\x1b[1m", "\x1b[36m", "\x1b[35m", "\x1b[0m"
+_LEVEL_COLOURS = {"debug": "\x1b[32m", "info": "\x1b[32m", "warning": "\x1b[33m"}
+_ALARM_COLOUR = "\x1b[31m"
+
+
 def configure(format: Format, level: Level, stream: TextIO | None = None) -> None:
     """Sends every log line of this process, ours and the libraries', redacted to stream (standard error by default).
 
     May be called again: the last call wins.
     """
-    import structlog
-
-    threshold = logging.getLevelNamesMapping()[level.upper()]
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=False,  # a later configure() must reach the loggers that modules hold
-    )
     target = stream or sys.stderr
     handler = _Handler(target)
-    handler.setFormatter(_formatter(format, colors=format == "console" and target.isatty()))
+    handler.setFormatter(_Lines(format, colours=format == "console" and target.isatty()))
     root = logging.getLogger()
     root.handlers = [old for old in root.handlers if not isinstance(old, _Handler)] + [handler]
-    root.setLevel(threshold)
+    root.setLevel(level.upper())
 
 
-def get_logger(name: str) -> "FilteringBoundLogger":
-    """The logger of a module; if configure() has not been called yet, lines from `warning` up go to standard error."""
-    import structlog
+class Logger:
+    """Where a module writes lines: a constant event, its values as named fields.
 
-    if not structlog.is_configured():
-        configure("console", "warning")
-    logger: FilteringBoundLogger = structlog.get_logger(name)
-    return logger
+    A thin layer over the standard library's logger of that name, which decides what is written. No library: those that
+    do this take longer to import than a command may last.
+    """
+
+    __slots__ = ("_logger",)
+
+    def __init__(self, name: str) -> None:
+        self._logger = logging.getLogger(name)
+
+    def debug(self, event: str, *values: object, **fields: object) -> None:
+        """Something for who looks for a fault."""
+        self._write(logging.DEBUG, event, values, fields)
+
+    def info(self, event: str, *values: object, **fields: object) -> None:
+        """Something ordinary."""
+        self._write(logging.INFO, event, values, fields)
+
+    def warning(self, event: str, *values: object, **fields: object) -> None:
+        """Something that the operator should know; it goes on."""
+        self._write(logging.WARNING, event, values, fields)
+
+    def error(self, event: str, *values: object, exc_info: BaseException | None = None, **fields: object) -> None:
+        """Something that did not work; exc_info: an exception whose traceback is shown."""
+        self._write(logging.ERROR, event, values, fields, exc_info)
+
+    def exception(self, event: str, *values: object, **fields: object) -> None:
+        """As error(), with the traceback of the exception that is being handled."""
+        self._write(logging.ERROR, event, values, fields, sys.exc_info()[1])
+
+    def _write(
+        self,
+        level: int,
+        event: str,
+        values: tuple[object, ...],
+        fields: dict[str, object],
+        exc_info: BaseException | None = None,
+    ) -> None:
+        if not self._logger.isEnabledFor(level):
+            return
+        if not self._logger.hasHandlers():
+            configure("console", "warning")  # else the library would write the event without its fields
+        self._logger.log(level, event, *values, exc_info=exc_info, extra={"fields": fields})
+
+
+def get_logger(name: str) -> Logger:
+    """The logger of a module; until configure() is called, lines from `warning` up go to standard error."""
+    return Logger(name)
 
 
 def mask(text: str) -> str:
@@ -107,30 +139,50 @@ def redact(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {_name(name): _field(name, value, 0) for name, value in fields.items()}
 
 
-def _formatter(format: Format, *, colors: bool) -> logging.Formatter:
-    import structlog
+class _Lines(logging.Formatter):
+    """A record as one redacted line: JSON for programs, columns for people."""
 
-    renderer: Any
-    if format == "json":
-        renderer = structlog.processors.JSONRenderer(ensure_ascii=False)
-    else:
-        renderer = structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False)
-    return structlog.stdlib.ProcessorFormatter(
-        processors=[
-            structlog.stdlib.add_log_level,
-            structlog.stdlib.add_logger_name,
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.StackInfoRenderer(),
-            structlog.processors.format_exc_info,
-            _redacted,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            renderer,
-        ],
-    )
+    def __init__(self, format: Format, *, colours: bool) -> None:
+        super().__init__()
+        self._as_json = format == "json"
+        self._colours = colours
+
+    def format(self, record: logging.LogRecord) -> str:
+        told: dict[str, Any] = {**getattr(record, "fields", {}), "event": record.getMessage()}
+        told |= {"level": record.levelname.lower(), "logger": record.name}
+        if record.stack_info:
+            told["stack"] = record.stack_info
+        if record.exc_info and record.exc_info[0] is not None:
+            told["exception"] = self.formatException(record.exc_info)
+        line = redact(told)
+        line["timestamp"] = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        if self._as_json:
+            return json.dumps(line, ensure_ascii=False, default=str)
+        return self._columns(line)
+
+    def _columns(self, line: dict[str, Any]) -> str:
+        paint = self._painted
+        level, event = line.pop("level"), line.pop("event")
+        at, name = line.pop("timestamp"), line.pop("logger")
+        below = [str(line.pop(part)) for part in ("stack", "exception") if part in line]
+        words = [
+            paint(at, _FAINT),
+            f"[{paint(f'{level:9}', _LEVEL_COLOURS.get(level, _ALARM_COLOUR))}]",
+            paint(f"{event:{EVENT_COLUMNS}}", _BOLD),
+            f"[{paint(name, _BOLD)}]",
+            *(f"{paint(field, _NAME)}={paint(_word(value), _VALUE)}" for field, value in line.items()),
+        ]
+        return "\n".join((" ".join(words), *below))
+
+    def _painted(self, text: str, colour: str) -> str:
+        return f"{colour}{text}{_PLAIN}" if self._colours else text
 
 
-def _redacted(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
-    return redact(event)
+def _word(value: object) -> str:
+    """A value in a line for people: quoted where it would not be one word."""
+    if isinstance(value, str) and not any(mark in value for mark in " \t=\r\n\"'"):
+        return value
+    return repr(value)
 
 
 class _Handler(logging.StreamHandler[TextIO]):

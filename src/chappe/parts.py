@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
-import structlog
 import uvloop
 
 from chappe import observe
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from chappe.web.listener import Reply
     from chappe.web.pages import Pages
 
-log = structlog.get_logger("chappe")
+log = observe.get_logger("chappe")
 
 SHUTDOWN_S = 10.0
 LOCK_S = 1.0  # how long a batch of many customers waits for a lock that somebody holds

@@ -18,7 +18,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
-import structlog
 import uvloop
 
 from chappe import observe
@@ -26,7 +25,7 @@ from chappe.config import Config
 from chappe.parts import SHUTDOWN_S, Orders, open_database, page_listener, signalled
 from chappe.store.database import Address, Database
 
-log = structlog.get_logger("chappe")
+log = observe.get_logger("chappe")
 
 ORPHANS_S = 4.0  # the children of a supervisor that was killed notice it sooner
 

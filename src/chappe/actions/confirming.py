@@ -9,7 +9,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-import structlog
 from msgspec.structs import replace
 
 from chappe.actions.accept import place
@@ -18,13 +17,14 @@ from chappe.core.model import Account, AccountState, Recipient, Send, message_id
 from chappe.core.numbers import Number
 from chappe.core.pricelist import price_list
 from chappe.core.routing import Router
+from chappe.observe import get_logger
 from chappe.store import messages, optouts
 from chappe.store.database import Connection
 from chappe.store.messages import Flag
 
 CONFIRMED: Final = "confirmed by submission"
 
-log = structlog.get_logger("chappe.receive")
+log = get_logger("chappe.receive")
 
 
 async def confirm(

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import structlog
-
 from chappe.actions.accept import accept
 from chappe.core.errors import Refusal
 from chappe.core.model import Accepted, Moment
+from chappe.observe import get_logger
 from chappe.store import balances
 from chappe.store.database import Database, LockHeld
 from chappe.store.messages import Placed
 
-log = structlog.get_logger("chappe.accept")
+log = get_logger("chappe.accept")
 
 BARRED_S = 5.0
 ROUNDS_MAX = 3

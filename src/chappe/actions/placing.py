@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-import structlog
 
 from chappe.core.lifecycle import State
 from chappe.core.window_profiles import DEFAULT, Profile
+from chappe.observe import get_logger
 from chappe.store import window_changes
 from chappe.store.database import Database
 from chappe.store.messages import LaneClass, key_of, lane
@@ -25,7 +25,7 @@ from chappe.store.window_changes import Change, Held, Moved
 if TYPE_CHECKING:
     from chappe.actions.windows import Windows
 
-log = structlog.get_logger("chappe.placing")
+log = get_logger("chappe.placing")
 
 BATCH: Final = 1000
 ROUNDS_MAX: Final = 25

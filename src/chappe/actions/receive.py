@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-import structlog
-
 from chappe.actions import confirming
 from chappe.actions.virtual_numbers import DIGITS_MAX, e164
 from chappe.carriers.registry import profile_of
@@ -23,6 +21,7 @@ from chappe.core.network import Carrier
 from chappe.core.routing import Router
 from chappe.core.stop import Words
 from chappe.dialects.registry import BY_NAME, DIALECTS
+from chappe.observe import get_logger
 from chappe.smpp import longtext, pdu, textcoding
 from chappe.smpp.header import DecodeError
 from chappe.smpp.longtext import Piece
@@ -34,7 +33,7 @@ from chappe.store.database import RETRY_ERRORS, Connection, Database, DatabaseEr
 from chappe.store.inbound import Arrived
 from chappe.store.replies import NewReply
 
-log = structlog.get_logger("chappe.receive")
+log = get_logger("chappe.receive")
 
 BATCH: Final = 25  # of numbers looked for at once in the newest messages
 ROUNDS_MAX: Final = 8

@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import structlog
-
 from chappe.actions import placing, receive
 from chappe.actions.windows import Windows
 from chappe.carriers.registry import policy_of, profile_of
@@ -15,6 +13,7 @@ from chappe.core.lifecycle import State
 from chappe.core.network import Carrier
 from chappe.core.routing import Route, Router
 from chappe.core.stop import Words
+from chappe.observe import get_logger
 from chappe.smpp.message_ids import Learner, variants
 from chappe.smpp.profile import IdFormat
 from chappe.store import binds, carriers, conversations, identifiers, optouts, queue, refunds, retention, waiting
@@ -24,7 +23,7 @@ from chappe.store.database import Database
 from chappe.store.messages import BULK_RECIPIENTS, CLASSES, Flag, LaneClass, key_of, lane
 from chappe.store.signs import Signs
 
-log = structlog.get_logger("chappe.upkeep")
+log = get_logger("chappe.upkeep")
 
 BATCH = 1000
 RELEASE_ROUNDS = 20  # batches at once: the other tasks, and the lease, wait meanwhile

@@ -16,8 +16,6 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
 
-import structlog
-
 from chappe.carriers import Fate, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn, connecting
 from chappe.carriers.fates import FATES
 from chappe.carriers.inbox import Inbox
@@ -26,6 +24,7 @@ from chappe.carriers.receiving import Reader
 from chappe.carriers.submission import CannotCarry
 from chappe.carriers.wire import Wire
 from chappe.core import pace
+from chappe.observe import get_logger
 from chappe.smpp.commands import Status
 from chappe.smpp.events import (
     Answered,
@@ -47,7 +46,7 @@ from chappe.smpp.session import Session, SessionError, TlvsRefused
 from chappe.smpp.states import Mode as BindMode
 from chappe.smpp.taxonomy import ErrorClass
 
-log = structlog.get_logger("chappe.carrier")
+log = get_logger("chappe.carrier")
 
 BREAKER_PAUSE_S = 60.0
 

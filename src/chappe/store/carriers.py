@@ -6,12 +6,12 @@ from typing import Any
 
 import asyncpg
 import msgspec
-import structlog
 
 from chappe.core.network import Carrier, CarrierRoute, CarrierSettings
+from chappe.observe import get_logger
 from chappe.store.database import Database
 
-log = structlog.get_logger("chappe.store")
+log = get_logger("chappe.store")
 
 
 class NameTaken(Exception):

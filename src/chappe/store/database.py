@@ -16,13 +16,13 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 import asyncpg
 import msgspec
-import structlog
 
+from chappe.observe import get_logger
 from chappe.store.connections import CLOSE_S, Connections
 from chappe.store.outage import DatabaseAway, Patience
 from chappe.store.reach import LIVENESS, Way
 
-log = structlog.get_logger("chappe.store")
+log = get_logger("chappe.store")
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 DatabaseError = asyncpg.PostgresError

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import asyncpg
-import structlog
 
-log = structlog.get_logger("chappe.store")
+from chappe.observe import get_logger
+
+log = get_logger("chappe.store")
 
 T = TypeVar("T")
 

@@ -17,9 +17,10 @@ from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import asyncpg
-import structlog
 
-log = structlog.get_logger("chappe.store")
+from chappe.observe import get_logger
+
+log = get_logger("chappe.store")
 
 CONNECT_S = 6.0  # for all hosts of a URL together: customers wait for it
 OWN_CONNECT_S = 10.0  # for our own server, on this machine

@@ -9,16 +9,16 @@ from ipaddress import ip_address, ip_network
 from typing import TypeVar
 
 import msgspec
-import structlog
 
 from chappe.core.errors import Refusal
 from chappe.core.model import Account, AccountState
 from chappe.dialects import Credentials
+from chappe.observe import get_logger
 from chappe.store import accounts
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
 from chappe.web.guesses import Guesses
 
-log = structlog.get_logger("chappe.web")
+log = get_logger("chappe.web")
 
 KEPT_MAX = 20_000
 UNKNOWN_KEPT_MAX = 10_000

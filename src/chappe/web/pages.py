@@ -7,17 +7,15 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-import structlog
-
 from chappe import tally
 from chappe.dialects import Request, Response
-from chappe.observe import METRICS, Snapshot, exposition, metrics
+from chappe.observe import METRICS, Snapshot, exposition, get_logger, metrics
 from chappe.store import gauges
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
 from chappe.web.forward import forward
 from chappe.web.server import Page
 
-log = structlog.get_logger("chappe.web")
+log = get_logger("chappe.web")
 
 T = TypeVar("T")
 

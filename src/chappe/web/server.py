@@ -14,7 +14,6 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-import structlog
 
 from chappe.actions import accept as accept_action
 from chappe.actions.answer import answer
@@ -26,7 +25,7 @@ from chappe.core.model import Accepted, Account, Command, MessagesFound, Moment,
 from chappe.core.routing import Route, Router
 from chappe.dialects import Call, Dialect, Request, Response
 from chappe.dialects.registry import DIALECTS
-from chappe.observe import metrics
+from chappe.observe import get_logger, metrics
 from chappe.store import carriers
 from chappe.store.database import CONNECTION_ERRORS, Bell, Database, DatabaseError, GroupCommit
 from chappe.store.messages import Placed
@@ -34,7 +33,7 @@ from chappe.web.accounts import AccountBook
 from chappe.web.listener import Reply
 from chappe.web.rates import Rates, UnderWay
 
-log = structlog.get_logger("chappe.web")
+log = get_logger("chappe.web")
 
 # Reading a body of this length takes milliseconds, and the key is in it: who has sent many that led to no account is
 # not read any more until that is paid off. An ordinary request of 500 numbers is a tenth of it.

@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import structlog
-
 from chappe.actions.windows import Windows
 from chappe.carriers import Link, LinkState
 from chappe.carriers.registry import KINDS, policy_of, rules_of
 from chappe.core.network import Carrier
+from chappe.observe import get_logger
 from chappe.store import binds, carriers, workers
 from chappe.store.binds import BindKey, LeaseLost
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
@@ -21,7 +20,7 @@ from chappe.workers.owner import is_dead
 from chappe.workers.pump import Pump
 from chappe.workers.share import Share
 
-log = structlog.get_logger("chappe.deliver")
+log = get_logger("chappe.deliver")
 
 LEASE_S = 6.0
 ROUND_S = 1.5  # how often leases are renewed and free ones looked for

@@ -11,8 +11,6 @@ import random
 from collections import OrderedDict, deque
 from datetime import UTC, datetime, timedelta
 
-import structlog
-
 from chappe.actions.replies import named
 from chappe.core.errors import Fault, FaultKind
 from chappe.core.lifecycle import FINAL, State
@@ -21,7 +19,7 @@ from chappe.core.publicid import public_id
 from chappe.dialects import WebhookCall
 from chappe.dialects.registry import BY_NAME
 from chappe.net import Door
-from chappe.observe import metrics
+from chappe.observe import get_logger, metrics
 from chappe.store import webhooks
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
 from chappe.store.messages import Flag, key_of
@@ -29,7 +27,7 @@ from chappe.store.outage import DatabaseAway
 from chappe.store.webhooks import Pending, Told
 from chappe.workers.owner import is_dead
 
-log = structlog.get_logger("chappe.notify")
+log = get_logger("chappe.notify")
 
 LEASE = "notify"
 LEASE_S = 6.0

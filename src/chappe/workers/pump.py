@@ -12,13 +12,11 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-import structlog
-
 from chappe.actions.windows import Windows
 from chappe.carriers import Fate, Link, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn
 from chappe.core.lifecycle import State
 from chappe.core.window import Verdict
-from chappe.observe import metrics
+from chappe.observe import get_logger, metrics
 from chappe.store import binds, inbound, message_parts
 from chappe.store.binds import BindKey, Claimed, Finish, LeaseLost, Requeue, Taken, Turn
 from chappe.store.database import CONNECTION_ERRORS, RETRY_ERRORS, SHORTAGE_ERRORS, Connection, Database
@@ -39,7 +37,7 @@ from chappe.workers.flight import (
     tell_taken,
 )
 
-log = structlog.get_logger("chappe.deliver")
+log = get_logger("chappe.deliver")
 
 ACTIVE_S = 0.1  # how long after its last work a pump looks often, since more work mostly follows
 OFTEN_S = 0.004

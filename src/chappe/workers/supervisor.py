@@ -14,9 +14,9 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import structlog
+from chappe.observe import get_logger
 
-log = structlog.get_logger("chappe.supervisor")
+log = get_logger("chappe.supervisor")
 
 RESTART_S_MIN = 0.1
 RESTART_S_MAX = 10.0

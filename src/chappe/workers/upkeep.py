@@ -8,15 +8,14 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-import structlog
-
 from chappe.actions import upkeep
+from chappe.observe import get_logger
 from chappe.store import webhooks
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
 from chappe.store.outage import DatabaseAway
 from chappe.workers.owner import is_dead
 
-log = structlog.get_logger("chappe.upkeep")
+log = get_logger("chappe.upkeep")
 
 LEASE = "upkeep"
 LEASE_S = 10.0
