@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import resource
+import subprocess
+import sys
 
 import pytest
 
@@ -21,3 +23,22 @@ def test_a_process_takes_the_descriptors_that_it_may_have(soft: int | None) -> N
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= wanted
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize("kind", parts.PARTS)
+def test_a_part_whose_parent_ends_before_it_gives_orders_ends_too(kind: str) -> None:
+    words = [sys.executable, "-m", "chappe.parts", kind, "1"]
+    ended = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, b"", b"")
+
+
+@pytest.mark.parametrize("kind", parts.PARTS)
+def test_a_part_has_imported_the_rooms_it_needs_before_its_orders_come(kind: str) -> None:
+    """And nothing that a process of this kind never uses."""
+    code = f"import sys; from chappe import parts\nfor name in parts.NEEDED[{kind!r}]: parts.import_module(name)\n"
+    code += "print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    rooms = {name.split(".")[1] for name in done.stdout.split() if name.startswith("chappe.")}
+    assert {"handset": "handset", "work": "workers", "api": "dialects"}[kind] in rooms
+    assert {"cli", "wiring", "config"}.isdisjoint(rooms)
+    assert {"rich", "pydantic", "typer", "structlog"}.isdisjoint(done.stdout.split())

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from importlib import import_module
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -363,6 +364,12 @@ def page_listener(page: Callable[[Request], Coroutine[Any, Any, Response]]) -> H
     return HttpListener(ask)
 
 
+# What a part imports while its orders are not yet known, since the database is being made or is starting.
+NEEDED: dict[str, tuple[str, ...]] = {
+    "api": ("chappe.web.server", "chappe.web.listener", "chappe.web.pages", "chappe.tally", "chappe.store.readiness"),
+    "work": ("chappe.workers.deliver", "chappe.workers.notify", "chappe.workers.upkeep", "chappe.net", "chappe.tally"),
+    "handset": ("chappe.handset.smsc", "chappe.web.listener"),
+}
 PARTS: dict[str, Callable[[Orders, str], Coroutine[Any, Any, None]]] = {
     "api": run_api,
     "work": run_work,
@@ -375,11 +382,17 @@ def main() -> int:
     from chappe.workers.supervisor import die_with_parent
 
     part = sys.argv[1]
-    orders = msgspec.json.decode(sys.stdin.buffer.readline(), type=Orders)
+    kind = part.partition("-")[0]
+    for module in NEEDED[kind]:
+        import_module(module)
+    line = sys.stdin.buffer.readline()
+    if not line:  # the parent ended before it had orders for us
+        return 1
+    orders = msgspec.json.decode(line, type=Orders)
     die_with_parent(sys.stdin.fileno())
     observe.configure(orders.log_format, orders.log_level)  # type: ignore[arg-type]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(PARTS[part.partition("-")[0]](orders, part))
+        runner.run(PARTS[kind](orders, part))
     return 0
 
 

@@ -14,8 +14,10 @@ import socket
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import uvloop
@@ -24,6 +26,9 @@ from chappe import observe
 from chappe.config import Config
 from chappe.parts import SHUTDOWN_S, Orders, open_database, page_listener, signalled
 from chappe.store.database import Address, Database
+
+if TYPE_CHECKING:
+    from chappe.workers.supervisor import Part, Supervisor
 
 log = observe.get_logger("chappe")
 
@@ -96,62 +101,97 @@ def serve(config: Config) -> int:
 
 async def _serve(config: Config) -> int:
     from chappe.store.embedded import EmbeddedServer
-    from chappe.workers.supervisor import Part, Supervisor
+    from chappe.workers.supervisor import Supervisor
 
     stop = signalled()
-    listening = listen(config.host, config.port) if "api" in config.roles else _listen_for_pages(config)
+    doors = _doors(config)
     server: EmbeddedServer | None = None
     watching: asyncio.Task[None] | None = None
-    if config.database_url is None:
-        server = EmbeddedServer(config.data, config.postgres_bin_dir, config.postgres_user)
-        await server.start()
-        address = Address(**server.connection.arguments())
-        watching = asyncio.get_running_loop().create_task(server.supervise())
-    else:
-        address = Address(url=config.database_url)
     supervisor = Supervisor("chappe.parts")
     counts = Path(tempfile.mkdtemp(prefix="chappe-"))  # nobody else may enter it
     try:
+        if config.database_url is None:
+            server = EmbeddedServer(config.data, config.postgres_bin_dir, config.postgres_user)
+            parts = _started(config, doors, supervisor)  # they import what they need while the database comes up
+            await server.start()
+            address = Address(**server.connection.arguments())
+            watching = asyncio.get_running_loop().create_task(server.supervise())
+        else:
+            address = Address(url=config.database_url)
+            parts = _started(config, doors, supervisor)
         await bring_up(address)
         orders = msgspec.structs.replace(_orders(config, address), counts=str(counts))
-        key = ""
-        # A node that does a part only is one of several: phones on its loopback would be of no use to the others.
-        if config.handset and config.listens_on_loopback and {"api", "work"} <= config.roles:
-            phone = _listen_somewhere(config.handset_port)
-            pages = listen("127.0.0.1", 0)
-            orders = msgspec.structs.replace(
-                orders,
-                handset_descriptor=phone.fileno(),
-                handset_http_descriptor=pages.fileno(),
-                handset_http_port=pages.getsockname()[1],
-                journal=str(config.data / "handset.journal") if config.data.is_dir() else "",
-            )
-            descriptors = (phone.fileno(), pages.fileno())
-            supervisor.start(Part("handset", msgspec.json.encode(orders), descriptors))
-            key = await _demo(config, address, phone.getsockname()[1])
-        if "work" in config.roles:
-            pages_of = listening if "api" not in config.roles else None
-            work = msgspec.structs.replace(orders, descriptor=pages_of.fileno() if pages_of else -1)
-            supervisor.start(Part("work", msgspec.json.encode(work), (pages_of.fileno(),) if pages_of else ()))
-        if listening is not None and "api" in config.roles:
-            api = msgspec.structs.replace(orders, descriptor=listening.fileno())
-            for number in range(config.api_processes):
-                supervisor.start(Part(f"api-{number}", msgspec.json.encode(api), (listening.fileno(),)))
-            await _greet(config, listening, key, stop)
+        await _instruct(config, doors, supervisor, parts, orders, stop)
         waiting = [asyncio.ensure_future(stop.wait()), *([watching] if watching else [])]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if watching is not None and watching.done():
             watching.result()  # the embedded server could not be kept running: its error ends the program
     finally:
-        if listening is not None:
+        if doors.listening is not None:
             # Who is still served is served by the children; when these end nobody may wait at a door that none opens.
-            listening.close()
+            doors.listening.close()
         await supervisor.stop(config.drain_s)
         shutil.rmtree(counts, ignore_errors=True)
         if watching is not None and server is not None:
             watching.cancel()
             await server.stop()
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Doors:
+    """The sockets of a node, made before anything else: of customers or pages, and of the handset and its phones."""
+
+    listening: socket.socket | None
+    phone: socket.socket | None = None
+    phone_pages: socket.socket | None = None
+
+
+def _doors(config: Config) -> _Doors:
+    listening = listen(config.host, config.port) if "api" in config.roles else _listen_for_pages(config)
+    # A node that does a part only is one of several: phones on its loopback would be of no use to the others.
+    if config.handset and config.listens_on_loopback and {"api", "work"} <= config.roles:
+        return _Doors(listening, _listen_somewhere(config.handset_port), listen("127.0.0.1", 0))
+    return _Doors(listening)
+
+
+def _started(config: Config, doors: _Doors, supervisor: Supervisor) -> list[Part]:
+    """The node's processes, which wait for their orders."""
+    from chappe.workers.supervisor import Part
+
+    parts = []
+    if doors.phone is not None and doors.phone_pages is not None:
+        parts.append(Part("handset", descriptors=(doors.phone.fileno(), doors.phone_pages.fileno())))
+    listening = (doors.listening.fileno(),) if doors.listening is not None else ()
+    if "work" in config.roles:
+        parts.append(Part("work", descriptors=() if "api" in config.roles else listening))
+    if "api" in config.roles:
+        parts += [Part(f"api-{number}", descriptors=listening) for number in range(config.api_processes)]
+    for part in parts:
+        supervisor.start(part)
+    return parts
+
+
+async def _instruct(
+    config: Config, doors: _Doors, supervisor: Supervisor, parts: list[Part], orders: Orders, stop: asyncio.Event
+) -> None:
+    """Gives the processes their orders now that the database is up, and greets."""
+    key = ""
+    if doors.phone is not None and doors.phone_pages is not None:
+        orders = msgspec.structs.replace(
+            orders,
+            handset_descriptor=doors.phone.fileno(),
+            handset_http_descriptor=doors.phone_pages.fileno(),
+            handset_http_port=doors.phone_pages.getsockname()[1],
+            journal=str(config.data / "handset.journal") if config.data.is_dir() else "",
+        )
+    for part in parts:
+        descriptor = part.descriptors[0] if part.descriptors and part.name != "handset" else -1
+        supervisor.tell(part, msgspec.json.encode(msgspec.structs.replace(orders, descriptor=descriptor)))
+        if part.name == "handset" and doors.phone is not None:
+            key = await _demo(config, orders.address, doors.phone.getsockname()[1])
+    if doors.listening is not None and "api" in config.roles:
+        await _greet(config, doors.listening, key, stop)
 
 
 async def bring_up(address: Address) -> None:

@@ -109,6 +109,46 @@ async def test_a_stop_while_a_part_is_being_started_leaves_nobody(tmp_path: Path
     assert part.process is None or part.process.returncode is not None
 
 
+async def running(part: Part) -> int:
+    """The number of a part's process, once there is one."""
+
+    async def there() -> bool:
+        return part.process is not None and part.process.returncode is None
+
+    await eventually(there, 20)
+    assert part.process is not None
+    return part.process.pid
+
+
+async def test_a_part_may_be_told_later_what_to_do_and_the_next_one_in_its_place_knows_it(tmp_path: Path) -> None:
+    supervisor, log = Supervisor("supervised_child"), tmp_path / "log"
+    part = Part("steady")
+    supervisor.start(part)
+    try:
+        untold = await running(part)
+        os.kill(untold, signal.SIGKILL)  # it dies before it was told: another takes its place and waits as well
+
+        async def another() -> bool:
+            return await running(part) != untold
+
+        await eventually(another, 20)
+        assert noted(log) == []
+        supervisor.tell(part, str(log).encode())
+        (told,) = await started(log, 1)
+        os.kill(told, signal.SIGKILL)
+        assert len(await started(log, 2)) == 2
+    finally:
+        await asyncio.wait_for(supervisor.stop(), 20)
+
+
+async def test_a_part_that_waits_to_be_told_ends_at_once(tmp_path: Path) -> None:
+    supervisor, part = Supervisor("supervised_child"), Part("steady")
+    supervisor.start(part)
+    pid = await running(part)
+    await asyncio.wait_for(supervisor.stop(), 5)
+    assert not lives(pid)
+
+
 PARENT = """
 import asyncio, sys
 from chappe.workers.supervisor import Part, Supervisor

@@ -2,6 +2,7 @@
 
 A child gets its orders as one JSON document, a line, on its standard input, so that no secret stands in its arguments
 or its environment. That pipe stays open: its end is the end of the parent, however that one ended, and the child's own.
+A child may be started before its orders are known: what it can do without them (import, mostly) it does meanwhile.
 """
 
 from __future__ import annotations
@@ -45,14 +46,16 @@ def die_with_parent(lifeline: int) -> None:
 
 @dataclass(slots=True)
 class Part:
-    """One process to keep running: its name, the orders it is given, and the descriptors it inherits."""
+    """One process to keep running: its name, the orders it is given (None: Supervisor.tell will), and the descriptors
+    it inherits."""
 
     name: str
-    orders: bytes
+    orders: bytes | None = None
     descriptors: Sequence[int] = ()
     process: asyncio.subprocess.Process | None = None
     started_at: float = 0.0
     delay_s: float = RESTART_S_MIN
+    told: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(slots=True)
@@ -67,7 +70,14 @@ class Supervisor:
     def start(self, part: Part) -> None:
         """Starts a process and keeps it running."""
         self.parts.append(part)
+        if part.orders is not None:
+            part.told.set()
         self._tasks.append(asyncio.get_running_loop().create_task(self._keep(part), name=part.name))
+
+    def tell(self, part: Part, orders: bytes) -> None:
+        """Gives a part that was started without them its orders; it and those after it get the same."""
+        part.orders = orders
+        part.told.set()
 
     async def stop(self, drain_s: float = 0.0) -> None:
         """Asks all to end, the last started first, and kills what does not within STOP_S and the time to drain."""
@@ -101,14 +111,7 @@ class Supervisor:
             )
             if self.stopping:  # it was asked while the process was being made
                 part.process.terminate()
-            assert part.process.stdin is not None
-            try:
-                part.process.stdin.write(part.orders + b"\n")
-                await part.process.stdin.drain()
-            except OSError:
-                log.warning("process_did_not_listen", process=part.name)
-            status = await part.process.wait()
-            part.process.stdin.close()
+            status = await _instructed(part, part.process)
             if self.stopping:
                 return
             if loop.time() - part.started_at > STEADY_S:
@@ -116,3 +119,22 @@ class Supervisor:
             log.error("process_ended", process=part.name, status=status, again_in_s=part.delay_s)
             await asyncio.sleep(part.delay_s)  # the delay of the restart
             part.delay_s = min(part.delay_s * 2, RESTART_S_MAX)
+
+
+async def _instructed(part: Part, process: asyncio.subprocess.Process) -> int:
+    """Gives a process its orders once they are known; its status when it has ended."""
+    loop = asyncio.get_running_loop()
+    ended, told = loop.create_task(process.wait()), loop.create_task(part.told.wait())
+    assert process.stdin is not None
+    try:
+        await asyncio.wait((ended, told), return_when=asyncio.FIRST_COMPLETED)
+        if part.orders is not None and not ended.done():
+            process.stdin.write(part.orders + b"\n")
+            await process.stdin.drain()
+    except OSError:
+        log.warning("process_did_not_listen", process=part.name)
+    finally:
+        told.cancel()
+    status = await ended
+    process.stdin.close()
+    return status
