@@ -13,7 +13,7 @@ from chappe.core.lifecycle import State
 from chappe.store import binds, looks
 from chappe.store.binds import REFUND_ARRAY, TURN, Requeue
 from chappe.store.embedded import ConnectionParameters
-from chappe.store.looks import AGAIN_S, KEY_MIN, NEW_MICROS, SHARE, SLOW_S, Looks
+from chappe.store.looks import AGAIN_S, KEY_MIN, LANES_MAX, NEW_MICROS, ROW_S, SHARE, SLOW_S, Looks
 from chappe.store.messages import key_of, numbers
 
 
@@ -24,15 +24,47 @@ def test_quick_looks_have_no_bounds() -> None:
         one.looked([(8, 100 + second)], whole=True, now_key=10**9, ended_s=second, took_s=SLOW_S / 2)
 
 
-def test_a_slow_look_bounds_the_next_ones_for_ten_times_as_long() -> None:
+def test_slow_looks_bound_the_next_ones_for_ten_times_as_long() -> None:
     one = Looks()
-    one.looked([(8, 5), (8, 7)], whole=True, now_key=10**9, ended_s=100, took_s=0.4)
+    one.looked([], whole=True, now_key=10**9, ended_s=90, took_s=0.5)
+    one.looked([(8, 5), (8, 7)], whole=True, now_key=10**9, ended_s=100, took_s=0.4 + 2 * ROW_S)
     assert one.bounds([8, 9], 100.1) == [7, KEY_MIN]
     one.looked([(8, 9), (9, 3)], whole=False, now_key=10**9, ended_s=101, took_s=0.001)
     assert one.bounds([9, 8], 100 + SHARE * 0.4 - 0.1) == [3, 9]
     assert one.bounds([8, 9], 100 + SHARE * 0.4) is None
     one.looked([], whole=True, now_key=10**9, ended_s=105, took_s=0.001)
     assert one.bounds([8, 9], 105) is None, "the snapshot is gone"
+
+
+def test_a_single_slow_look_bounds_the_next_ones_for_a_moment() -> None:
+    one = Looks()
+    one.looked([(8, 5)], whole=True, now_key=10**9, ended_s=100, took_s=30)
+    assert one.bounds([8], 100 + AGAIN_S - 0.1) == [5]
+    assert one.bounds([8], 100 + AGAIN_S) is None
+
+
+def test_a_look_that_found_much_may_take_its_time() -> None:
+    one = Looks()
+    found = [(8, place) for place in range(20_000)]
+    one.looked(found, whole=True, now_key=10**9, ended_s=1, took_s=20_000 * ROW_S)
+    assert (one.slow, one.bounds([8], 1)) == (False, None)
+
+
+def test_a_lane_that_a_whole_look_passed_over_is_looked_at_from_its_beginning_the_next_time() -> None:
+    one = Looks()
+    one.looked([(8, 5), (9, 6)], whole=True, now_key=10**9, ended_s=1, took_s=1)
+    one.looked([(9, 7)], whole=True, now_key=10**9, ended_s=3, took_s=1, passed_over=[8])
+    assert one.bounds([8, 9], 3.1) == [KEY_MIN, 7]
+    one.looked([(8, 6)], whole=False, now_key=10**9, ended_s=3.2, took_s=1)
+    assert one.bounds([8, 9], 3.3) == [6, 7]
+
+
+def test_the_lanes_that_are_remembered_are_limited_and_the_longest_not_found_goes_first() -> None:
+    one = Looks()
+    one.looked([(lane, 5) for lane in range(LANES_MAX)], whole=True, now_key=10**9, ended_s=1, took_s=1)
+    one.looked([(0, 6), (-1, 6)], whole=False, now_key=10**9, ended_s=1, took_s=0)
+    assert len(one.known) == LANES_MAX
+    assert (one.known[0], one.known[-2:]) == (2, [0, -1])
 
 
 def test_what_has_just_been_accepted_is_found_by_every_look() -> None:

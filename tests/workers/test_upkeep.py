@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from chappe.actions import upkeep as tasks
 from chappe.store import webhooks
 from chappe.store.database import Database
 from chappe.store.embedded import ConnectionParameters
+from chappe.store.looks import SHARE
 from chappe.store.messages import LaneClass
 from chappe.workers import upkeep as module
 from chappe.workers.owner import is_dead, own_name
@@ -148,3 +150,28 @@ async def test_a_lease_is_waited_for_while_its_owner_may_live_and_taken_from_a_d
 
 async def _held_by(shop: Shop, owner: str) -> bool:
     return await webhooks.holder(shop.database, module.LEASE) == owner
+
+
+async def test_what_there_is_to_do_is_asked_less_often_where_asking_takes_long(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    signs = tasks.signs
+    slow_s = 0.03
+
+    async def slowly(*given: Any) -> tasks.Signs:
+        asked.append(asyncio.get_running_loop().time())
+        await shop.database.value("select pg_sleep($1)", slow_s)
+        return await signs(*given)
+
+    monkeypatch.setattr(module, "TICK_S", 0.01)
+    monkeypatch.setattr(tasks, "signs", slowly)
+    async with opened(database) as shop, keeping(shop.database) as upkeep:
+        await eventually(lambda: _is(len(asked) >= 5))
+        pauses = [after - before for before, after in itertools.pairwise(asked)]
+        assert min(pauses[1:]) >= SHARE * slow_s, "the first was no more than slow once"
+        began = asyncio.get_running_loop().time()
+        count = len(asked)
+        upkeep.changed()
+        await eventually(lambda: _is(len(asked) > count))
+        assert asked[-1] - began < SHARE * slow_s, "what the operator changed is not waited for"

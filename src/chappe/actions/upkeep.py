@@ -20,6 +20,7 @@ from chappe.store import binds, carriers, conversations, identifiers, optouts, q
 from chappe.store import signs as store_signs
 from chappe.store.binds import Requeue
 from chappe.store.database import Database
+from chappe.store.looks import Looks
 from chappe.store.messages import BULK_RECIPIENTS, CLASSES, Flag, LaneClass, key_of, lane
 from chappe.store.signs import Signs
 
@@ -51,6 +52,7 @@ class Book:
     rerouted: bool = False  # since what has no route was looked at
     profiles_followed: bool = False
     walk: placing.Walk | None = None  # through what is held, while one is under way
+    looks: Looks = field(default_factory=Looks)  # at what is due in waiting lanes
 
 
 def _always(_signs: Signs, _book: Book) -> bool:
@@ -125,7 +127,7 @@ async def release(database: Database, now: datetime, book: Book) -> bool:
         book.rerouted = not await placing.wake_routeless(database, now)
     for _ in range(RELEASE_ROUNDS):
         async with database.transaction(hot=True) as tx:
-            due = await queue.take_due(tx, now, _waiting_lanes(book), BATCH)
+            due = await queue.take_due(tx, now, _waiting_lanes(book), BATCH, book.looks)
             placed = []
             doubtful = []
             leaving = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import takewhile
@@ -11,6 +12,7 @@ import msgspec
 from chappe.core.lifecycle import State
 from chappe.store.binds import REFUND_ARRAY, Finish, finish, resolve_doubt
 from chappe.store.database import Connection, Database
+from chappe.store.looks import KEY_MIN, Looks
 from chappe.store.messages import key_of, numbers
 
 
@@ -29,18 +31,35 @@ class Due(msgspec.Struct, frozen=True):
     reason: str | None = None
 
 
-async def take_due(connection: Connection, now: datetime, lanes: Sequence[int], limit: int) -> list[Due]:
-    """Takes what is due out of waiting lanes, lane by lane, the oldest first."""
-    return await _taken(
+async def take_due(
+    connection: Connection, now: datetime, lanes: Sequence[int], limit: int, looks: Looks | None = None
+) -> list[Due]:
+    """Takes what is due out of waiting lanes, lane by lane, the oldest first. looks: kept from call to call; None: each
+    looks everywhere."""
+    began_s = time.monotonic()
+    bounds = looks.bounds(lanes, began_s) if looks is not None else None
+    due = await _taken(
         connection,
-        """select q.ctid from unnest($1::text::int[]) as l(lane)
-           cross join lateral (select ctid from outbox w where w.lane = l.lane and w.key <= $2
+        """select q.ctid from unnest($1::text::int[], $4::text::bigint[]) as l(lane, from_key)
+           cross join lateral (select ctid from outbox w
+                               where w.lane = l.lane and w.key >= l.from_key and w.key <= $2
                                order by w.lane, w.key, w.message_id limit $3 for update skip locked) q
            limit $3""",
         numbers(lanes),
         key_of(now),
         limit,
+        numbers(bounds or [KEY_MIN] * len(lanes)),
     )
+    if looks is not None:
+        ended_s = time.monotonic()
+        looks.looked(
+            ((row.lane, row.key) for row in due),
+            whole=bounds is None,
+            now_key=key_of(now),
+            ended_s=ended_s,
+            took_s=ended_s - began_s,
+        )
+    return due
 
 
 async def take_ready(connection: Connection, lane: int, after: tuple[int, int], limit: int) -> list[Due]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from chappe.core.lifecycle import FINAL, State
 from chappe.core.model import Reply, message_id
 from chappe.store import replies
 from chappe.store.database import Connection, Database
+from chappe.store.looks import Looks
 from chappe.store.messages import key_of, numbers, texts
 
 
@@ -79,22 +81,26 @@ async def add(connection: Connection, host: int, submission_id: int, ends: Seque
     )
 
 
-# The hosts that have something waiting are found by skipping through the primary key; then a few rows of each. What is
-# in hand is looked up in a hash table: an array would be searched from its beginning for each row.
-CLAIM = """
-with recursive hosts as (
+# The hosts that have something waiting are found by skipping through the primary key.
+_WAITING_HOSTS = """
     (select host from webhook order by host limit 1)
     union all
     select (select w.host from webhook w where w.host > h.host order by w.host limit 1)
     from hosts h where h.host is not null
-)
+"""
+_KNOWN_HOSTS = "select * from unnest($6::text::int[], $7::text::bigint[]) as k(host, from_key)"
+# Then a few rows of each. What is in hand is looked up in a hash table: an array would be searched from its beginning
+# for each row.
+_CLAIM = """
+with recursive hosts as ({hosts})
 select w.host, w.key, w.id, w.message_id, w.at, w.state, w.attempts, w.reason,
        coalesce(m.recipient, ''), coalesce(m.price_micros, 0), coalesce(m.state, 0) as message_state,
        coalesce(s.dialect, ''), coalesce(s.report_url, '') as target, coalesce(s.tag, ''),
        coalesce(s.client_reference, ''), coalesce(s.flags, 0)
 from hosts h
 cross join lateral (
-    select * from webhook q where q.host = h.host and q.key <= $1 and q.id not in (select unnest($2::text::bigint[]))
+    select * from webhook q where q.host = h.host {above} and q.key <= $1
+    and q.id not in (select unnest($2::text::bigint[]))
     order by q.host, q.key, q.id limit $3
 ) w
 left join lateral (select * from message where id = w.message_id limit 1) m on true
@@ -102,14 +108,48 @@ left join lateral (select * from submission where id = w.message_id >> 16 limit 
 where (s.id is not null or w.message_id < 0) and h.host is not null and not (h.host = any ($4::text::int[]))
 limit $5
 """
+CLAIM = _CLAIM.format(hosts=_WAITING_HOSTS, above="")
+# Of these hosts alone, and of each from a key on: see store/looks.py.
+CLAIM_FROM = _CLAIM.format(hosts=_KNOWN_HOSTS, above="and q.key >= h.from_key")
 
 
 async def claim(
-    connection: Connection, now_key: int, in_hand: Sequence[int], per_host: int, full_hosts: Sequence[int], limit: int
+    connection: Connection,
+    now_key: int,
+    in_hand: Sequence[int],
+    per_host: int,
+    full_hosts: Sequence[int],
+    limit: int,
+    looks: Looks | None = None,
 ) -> list[Pending]:
-    """What is due: at most per_host of each host, but for those that have enough in hand, and limit in all."""
-    rows = await connection.fetch(CLAIM, now_key, numbers(in_hand), per_host, numbers(full_hosts), max(limit, 0))
-    pending = [Pending(*row) for row in rows]
+    """What is due: at most per_host of each host, but for those that have enough in hand, and limit in all.
+
+    looks: kept from claim to claim, by whoever has in hand what they gave; None: each looks everywhere.
+    """
+    began_s = time.monotonic()
+    known = looks.known if looks is not None else []
+    bounds = looks.bounds(known, began_s) if looks is not None else None
+    asked = (now_key, numbers(in_hand), per_host, numbers(full_hosts), max(limit, 0))
+    if bounds is None:
+        rows = await connection.fetch(CLAIM, *asked)
+    else:
+        rows = await connection.fetch(CLAIM_FROM, *asked, numbers(known), numbers(bounds))
+    ended_s = time.monotonic()
+    pending = await _with_words(connection, [Pending(*row) for row in rows])
+    if looks is not None and limit > 0:
+        looks.looked(
+            ((one.host, one.key) for one in pending),
+            whole=bounds is None,
+            now_key=now_key,
+            ended_s=ended_s,
+            took_s=ended_s - began_s,
+            passed_over=full_hosts,
+        )
+    return pending
+
+
+async def _with_words(connection: Connection, pending: list[Pending]) -> list[Pending]:
+    """The same with the replies that they tell of, and less what came back."""
     wanted = [-one.message_id for one in pending if one.message_id < 0]
     if wanted:
         found = await replies.by_id(connection, wanted)

@@ -22,6 +22,7 @@ from chappe.net import Door
 from chappe.observe import get_logger, metrics
 from chappe.store import webhooks
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
+from chappe.store.looks import Looks
 from chappe.store.messages import Flag, key_of
 from chappe.store.outage import DatabaseAway
 from chappe.store.webhooks import Pending, Told
@@ -105,6 +106,7 @@ class Notify:
         self._event = asyncio.Event()
         self._rung = True  # there may be something to claim
         self._claimed_at = 0.0
+        self._looks = Looks()
         self._stopping = False
         self.ours = False  # whether we hold the lease
         self._renewed_at = 0.0
@@ -178,6 +180,7 @@ class Notify:
             self._in_hand -= len(host.queue)
             host.in_hand.difference_update([pending.id for pending in host.queue])
             host.queue.clear()
+        self._looks = Looks()  # which knew of what we had in hand
 
     async def _claim(self) -> bool:
         """Claims what is due; whether there may be more of it, beyond what one claim takes of each host."""
@@ -194,7 +197,7 @@ class Notify:
         try:
             async with self._database.connection(hot=True) as connection:
                 now_key = key_of(datetime.now(UTC))
-                rows = await webhooks.claim(connection, now_key, in_hand, HAND_PER_HOST, full, room)
+                rows = await webhooks.claim(connection, now_key, in_hand, HAND_PER_HOST, full, room, self._looks)
         except (*CONNECTION_ERRORS, DatabaseError):
             self._rung = True
             raise

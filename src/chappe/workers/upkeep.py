@@ -12,6 +12,7 @@ from chappe.actions import upkeep
 from chappe.observe import get_logger
 from chappe.store import webhooks
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
+from chappe.store.looks import Pace
 from chappe.store.outage import DatabaseAway
 from chappe.workers.owner import is_dead
 
@@ -22,6 +23,7 @@ LEASE_S = 10.0
 RENEW_S = 3.0
 TICK_S = 0.5
 GATHER_S = 0.05
+SIGNS_S_MAX = 10.0  # the longest pause between two questions what there is to do
 
 
 class Upkeep:
@@ -36,6 +38,8 @@ class Upkeep:
         self._next: dict[str, float] = {}
         self._ours = False
         self._renewed_at = float("-inf")
+        self._pace = Pace()  # of asking what there is to do: it takes long while somebody keeps the rows that are gone
+        self._signs_at = float("-inf")  # when it is asked next
         self.book = upkeep.Book()
 
     async def stop(self) -> None:
@@ -46,6 +50,7 @@ class Upkeep:
         """The configuration changed: look at once, and move what may move now."""
         for name in upkeep.BY_CONFIGURATION:
             self._next.pop(name, None)
+        self._signs_at = float("-inf")
         self._event.set()
 
     async def run(self) -> None:
@@ -56,7 +61,7 @@ class Upkeep:
                 if loop.time() - self._renewed_at > RENEW_S:
                     self._ours = await self._lease()
                     self._renewed_at = loop.time()
-                if self._ours:
+                if self._ours and loop.time() >= self._signs_at:
                     await self._tasks(loop.time())
             except (*CONNECTION_ERRORS, DatabaseError) as error:
                 if not isinstance(error, DatabaseAway):  # that has been told
@@ -83,7 +88,14 @@ class Upkeep:
         return await webhooks.take_lease(self._database, LEASE, self._owner, LEASE_S)
 
     async def _tasks(self, now_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        began_s = self._signs_at = loop.time()
         signs = await upkeep.signs(self._database, datetime.now(UTC), self.book)
+        ended_s = loop.time()
+        self._pace.took(ended_s - began_s)
+        if self._signs_at == began_s:  # else the configuration changed meanwhile
+            # half a tick of grace: where it is quick, every tick asks
+            self._signs_at = ended_s + min(self._pace.rest_s, SIGNS_S_MAX) - TICK_S / 2
         for task in upkeep.TASKS:
             due_s = self._next.get(task.name)
             # For the first time, or since the configuration changed: whatever the signs say.
