@@ -47,7 +47,7 @@ def test_no_way_of_printing_lets_a_control_through(text: str, capsys: pytest.Cap
 def test_json_says_what_was_meant_all_the_same(value: dict[str, object]) -> None:
     written: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli_output.typer, "echo", written.append)
+        patch.setattr(cli_output, "echo", written.append)
         emit(value, "", as_json=True)
     assert json.loads(written[0]) == value
     assert not STEERS.search(written[0])

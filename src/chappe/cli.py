@@ -1,30 +1,19 @@
-"""Every command: parse, call, print. Only typer is imported at the start, so that --help is instant."""
+"""Every command: parse, call, print. Nothing large is imported before it is needed, so that commands are quick."""
 
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from chappe.cli_commands import Argument, Group, Option
 from chappe.cli_installation import Data, DatabaseUrl, Json, configuration, first_line, reached, run
-from chappe.cli_output import Failure, Misuse, emit, say
+from chappe.cli_output import Exit, Failure, Misuse, echo, emit, say
 
 if TYPE_CHECKING:
     from chappe.config import Config
 
-app = typer.Typer(
-    name="chappe",
-    help="A self-hosted SMS platform: the HTTP APIs of SMS Partner and AllMySMS in front, SMPP carriers behind.",
-    epilog="Exit status: 2 misuse, 1 failure. CHAPPE_DATA or CHAPPE_DATABASE_URL says where the installation is.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
 # Commands below these names: a module is imported when its name is among the words of the command line.
 SECTIONS = {
     "account": ("chappe.cli_account", "Customers: their keys, settings and credit."),
@@ -35,40 +24,33 @@ SECTIONS = {
     "refund": ("chappe.cli_refund", "Which ends of messages give their money back."),
 }
 
+app = Group(
+    "A self-hosted SMS platform: the HTTP APIs of SMS Partner and AllMySMS in front, SMPP carriers behind.",
+    epilog="Exit status: 2 misuse, 1 failure. CHAPPE_DATA or CHAPPE_DATABASE_URL says where the installation is.",
+    sections=SECTIONS,
+)
+
 TEXT_CHARACTERS_MAX = 20_000
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
+@app.switch("--version", "Print the version and end.")
+def _version() -> None:
+    from importlib.metadata import version
 
-        typer.echo(f"chappe {version('chappe')}")
-        raise typer.Exit
-
-
-@app.callback()
-def _whole(
-    _: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
-    ] = False,
-) -> None:
-    """Nothing before a command but what concerns the program as a whole."""
+    echo(f"chappe {version('chappe')}")
 
 
-_OTHER_SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
-
-
-@app.command(context_settings=_OTHER_SETTINGS)
+@app.command(rest="others")
 def serve(
-    context: typer.Context,
-    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
-    port: Annotated[str | None, typer.Option(help="Port to listen on.", show_default="8080")] = None,
+    others: list[str],
+    host: Annotated[str | None, Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
+    port: Annotated[str | None, Option(help="Port to listen on.", show_default="8080")] = None,
     data: Data = None,
     database_url: DatabaseUrl = None,
-    api_processes: Annotated[str | None, typer.Option(help="Processes that answer HTTP.", show_default="1")] = None,
-    roles: Annotated[str | None, typer.Option(help="What this node does.", show_default="api,work")] = None,
-    config_file: Annotated[Path | None, typer.Option("--config", help="A TOML file instead of chappe.toml.")] = None,
-    settings: Annotated[bool, typer.Option("--settings", help="List every setting as JSON and end.")] = False,
+    api_processes: Annotated[str | None, Option(help="Processes that answer HTTP.", show_default="1")] = None,
+    roles: Annotated[str | None, Option(help="What this node does.", show_default="api,work")] = None,
+    config_file: Annotated[Path | None, Option("--config", help="A TOML file instead of chappe.toml.")] = None,
+    settings: Annotated[bool, Option("--settings", help="List every setting as JSON and end.")] = False,
 ) -> None:
     """Runs Chappe until a signal.
 
@@ -83,7 +65,7 @@ def serve(
     own = {"host": host, "port": port, "data": data, "database_url": database_url,
            "api_processes": api_processes, "roles": roles}  # fmt: skip
     try:
-        config = load({**_flags(context.args), **own}, config_file=config_file)
+        config = load({**_flags(others), **own}, config_file=config_file)
     except ConfigError as error:
         raise Misuse(str(error)) from error
     from chappe import wiring
@@ -101,7 +83,7 @@ def serve(
         raise Failure(str(error)) from error
     except (*CONNECTION_ERRORS, DatabaseError) as error:
         raise Failure(_why_not_served(error, config)) from error
-    raise typer.Exit(status)
+    raise Exit(status)
 
 
 def _why_not_served(error: BaseException, config: Config) -> str:
@@ -163,15 +145,15 @@ def migrate(data: Data = None, database_url: DatabaseUrl = None, as_json: Json =
 
 @app.command()
 def send(
-    to: Annotated[list[str], typer.Option(help="Number in any usual form; repeatable, or separated by commas.")],
-    text: Annotated[str, typer.Option(help="What to say; - reads standard input.")],
-    sender: Annotated[str, typer.Option(help="Who sends.", show_default="the account's")] = "",
-    account: Annotated[str | None, typer.Option(help="Who pays.", show_default="demo, or the only one")] = None,
-    range_: Annotated[str, typer.Option("--range", help="Quality of delivery.", metavar="premium|lowcost")] = "premium",
-    flash: Annotated[bool, typer.Option("--flash", help="Show it at once, keep it nowhere.")] = False,
+    to: Annotated[list[str], Option(help="Number in any usual form; repeatable, or separated by commas.")],
+    text: Annotated[str, Option(help="What to say; - reads standard input.")],
+    sender: Annotated[str, Option(help="Who sends.", show_default="the account's")] = "",
+    account: Annotated[str | None, Option(help="Who pays.", show_default="demo, or the only one")] = None,
+    range_: Annotated[str, Option("--range", help="Quality of delivery.", metavar="premium|lowcost")] = "premium",
+    flash: Annotated[bool, Option("--flash", help="Show it at once, keep it nowhere.")] = False,
     transactional: Annotated[
         bool | None,
-        typer.Option("--transactional/--commercial", help="Whether sending hours apply.", show_default="the account's"),
+        Option("--transactional/--commercial", help="Whether sending hours apply.", show_default="the account's"),
     ] = None,
     data: Data = None,
     database_url: DatabaseUrl = None,
@@ -200,11 +182,9 @@ def send(
 
 @app.command()
 def message(
-    id_: Annotated[
-        str, typer.Argument(metavar="ID", help="Submission number, NUMBER/PLACE, message id, or AllMySMS smsId.")
-    ],
-    every: Annotated[bool, typer.Option("--all", help="Show all messages of a submission.")] = False,
-    limit: Annotated[int, typer.Option(help="How many messages of a submission to show.")] = 20,
+    id_: Annotated[str, Argument(metavar="ID", help="Submission number, NUMBER/PLACE, message id, or AllMySMS smsId.")],
+    every: Annotated[bool, Option("--all", help="Show all messages of a submission.")] = False,
+    limit: Annotated[int, Option(help="How many messages of a submission to show.")] = 20,
     data: Data = None,
     database_url: DatabaseUrl = None,
     as_json: Json = False,
@@ -233,15 +213,15 @@ def doctor(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = 
 
 @app.command()
 def smsc(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="SMPP port.")] = 2775,
-    http_host: Annotated[str, typer.Option(help="Address of the handset page.")] = "127.0.0.1",
-    http_port: Annotated[int, typer.Option(help="Port of the handset page and its API; 0: the system chooses.")] = 8025,
-    system_id: Annotated[str, typer.Option(help="Who may bind; empty: anybody.")] = "",
-    password: Annotated[str, typer.Option(help="With which password; empty: any.")] = "",
-    journal: Annotated[Path | None, typer.Option(help="File in which the handset keeps its messages.")] = None,
-    tls_cert: Annotated[Path | None, typer.Option(help="Certificate: speak TLS.")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="Key of the certificate.")] = None,
+    host: Annotated[str, Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, Option(help="SMPP port.")] = 2775,
+    http_host: Annotated[str, Option(help="Address of the handset page.")] = "127.0.0.1",
+    http_port: Annotated[int, Option(help="Port of the handset page and its API; 0: the system chooses.")] = 8025,
+    system_id: Annotated[str, Option(help="Who may bind; empty: anybody.")] = "",
+    password: Annotated[str, Option(help="With which password; empty: any.")] = "",
+    journal: Annotated[Path | None, Option(help="File in which the handset keeps its messages.")] = None,
+    tls_cert: Annotated[Path | None, Option(help="Certificate: speak TLS.")] = None,
+    tls_key: Annotated[Path | None, Option(help="Key of the certificate.")] = None,
 ) -> None:
     """Runs the handset SMSC alone.
 
@@ -258,28 +238,20 @@ def smsc(
         status = wiring.smsc(host, port, http_host, http_port, system_id, password, journal, tls_cert, tls_key)
     except OSError as error:
         raise Failure(f"cannot serve: {error.strerror or error}") from error
-    raise typer.Exit(status)
+    raise Exit(status)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command and gives the exit status; `arguments` are those of the process unless given."""
     words = sys.argv[1:] if arguments is None else arguments
-    whole = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
-    whole.info = app.info
-    whole.registered_commands = app.registered_commands
-    whole.registered_callback = app.registered_callback
-    for name, (module, help_) in SECTIONS.items():
-        section = import_module(module).app if name in words else typer.Typer(help=help_, rich_markup_mode=None)
-        whole.add_typer(section, name=name)
-    command = typer.main.get_command(whole)
     if arguments is None:
         sys.excepthook = _unexpected
     try:
-        status = command.main(words, prog_name="chappe", standalone_mode=False)
-    except typer.Abort:
+        app.run(words, "chappe")
+    except Exit as end:
+        return end.status
+    except (KeyboardInterrupt, EOFError):
         return 130
-    except typer.TyperException as error:
-        return _misused(error)
     except (Misuse, Failure) as trouble:
         if _debugging():
             raise
@@ -288,20 +260,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stdout = None  # who read has gone; nothing must be flushed to them at the end
         return 1
-    return status if isinstance(status, int) else 0
-
-
-def _misused(error: typer.TyperException) -> int:
-    """The parser's complaint on one line, with where help is to be found; bare groups show their help."""
-    context = getattr(error, "ctx", None)
-    words = error.format_message()
-    if context is not None and words == context.get_help():
-        typer.echo(words, err=True)
-        return 2
-    path = context.command_path if context is not None else "chappe"
-    sentence = words.strip().rstrip(".")
-    say(f"{sentence[:1].lower()}{sentence[1:]}; see `{path} --help`")
-    return error.exit_code
+    return 0
 
 
 def _debugging() -> bool:

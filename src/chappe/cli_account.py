@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from chappe.cli_commands import Argument, Group, Option
 from chappe.cli_installation import Data, DatabaseUrl, Json, configuration, perform
 from chappe.cli_output import Misuse, emit, print_json, say, table
 
@@ -13,23 +12,21 @@ if TYPE_CHECKING:
     from chappe.core.model import Account
     from chappe.store.database import Database
 
-app = typer.Typer(help="Customers: their keys, settings and credit.", no_args_is_help=True, rich_markup_mode=None)
+app = Group("Customers: their keys, settings and credit.")
 
-Login = Annotated[str, typer.Argument(metavar="LOGIN", help="Login of the account.")]
-ApiKey = Annotated[str | None, typer.Option("--api-key", help="The key instead of a generated one.", metavar="KEY")]
-# A negative amount is no option.
-_AMOUNTS = {"ignore_unknown_options": True}
+Login = Annotated[str, Argument(metavar="LOGIN", help="Login of the account.")]
+ApiKey = Annotated[str | None, Option("--api-key", help="The key instead of a generated one.", metavar="KEY")]
 
 
 @app.command()
 def create(
     login: Login,
     api_key: ApiKey = None,
-    email: Annotated[str, typer.Option(help="Address of the person behind it.")] = "",
-    firstname: Annotated[str, typer.Option(help="First name of that person.")] = "",
-    lastname: Annotated[str, typer.Option(help="Last name of that person.")] = "",
-    balance: Annotated[str, typer.Option(help="Opening balance in EUR.", metavar="100.000")] = "0",
-    transactional: Annotated[bool, typer.Option("--transactional", help="Its messages are no advertising.")] = False,
+    email: Annotated[str, Option(help="Address of the person behind it.")] = "",
+    firstname: Annotated[str, Option(help="First name of that person.")] = "",
+    lastname: Annotated[str, Option(help="Last name of that person.")] = "",
+    balance: Annotated[str, Option(help="Opening balance in EUR.", metavar="100.000")] = "0",
+    transactional: Annotated[bool, Option("--transactional", help="Its messages are no advertising.")] = False,
     data: Data = None,
     database_url: DatabaseUrl = None,
     as_json: Json = False,
@@ -115,11 +112,11 @@ def show(login: Login, data: Data = None, database_url: DatabaseUrl = None, as_j
     emit(document, "\n".join(lines), as_json=as_json)
 
 
-@app.command(context_settings=_AMOUNTS)
+@app.command()
 def credit(
     login: Login,
-    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="EUR to add; negative: to take.")],
-    note: Annotated[str, typer.Option(help="Why: kept in the ledger.")] = "",
+    amount: Annotated[str, Argument(metavar="AMOUNT", help="EUR to add; negative: to take.")],
+    note: Annotated[str, Option(help="Why: kept in the ledger.")] = "",
     data: Data = None,
     database_url: DatabaseUrl = None,
     as_json: Json = False,
@@ -143,7 +140,7 @@ def credit(
 def set_(
     login: Login,
     assignments: Annotated[
-        list[str], typer.Argument(metavar="KEY=VALUE...", help="`chappe account settings` lists the keys.")
+        list[str], Argument(metavar="KEY=VALUE...", help="`chappe account settings` lists the keys.")
     ],
     data: Data = None,
     database_url: DatabaseUrl = None,

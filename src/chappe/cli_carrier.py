@@ -6,19 +6,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from chappe.cli_commands import Argument, Group, Option
 from chappe.cli_installation import Data, DatabaseUrl, Json, configuration, perform
-from chappe.cli_output import Failure, Misuse, emit, one_line, table
+from chappe.cli_output import Exit, Failure, Misuse, emit, one_line, table
 
 if TYPE_CHECKING:
     from chappe.cli_doctor import Diagnosis
     from chappe.core.network import Carrier
     from chappe.store.database import Database
 
-app = typer.Typer(help="Networks that messages go through.", no_args_is_help=True, rich_markup_mode=None)
+app = Group("Networks that messages go through.")
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the carrier.")]
+Name = Annotated[str, Argument(metavar="NAME", help="Name of the carrier.")]
 PASSWORD_CHARACTERS_MAX = 1_000
 DOCTOR_WAIT_S_MAX = 3600
 
@@ -26,21 +25,21 @@ DOCTOR_WAIT_S_MAX = 3600
 @app.command()
 def add(
     name: Name,
-    host: Annotated[str, typer.Option(help="Host or address of its SMSC.")],
-    port: Annotated[int, typer.Option(help="Port of its SMSC.")],
-    system_id: Annotated[str, typer.Option(help="Who we are there.")],
+    host: Annotated[str, Option(help="Host or address of its SMSC.")],
+    port: Annotated[int, Option(help="Port of its SMSC.")],
+    system_id: Annotated[str, Option(help="Who we are there.")],
     password: Annotated[
-        str | None, typer.Option(help="The password; - reads a line of standard input; left out: asked for.")
+        str | None, Option(help="The password; - reads a line of standard input; left out: asked for.")
     ] = None,
-    password_file: Annotated[Path | None, typer.Option(help="File whose first line is the password.")] = None,
-    window: Annotated[int | None, typer.Option(help="Unanswered parts of one bind.", show_default="profile's")] = None,
-    rate: Annotated[float | None, typer.Option(help="Parts a second of all binds.", show_default="profile's")] = None,
-    binds: Annotated[int | None, typer.Option(help="Parallel binds.", show_default="profile's")] = None,
-    profile: Annotated[str, typer.Option(help="Presets, joined by +; see `chappe carrier profiles`.")] = "",
+    password_file: Annotated[Path | None, Option(help="File whose first line is the password.")] = None,
+    window: Annotated[int | None, Option(help="Unanswered parts of one bind.", show_default="profile's")] = None,
+    rate: Annotated[float | None, Option(help="Parts a second of all binds.", show_default="profile's")] = None,
+    binds: Annotated[int | None, Option(help="Parallel binds.", show_default="profile's")] = None,
+    profile: Annotated[str, Option(help="Presets, joined by +; see `chappe carrier profiles`.")] = "",
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One knob of the profile; repeatable.")
+        list[str] | None, Option("--set", metavar="KEY=VALUE", help="One knob of the profile; repeatable.")
     ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Give a carrier that exists these settings.")] = False,
+    replace: Annotated[bool, Option("--replace", help="Give a carrier that exists these settings.")] = False,
     data: Data = None,
     database_url: DatabaseUrl = None,
     as_json: Json = False,
@@ -85,9 +84,7 @@ def set_(
     name: Name,
     assignments: Annotated[
         list[str],
-        typer.Argument(
-            metavar="KEY=VALUE...", help="host, port, window, ... or a knob of the profile; password=- asks."
-        ),
+        Argument(metavar="KEY=VALUE...", help="host, port, window, ... or a knob of the profile; password=- asks."),
     ],
     data: Data = None,
     database_url: DatabaseUrl = None,
@@ -193,9 +190,9 @@ def profiles(as_json: Json = False) -> None:
 @app.command()
 def doctor(
     name: Name,
-    to: Annotated[str, typer.Option(help="Send probes to this phone of yours, and watch their receipts.")] = "",
-    sender: Annotated[str, typer.Option(help="Who sends the probes.", show_default="the installation's")] = "",
-    wait: Annotated[float, typer.Option(help="Seconds to wait for receipts of the probes.")] = 30.0,
+    to: Annotated[str, Option(help="Send probes to this phone of yours, and watch their receipts.")] = "",
+    sender: Annotated[str, Option(help="Who sends the probes.", show_default="the installation's")] = "",
+    wait: Annotated[float, Option(help="Seconds to wait for receipts of the probes.")] = 30.0,
     data: Data = None,
     database_url: DatabaseUrl = None,
     as_json: Json = False,
@@ -223,7 +220,7 @@ def doctor(
 
     emit(diagnosis, text(diagnosis), as_json=as_json)
     if not diagnosis.healthy:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def _number(written: str) -> str:
@@ -281,7 +278,9 @@ def _password(given: str | None, file: Path | None) -> str:
     if given is not None and given != "-":
         return given
     if sys.stdin.isatty():
-        return str(typer.prompt("Password", hide_input=True, default="", show_default=False, err=True))
+        from getpass import getpass
+
+        return getpass("Password: ", sys.stderr)
     if given == "-":
         return sys.stdin.readline(PASSWORD_CHARACTERS_MAX).rstrip("\r\n")
     raise Misuse("missing option --password (or --password-file, or --password - to read standard input)")

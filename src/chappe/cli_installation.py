@@ -8,8 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-import typer
-
+from chappe.cli_commands import Option
 from chappe.cli_output import Failure, Misuse
 
 if TYPE_CHECKING:
@@ -19,12 +18,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Data = Annotated[
-    Path | None, typer.Option("--data", help="Folder of the embedded database.", metavar="DIR", show_default="./var")
+    Path | None, Option("--data", help="Folder of the embedded database.", metavar="DIR", show_default="./var")
 ]
 DatabaseUrl = Annotated[
-    str | None, typer.Option("--database-url", help="PostgreSQL instead of the embedded one.", metavar="URL")
+    str | None, Option("--database-url", help="PostgreSQL instead of the embedded one.", metavar="URL")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Json = Annotated[bool, Option("--json", help="Print JSON.")]
 
 
 def configuration(data: Path | None, database_url: str | None) -> Config:

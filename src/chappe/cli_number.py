@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from chappe.cli_commands import Argument, Group, Option
 from chappe.cli_installation import Data, DatabaseUrl, Json, configuration, perform
 from chappe.cli_output import emit, table
 
@@ -13,15 +12,15 @@ if TYPE_CHECKING:
     from chappe.store.database import Database
     from chappe.store.virtual_numbers import VirtualNumber
 
-app = typer.Typer(help="Long (virtual) numbers, and whose they are.", no_args_is_help=True, rich_markup_mode=None)
+app = Group("Long (virtual) numbers, and whose they are.")
 
-Number = Annotated[str, typer.Argument(metavar="NUMBER", help="International or national, such as 33700000001.")]
+Number = Annotated[str, Argument(metavar="NUMBER", help="International or national, such as 33700000001.")]
 
 
 @app.command()
 def add(
     number: Number,
-    account: Annotated[str, typer.Option("--account", help="Login of its account.", metavar="LOGIN")],
+    account: Annotated[str, Option("--account", help="Login of its account.", metavar="LOGIN")],
     data: Data = None,
     database_url: DatabaseUrl = None,
     as_json: Json = False,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from typing import Any
-
-import typer
 
 # Controls of both sets (ECMA-48 knows 0x9B as what ESC [ begins), and those that turn the direction of writing, with
 # which a text can be shown as another (Unicode Annex 9).
@@ -22,12 +21,27 @@ class Failure(Exception):
     """The command could not be done: exit status 1; the message is one line."""
 
 
+class Exit(Exception):
+    """The command is over, with this exit status and nothing more to say."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Writes a text and the end of its line, at once."""
+    stream = sys.stderr if err else sys.stdout
+    stream.write(f"{text}\n")
+    stream.flush()
+
+
 def emit(value: Any, text: str, *, as_json: bool) -> None:
     """Prints the value as JSON, or the text for people: what strangers wrote in it steers no terminal."""
     if as_json:
         print_json(value)
     elif text:
-        typer.echo(_CONTROLS_IN_LINE.sub(" ", text))
+        echo(_CONTROLS_IN_LINE.sub(" ", text))
 
 
 def print_json(value: Any) -> None:
@@ -35,12 +49,12 @@ def print_json(value: Any) -> None:
     import msgspec
 
     written = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-    typer.echo(_CONTROLS_IN_LINE.sub(lambda control: f"\\u{ord(control[0]):04x}", written))
+    echo(_CONTROLS_IN_LINE.sub(lambda control: f"\\u{ord(control[0]):04x}", written))
 
 
 def say(sentence: str) -> None:
     """One line on standard error."""
-    typer.echo(f"chappe: {one_line(sentence)}", err=True)
+    echo(f"chappe: {one_line(sentence)}", err=True)
 
 
 def one_line(text: str) -> str:

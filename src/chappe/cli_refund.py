@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from chappe.cli_commands import Argument, Group
 from chappe.cli_installation import Data, DatabaseUrl, Json, configuration, perform
 from chappe.cli_output import Misuse, emit, table
 
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     from chappe.actions.refunds import Rule
     from chappe.store.database import Database
 
-app = typer.Typer(help="Which ends of messages give their money back.", no_args_is_help=True, rich_markup_mode=None)
+app = Group("Which ends of messages give their money back.")
 
 
 @app.command("list")
@@ -30,7 +29,7 @@ def list_(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = F
 
 @app.command("set")
 def set_(
-    assignments: Annotated[list[str], typer.Argument(metavar="STATE=yes|no...", help="As `chappe refund list` says.")],
+    assignments: Annotated[list[str], Argument(metavar="STATE=yes|no...", help="As `chappe refund list` says.")],
     data: Data = None,
     database_url: DatabaseUrl = None,
     as_json: Json = False,

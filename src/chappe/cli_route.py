@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from chappe.cli_commands import Argument, Group, Option
 from chappe.cli_installation import Data, DatabaseUrl, Json, configuration, perform
 from chappe.cli_output import emit, table
 
@@ -13,18 +12,18 @@ if TYPE_CHECKING:
     from chappe.core.network import CarrierRoute
     from chappe.store.database import Database
 
-app = typer.Typer(help="Which messages go through which carrier.", no_args_is_help=True, rich_markup_mode=None)
+app = Group("Which messages go through which carrier.")
 
 
 @app.command()
 def add(
-    carrier: Annotated[str, typer.Option(help="Name of the carrier.")],
-    prefix: Annotated[str, typer.Option(help="International prefix without plus, such as 33; none: everywhere.")] = "",
+    carrier: Annotated[str, Option(help="Name of the carrier.")],
+    prefix: Annotated[str, Option(help="International prefix without plus, such as 33; none: everywhere.")] = "",
     range_: Annotated[
         str,
-        typer.Option("--range", help="Only messages of this range.", metavar="premium|lowcost", show_default="both"),
+        Option("--range", help="Only messages of this range.", metavar="premium|lowcost", show_default="both"),
     ] = "",
-    priority: Annotated[int, typer.Option(help="The lowest goes first; the next takes over when it is down.")] = 0,
+    priority: Annotated[int, Option(help="The lowest goes first; the next takes over when it is down.")] = 0,
     data: Data = None,
     database_url: DatabaseUrl = None,
     as_json: Json = False,
@@ -62,7 +61,7 @@ def list_(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = F
 
 @app.command()
 def remove(
-    route_id: Annotated[int, typer.Argument(metavar="ID", help="As `chappe route list` shows it.")],
+    route_id: Annotated[int, Argument(metavar="ID", help="As `chappe route list` shows it.")],
     data: Data = None,
     database_url: DatabaseUrl = None,
     as_json: Json = False,

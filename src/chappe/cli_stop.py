@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
-import typer
-
+from chappe.cli_commands import Argument, Group, Option
 from chappe.cli_installation import Data, DatabaseUrl, Json, configuration, perform
-from chappe.cli_output import Failure, emit, print_json, table
+from chappe.cli_output import Failure, Misuse, emit, print_json, table
 
 if TYPE_CHECKING:
     from chappe.actions.optouts import Imported
     from chappe.core.model import OptOut, OptOutAdded
     from chappe.store.database import Database
 
-app = typer.Typer(help="Who wants nothing more from an account.", no_args_is_help=True, rich_markup_mode=None)
+app = Group("Who wants nothing more from an account.")
 
-Account = Annotated[str, typer.Option("--account", help="Login of the account.", metavar="LOGIN")]
-Number = Annotated[str, typer.Argument(metavar="NUMBER", help="In any usual form.")]
+Account = Annotated[str, Option("--account", help="Login of the account.", metavar="LOGIN")]
+Number = Annotated[str, Argument(metavar="NUMBER", help="In any usual form.")]
 
 
 @app.command("list")
@@ -70,8 +71,8 @@ def remove(
 @app.command("import")
 def import_(
     file: Annotated[
-        typer.FileText,
-        typer.Argument(metavar="FILE", help="CSV: a number a line, or with a heading; - reads standard input."),
+        Path,
+        Argument(metavar="FILE", help="CSV: a number a line, or with a heading; - reads standard input."),
     ],
     account: Account,
     data: Data = None,
@@ -84,12 +85,18 @@ def import_(
     1 when a line has no number: the other lines are imported all the same.
     """
 
-    async def work(database: Database) -> Imported:
+    async def work(database: Database, lines: TextIO) -> Imported:
         from chappe.actions import optouts
 
-        return await optouts.import_csv(database, account, file, datetime.now(UTC))
+        return await optouts.import_csv(database, account, lines, datetime.now(UTC))
 
-    done = perform(configuration(data, database_url), work)
+    config = configuration(data, database_url)
+    try:
+        # The standard input is not ours to close.
+        with nullcontext(sys.stdin) if str(file) == "-" else file.open(encoding="utf-8") as lines:
+            done = perform(config, lambda database: work(database, lines))
+    except OSError as error:
+        raise Misuse(f"{file}: cannot be read: {error.strerror or error}") from error
     emit(done, f"{done.added} added, {done.known} were there, {done.bad} lines without a number", as_json=as_json)
     if done.bad:
         places = ", ".join(str(line) for line in done.bad_lines) + (", ..." if done.bad > len(done.bad_lines) else "")
@@ -100,7 +107,7 @@ def import_(
 def export(
     account: Account,
     file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="Where to write.", show_default="standard output")
+        Path | None, Argument(metavar="FILE", help="Where to write.", show_default="standard output")
     ] = None,
     data: Data = None,
     database_url: DatabaseUrl = None,
