@@ -97,7 +97,7 @@ def test_a_command_imports_no_more_than_its_work_takes(
     found = imported(*words.split())
     assert "asyncpg" in found
     assert (LARGE - {"email", "inspect"}).isdisjoint(found)
-    assert {"chappe.wiring", "chappe.web.server", "chappe.workers.deliver"}.isdisjoint(found)
+    assert {"chappe.wiring", "chappe.web.server", "chappe.workers.deliver", "chappe.smpp.pdu"}.isdisjoint(found)
 
 
 def _commands() -> dict[str, Any]:

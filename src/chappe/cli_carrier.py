@@ -53,12 +53,13 @@ def add(
 
     async def work(database: Database) -> Carrier:
         from chappe.actions import carriers
+        from chappe.actions.carrier_errors import CarrierMisuse
         from chappe.smpp.profile import settings as read_settings
 
         try:
             knobs = read_settings(settings or [])
         except ValueError as error:
-            raise carriers.CarrierMisuse(str(error)) from None
+            raise CarrierMisuse(str(error)) from None
         made = carriers.made(
             host=host,
             port=port,

@@ -96,7 +96,7 @@ def run(config: Config, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     from chappe import observe
     from chappe.actions.account_settings import SettingError
     from chappe.actions.accounts import AccountError
-    from chappe.actions.carriers import CarrierError, CarrierMisuse
+    from chappe.actions.carrier_errors import CarrierError, CarrierMisuse
     from chappe.store.database import CONNECTION_ERRORS, DatabaseError
     from chappe.store.embedded_errors import EmbeddedError
     from chappe.store.migrate import MigrationError

@@ -367,7 +367,14 @@ def page_listener(page: Callable[[Request], Coroutine[Any, Any, Response]]) -> H
 # What a part imports while its orders are not yet known, since the database is being made or is starting.
 NEEDED: dict[str, tuple[str, ...]] = {
     "api": ("chappe.web.server", "chappe.web.listener", "chappe.web.pages", "chappe.tally", "chappe.store.readiness"),
-    "work": ("chappe.workers.deliver", "chappe.workers.notify", "chappe.workers.upkeep", "chappe.net", "chappe.tally"),
+    "work": (
+        "chappe.carriers.smpp",
+        "chappe.workers.deliver",
+        "chappe.workers.notify",
+        "chappe.workers.upkeep",
+        "chappe.net",
+        "chappe.tally",
+    ),
     "handset": ("chappe.handset.smsc", "chappe.web.listener"),
 }
 PARTS: dict[str, Callable[[Orders, str], Coroutine[Any, Any, None]]] = {

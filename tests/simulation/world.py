@@ -25,7 +25,7 @@ from virtual import Process, VirtualLoop, aware
 
 from chappe.actions import accept, upkeep
 from chappe.actions.windows import Windows
-from chappe.carriers import Outgoing, connecting, registry
+from chappe.carriers import Outgoing, connecting, smpp
 from chappe.carriers.smpp import SmppLink
 from chappe.core import segments
 from chappe.core.errors import Refusal
@@ -403,13 +403,13 @@ def _linked(world: World) -> Iterator[None]:
     def numbered(**given: Any) -> Settings:
         return Settings(**given, first_sequence=world.first_sequence)
 
-    before = registry.SmppLink
-    registry.SmppLink = Watched  # type: ignore[misc]
+    before = smpp.SmppLink
+    smpp.SmppLink = Watched  # type: ignore[misc]
     connecting.Settings = numbered  # type: ignore[assignment,misc]
     try:
         yield
     finally:
-        registry.SmppLink = before  # type: ignore[misc]
+        smpp.SmppLink = before  # type: ignore[misc]
         connecting.Settings = Settings  # type: ignore[misc]
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from chappe.actions.carrier_errors import CarrierError, CarrierMisuse, CarrierUnknown
 from chappe.carriers.registry import KINDS
 from chappe.core.network import Carrier, CarrierRoute, CarrierSettings
 from chappe.core.pricing import PREFIX_DIGITS_MAX
@@ -32,21 +33,6 @@ _OWN: Final = ("host", "port", "system_id", "password", "window", "rate", "binds
 _ELSEWHERE: Final = {"rate_per_s": "rate", "window": "window", "binds": "binds"}
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII).fullmatch
 _HOST: Final = re.compile(r"[A-Za-z0-9._:%-]{1,253}", re.ASCII).fullmatch
-
-
-class CarrierMisuse(ValueError):
-    """What the operator wrote for a carrier or a route cannot be used; the message is one sentence."""
-
-
-class CarrierError(Exception):
-    """What the operator asked for cannot be done; the message is one sentence."""
-
-
-class CarrierUnknown(CarrierError):
-    """There is no carrier of this name."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"there is no carrier {name}; `chappe carrier list` shows them")
 
 
 def made(

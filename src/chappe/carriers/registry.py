@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chappe.carriers import Link
-from chappe.carriers.smpp import SmppLink
 from chappe.core.network import Carrier
 from chappe.smpp.profile import MultipartPolicy, Profile, profile
 
@@ -34,6 +33,8 @@ def rules_of(carrier: Carrier) -> tuple[str, float]:
 
 
 def _smpp(carrier: Carrier, wake: Callable[[], None]) -> Link:
+    from chappe.carriers.smpp import SmppLink  # only a worker makes links; commands and APIs want profiles
+
     settings = carrier.settings
     made = profile_of(carrier)
     rate = settings.rate or made.rate_per_s

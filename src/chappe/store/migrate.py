@@ -22,13 +22,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import resources
-from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg
 
 if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
     from asyncpg import Connection, Record
 
 LOGGER = logging.getLogger("chappe.migrate")
@@ -123,7 +124,7 @@ class Status:
 
 def load(directory: Traversable | None = None) -> tuple[Migration, ...]:
     """The migrations in `directory` (None: ours), in order; raises MigrationsInvalid."""
-    directory = directory if directory is not None else resources.files("chappe.store").joinpath("migrations")
+    directory = directory if directory is not None else Path(__file__).with_name("migrations")
     found: dict[int, Migration] = {}
     if not directory.is_dir():
         return ()
