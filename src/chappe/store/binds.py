@@ -15,7 +15,7 @@ import asyncpg
 import msgspec
 
 from chappe.store.database import LEASE_LOST, Connection, Database
-from chappe.store.looks import Looks
+from chappe.store.looks import KEY_MIN, Looks
 from chappe.store.messages import REFUND_STATES, key_of, numbers, texts
 from chappe.store.timeline import BY_ANY_WAY, BY_RANGE
 
@@ -226,7 +226,10 @@ async def turn(
     """One turn of a bind; raises LeaseLost, and then nothing is recorded. looks: of this bind, kept from turn to turn;
     None: each looks everywhere."""
     began_s = time.monotonic()
-    bounds = looks.bounds(lanes, began_s) if looks is not None else None
+    if looks is not None and looks.slow and want <= 0:  # it looks at no lane, and shall look through nothing else
+        bounds: list[int] | None = [KEY_MIN] * len(lanes)
+    else:
+        bounds = looks.bounds(lanes, began_s) if looks is not None else None
     try:
         rows: list[Any] = await connection.fetch(
             TURN,

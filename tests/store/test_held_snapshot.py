@@ -1,4 +1,4 @@
-"""Bounded looks at webhooks and at what is due: cheap while somebody holds a snapshot, and nothing is left behind."""
+"""While somebody holds a snapshot: what is done often reads few of the rows that are gone, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from shop import NOW, Shop, eventually, later, opened
 
 from chappe.actions import upkeep
 from chappe.actions.upkeep import Book
-from chappe.store import looks, queue, webhooks
+from chappe.core.lifecycle import State
+from chappe.store import binds, looks, messages, queue, webhooks
+from chappe.store.binds import Turn
 from chappe.store.embedded import ConnectionParameters
 from chappe.store.looks import Looks
 from chappe.store.messages import LaneClass, key_of, lane
@@ -38,7 +40,7 @@ async def held(shop: Shop) -> AsyncIterator[None]:
 
 
 class Watched:
-    """A connection that says how many pages its look at a queue read."""
+    """A connection that says how many pages its statements read; what they gave it keeps to itself."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -49,6 +51,10 @@ class Watched:
         (plan,) = msgspec.json.decode(told)
         self.pages += plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
         return []
+
+    async def fetchrow(self, statement: str, *values: Any) -> Any:
+        await self.fetch(statement, *values)
+        return {"ids": [None], "befores": [0], "opted": None}  # as where the credit did not suffice
 
 
 async def _pages(shop: Shop, look: Any) -> int:
@@ -152,6 +158,69 @@ async def test_a_release_of_what_is_due_does_not_walk_over_what_a_snapshot_keeps
                 for one in (None, bounded)
             ]
             assert some <= FEW_PAGES < 2 * FEW_PAGES < whole
+
+
+@pytest.mark.every_postgres
+async def test_a_turn_with_bounds_does_not_walk_over_receipts_that_came_early_and_are_matched(
+    database: ConnectionParameters,
+) -> None:
+    async with opened(database) as shop:
+        bind = await shop.bind(await shop.carrier())
+        sent = await shop.messages(await shop.account(), 2)
+        waits = "insert into receipt_unmatched select $1, 'early ' || i, i, $2 from generate_series(1, $3::int) i"
+        async with held(shop):
+            await shop.database.execute(waits, bind.key.carrier_id, NOW, DEAD)
+            await shop.database.execute("delete from receipt_unmatched")
+
+            def turn(one: Looks | None, want: int) -> Any:
+                news = Turn(r_message=[sent[0]], r_part=[0], r_ref=["early 7"])
+                return lambda c: binds.turn(c, bind.key, bind.token, NOW, 0, news, sent, bind.lanes, want, one)
+
+            assert await _pages(shop, turn(None, 1)) > 2 * FEW_PAGES
+            assert await _pages(shop, turn(_slow(), 1)) <= FEW_PAGES
+            idle = _slow()
+            idle._whole_at_s = float("-inf")  # a whole look is due, and this turn is none: it claims nothing
+            assert await _pages(shop, turn(idle, 0)) <= FEW_PAGES
+
+
+async def test_a_receipt_that_came_early_is_matched_also_by_turns_with_bounds(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        bind = await shop.bind(await shop.carrier())
+        (sent,) = await shop.messages(await shop.account())
+        await bind.turn(5)
+        await bind.turn(still=[sent], receipts=[("early", "", State.DELIVERED)])
+        assert await shop.database.value("select count(*) from receipt_unmatched") == 1
+        async with shop.database.connection(hot=True) as connection:
+            news = Turn(r_message=[sent], r_part=[0], r_ref=["early"])
+            await binds.turn(connection, bind.key, bind.token, NOW, 0, news, [], bind.lanes, 5, looks=_slow())
+        assert await shop.state(sent) is State.DELIVERED
+        assert await shop.database.value("select count(*) from receipt_unmatched") == 0
+
+
+@pytest.mark.every_postgres
+async def test_accepting_does_not_walk_over_all_that_a_balance_has_been(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        placed = await shop.placed(shop.send(account))
+
+        def accept(connection: Any) -> Any:
+            return messages.accept_by(connection, [placed], NOW)
+
+        before = await _pages(shop, accept)
+        async with held(shop), shop.database.connection() as connection:
+            await connection.execute("set synchronous_commit = off")
+            # by its place, so that this does not take as long as what is tested would
+            await connection.execute(
+                f"""do $$ declare place tid := (select ctid from balance where account_id = {account.id});
+                begin
+                    for step in 1..{DEAD} loop
+                        update balance set turn = turn + 1 where ctid = place returning ctid into place;
+                        commit;
+                    end loop;
+                end $$"""
+            )
+            await connection.execute("reset synchronous_commit")
+            assert await _pages(shop, accept) <= before + FEW_PAGES, "its versions are on more than a hundred"
 
 
 async def test_webhooks_above_a_bound_are_claimed_by_the_next_look(
