@@ -1,4 +1,4 @@
-"""While somebody holds a snapshot: what is done often reads few of the rows that are gone, and nothing is left behind."""
+"""While somebody holds a snapshot: what is done often reads few of the rows that are gone, and all is found at last."""
 
 from __future__ import annotations
 
