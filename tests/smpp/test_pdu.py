@@ -422,3 +422,18 @@ def test_names_are_those_of_the_standard_or_numbers() -> None:
     assert status_name(0x401) == "0x00000401"
     assert tlv.tag_name(0x0424) == "message_payload"
     assert tlv.tag_name(0x1401) == "0x1401"
+
+
+def test_a_command_is_built_when_it_is_first_met() -> None:
+    """Building all of them takes longer than a worker's other imports."""
+    code = """
+from chappe.smpp import pdu
+assert not pdu.DECODERS
+octets = pdu.EnquireLink(sequence=7).encode()
+assert not pdu.DECODERS
+assert pdu.decode(octets) == pdu.EnquireLink(sequence=7)
+assert [*pdu.DECODERS] == [0x15]
+assert isinstance(pdu.decode(octets[:4] + bytes([0, 0, 0x66, 0x66]) + octets[8:]), pdu.Unknown)
+assert [*pdu.DECODERS] == [0x15]
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -56,19 +56,29 @@ def columns(pdu: type[Pdu]) -> tuple[Column, ...]:
     return tuple(rows)
 
 
-def build(pdu: type[Pdu]) -> Decoder:
-    """Gives a PDU class its name and its `encode`, and returns its decoder."""
-    rows = columns(pdu)
+def prepare(pdu: type[Pdu]) -> None:
+    """Gives a PDU class its name, and an `encode` that is built when it is first called."""
     pdu.name = command_name(pdu.command_id)
-    is_response = bool(pdu.command_id & RESPONSE_BIT)
 
-    def write_carefully(self: Pdu) -> bytes:
-        return _write(self, rows, is_response)
+    def write_first(self: Pdu) -> bytes:
+        rows, is_response = columns(pdu), bool(pdu.command_id & RESPONSE_BIT)
+
+        def write_carefully(self: Pdu) -> bytes:
+            return _write(self, rows, is_response)
+
+        type.__setattr__(pdu, "encode", _quick_encoder(pdu, rows, is_response, write_carefully))
+        return self.encode()
+
+    type.__setattr__(pdu, "encode", write_first)
+
+
+def decoder(pdu: type[Pdu]) -> Decoder:
+    """Builds the decoder of a PDU class."""
+    rows, is_response = columns(pdu), bool(pdu.command_id & RESPONSE_BIT)
 
     def read_carefully(frame: bytes, status: int, sequence: int) -> Pdu:
         return _read(pdu, rows, frame, status, sequence, is_response)
 
-    type.__setattr__(pdu, "encode", _quick_encoder(pdu, rows, is_response, write_carefully))
     return _quick_decoder(pdu, rows, is_response, read_carefully)
 
 

@@ -45,7 +45,7 @@ class Pdu:
 
     def encode(self) -> bytes:
         """The PDU as octets. Raises EncodeError."""
-        raise NotImplementedError  # replaced for each class by codec.build
+        raise NotImplementedError  # replaced for each class by codec.prepare
 
     def tlv(self, tag: int) -> bytes | None:
         """The octets of the first TLV of this tag, or None."""

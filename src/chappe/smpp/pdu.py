@@ -1,4 +1,4 @@
-"""SMPP PDUs: one class for each command, a table of fields from which encoder and decoder are built at import.
+"""SMPP PDUs: one class for each command, a table of fields from which encoder and decoder are built at first use.
 
 It is long because it is that table: one class of a few lines for each of the standard's commands.
 
@@ -427,8 +427,20 @@ PDUS: tuple[type[Pdu], ...] = (
 )
 
 
-# command_id -> (octets of one whole PDU, command_status, sequence_number) -> PDU
-DECODERS: Mapping[int, codec.Decoder] = {pdu.command_id: codec.build(pdu) for pdu in PDUS}
+class _Decoders(dict[int, codec.Decoder]):
+    """By command_id; each is built when its first PDU comes: of all these commands a link sees six or seven, and
+    building them takes longer than all else that is done at a start."""
+
+    def __missing__(self, command_id: int) -> codec.Decoder:
+        decoder = self[command_id] = codec.decoder(_BY_ID[command_id])
+        return decoder
+
+
+_BY_ID = {pdu.command_id: pdu for pdu in PDUS}
+for _pdu in PDUS:
+    codec.prepare(_pdu)
+# command_id -> (octets of one whole PDU, command_status, sequence_number) -> PDU; KeyError for what is no command.
+DECODERS: Mapping[int, codec.Decoder] = _Decoders()
 
 # Request command_id -> the class of its answer; outbind and alert_notification have none.
 RESPONSES: Mapping[int, type[Response]] = {
@@ -445,7 +457,6 @@ def decode(frame: bytes) -> Pdu:
         raise DecodeError(
             "command_length is not the frame's", Status.RINVCMDLEN, command_id, sequence, framing_lost=True
         )
-    decoder = DECODERS.get(command_id)
-    if decoder is None:
+    if command_id not in _BY_ID:
         return Unknown(command_id, frame[HEADER.size :], sequence=sequence, status=status)
-    return decoder(frame, status, sequence)
+    return DECODERS[command_id](frame, status, sequence)
