@@ -1,6 +1,8 @@
 """PDUs: golden octets, round trips, strict writing, liberal reading."""
 
 import struct
+import subprocess
+import sys
 from dataclasses import fields
 from typing import Any
 
