@@ -68,7 +68,7 @@ def query(database: ConnectionParameters, statement: str, *values: object) -> An
 CARRIER = ("--host", "127.0.0.1", "--port", "2775", "--system-id", "us", "--password", "sesame")
 
 
-LARGE = {"rich", "pygments", "pydantic", "typer", "click", "structlog", "httptools", "phonenumbers", "email", "inspect"}
+LARGE = {"rich", "pygments", "pydantic", "typer", "structlog", "httptools", "phonenumbers", "email"}
 CONNECTING = {"asyncio", "asyncpg", "msgspec", "uvloop"}
 
 
@@ -82,8 +82,9 @@ def imported(*words: str) -> set[str]:
 
 
 def test_help_imports_nothing_large(chappe: Run) -> None:
-    assert (LARGE | CONNECTING).isdisjoint(imported("--help"))
-    assert (LARGE | CONNECTING).isdisjoint(imported("account", "create", "--help"))
+    sections = {module for module, _ in cli.SECTIONS.values()}
+    assert (LARGE | CONNECTING | sections).isdisjoint(imported("--help"))
+    assert (LARGE | CONNECTING | sections - {"chappe.cli_account"}).isdisjoint(imported("account", "create", "--help"))
     shown = chappe("--help").out
     assert all(name in shown for name in ("serve", "migrate", "account", "carrier", "route", "send", "message"))
 
@@ -96,7 +97,7 @@ def test_a_command_imports_no_more_than_its_work_takes(
     monkeypatch.setenv("CHAPPE_DATABASE_URL", database.dsn())
     found = imported(*words.split())
     assert "asyncpg" in found
-    assert (LARGE - {"email", "inspect"}).isdisjoint(found)
+    assert (LARGE - {"email"}).isdisjoint(found)
     assert {"chappe.wiring", "chappe.web.server", "chappe.workers.deliver", "chappe.smpp.pdu"}.isdisjoint(found)
 
 
@@ -107,15 +108,44 @@ def _commands() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, (module, _) in cli.SECTIONS.items():
         found |= {f"{name} {word}": command for word, command in import_module(module).app.commands.items()}
-    return found | cli.app.commands
+    return found | {name: command for name, command in cli.app.commands.items() if name not in cli.SECTIONS}
 
 
 @pytest.mark.parametrize("words", sorted(set(_commands()) - {"serve", "smsc"}))
 def test_every_command_prints_json_and_finds_its_installation(words: str) -> None:
-    flags = {flag for parameter in _commands()[words].parameters() for flag in parameter.flags}
+    flags = {flag for parameter in _commands()[words].params for flag in parameter.opts}
     assert "--json" in flags
     if words not in ("account settings", "carrier profiles"):  # tables of the program itself
         assert {"--data", "--database-url"} <= flags
+
+
+@pytest.mark.parametrize("words", ["", *cli.SECTIONS, *sorted(_commands())])
+def test_every_command_and_section_explains_itself(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*words.split(), "--help"]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert shown.out.startswith(f"Usage: {f'chappe {words}'.strip()} [OPTIONS]")
+    _, _, listed = shown.out.partition("\nCommands:\n")
+    assert "..." not in listed  # each summary is whole
+    for parameter in _commands()[words].params if words in _commands() else []:
+        assert parameter.help or parameter.name == "others"
+
+
+@pytest.mark.parametrize("words", [[], ["account"]])
+def test_a_section_alone_shows_its_help_and_is_misuse(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(words) == 2
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err.startswith(f"Usage: {' '.join(['chappe', *words])} [OPTIONS] COMMAND")) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [("acc", ["account"]), ("account cr", ["create", "credit"]), ("route add --range ", ["premium", "lowcost"])],
+)
+def test_a_shell_completes_what_is_begun(words: str, offered: list[str]) -> None:
+    count = len(words.split(" "))
+    told = program(_CHAPPE_COMPLETE="bash_complete", COMP_WORDS=f"chappe {words}", COMP_CWORD=str(count))
+    assert told.out.split() == [f"plain,{word}" for word in offered]
 
 
 def test_an_account_is_printed_with_its_key_once_and_only_a_hash_is_stored(
@@ -255,8 +285,11 @@ def test_a_schema_that_is_missing_or_old_is_said_and_migrate_brings_it_up(
 
 ERRORS = [
     ("account create", 2, "missing argument"),
-    ("account crate x", 2, "did you mean"),
-    ("account create x --balanse 3", 2, "--balance"),
+    ("account crate x", 2, "did you mean 'create'? (see `chappe account --help`)"),
+    ("account create x --balanse 3", 2, "did you mean one of: '--balance'"),
+    ("account list --json=yes", 2, "does not take a value"),
+    ("account show shop --data", 2, "requires an argument"),
+    ("account show shop more", 2, "unexpected extra argument (more)"),
     ("account create é", 2, "is no login"),
     ("account create x --api-key=é", 2, "1 to 128"),
     ("account set x window=fr-sed", 2, "fr-seed"),
@@ -300,7 +333,7 @@ ERRORS = [
     ("route add --carrier nobody", 1, "there is no carrier nobody"),
     ("route add --carrier main --prefix 06", 2, "is national"),
     ("route add --carrier main --prefix x", 2, "is no international prefix"),
-    ("route add --carrier main --range premum", 2, "did you mean premium?"),
+    ("route add --carrier main --range premum", 2, "not one of 'premium', 'lowcost'"),
     ("route add --carrier main --priority -1", 2, "the lowest goes first"),
     ("route remove 99", 1, "there is no route 99"),
     ("route remove x", 2, "valid integer"),
@@ -313,14 +346,14 @@ ERRORS = [
     (f"send --to 0612345678 --text {'x' * 1531}", 2, "needs 11 parts"),
     (f"send --to 0612345678 --text {'x' * 16001}", 2, "at most 16000"),
     ("send --to 0612345678 --text=", 2, "the text is empty"),
-    ("send --to 0612345678 --text x --range fast", 2, "premium or lowcost"),
+    ("send --to 0612345678 --text x --range fast", 2, "not one of 'premium', 'lowcost'"),
     ("send --to 0612345678 --text x", 1, "0.038 EUR are needed, 0.01 EUR are left"),
     ("message x", 2, "is no id"),
     ("message 99", 1, "there is no message 99"),
     ("message 99/0", 2, "places 1 to 65536"),
     ("message 999999999999999999", 1, "there is no message"),
     ("message 00000000-0010-8000-ba0d-408399ec1003", 2, "not made by this installation"),
-    ("message 1 --limit 0", 2, "1 or more"),
+    ("message 1 --limit 0", 2, "not in the range x>=1"),
     ("serve --prot 3", 2, "did you mean --port?"),
     ("serve --port 70000", 2, "0 to 65535"),
     ("serve extra", 2, "unexpected argument"),
@@ -328,7 +361,10 @@ ERRORS = [
     ('serve --windows {"x":{"open":"zz"}}', 2, "window profile 'x': open: 'zz' is not a time of day"),
     ("serve --stop-words 12", 2, "'12' is no word"),
     ("smsc --tls-cert x", 2, "belong together"),
-    ("smsc --port 70000", 2, "0 to 65535"),
+    ("smsc --port 70000", 2, "not in the range 0<=x<=65535"),
+    ("carrier doctor main --wait nan", 2, "0 to 3600"),
+    (f"route remove {'9' * 40}", 1, "there is no route"),
+    (f"route remove {'9' * 5000}", 2, "valid integer"),
     ("nothing", 2, "no such command"),
     ("--nothing", 2, "no such option"),
 ]

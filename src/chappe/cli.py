@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import MutableMapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from chappe.cli_commands import Argument, Group, Option
-from chappe.cli_installation import Data, DatabaseUrl, Json, configuration, first_line, reached, run
-from chappe.cli_output import Exit, Failure, Misuse, echo, emit, say
+import click
+
+from chappe.cli_installation import (
+    configuration,
+    data_option,
+    database_url_option,
+    first_line,
+    installation_options,
+    reached,
+    run,
+)
+from chappe.cli_output import Failure, Misuse, emit, say
 
 if TYPE_CHECKING:
     from chappe.config import Config
@@ -24,33 +35,58 @@ SECTIONS = {
     "refund": ("chappe.cli_refund", "Which ends of messages give their money back."),
 }
 
-app = Group(
-    "A self-hosted SMS platform: the HTTP APIs of SMS Partner and AllMySMS in front, SMPP carriers behind.",
-    epilog="Exit status: 2 misuse, 1 failure. CHAPPE_DATA or CHAPPE_DATABASE_URL says where the installation is.",
-    sections=SECTIONS,
-)
-
 TEXT_CHARACTERS_MAX = 20_000
 
 
-@app.switch("--version", "Print the version and end.")
-def _version() -> None:
-    from importlib.metadata import version
+class Section(click.Group):
+    """Commands below one name, of a module that is imported when one of them is asked for."""
 
-    echo(f"chappe {version('chappe')}")
+    def __init__(self, name: str, module: str, help: str) -> None:
+        super().__init__(name, help=help)
+        self._module = module
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self._loaded())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return self._loaded().get(cmd_name)
+
+    def _loaded(self) -> MutableMapping[str, click.Command]:
+        if not self.commands:
+            self.commands = import_module(self._module).app.commands
+        return self.commands
 
 
-@app.command(rest="others")
+@click.group(
+    commands=[Section(name, module, help_) for name, (module, help_) in SECTIONS.items()],
+    epilog="Exit status: 2 misuse, 1 failure. CHAPPE_DATA or CHAPPE_DATABASE_URL says where the installation is.",
+)
+@click.version_option(package_name="chappe", message="%(prog)s %(version)s")
+def app() -> None:
+    """A self-hosted SMS platform: the HTTP APIs of SMS Partner and AllMySMS in front, SMPP carriers behind."""
+
+
+# Its words are options and settings: the configuration judges those that are no options here.
+@app.command(context_settings={"ignore_unknown_options": True})
+@click.argument("others", metavar="[--SETTING VALUE]...", nargs=-1, type=click.UNPROCESSED)
+@click.option("--host", show_default="127.0.0.1", help="Address to listen on.")
+@click.option("--port", show_default="8080", help="Port to listen on.")
+@click.option("--api-processes", show_default="1", help="Processes that answer HTTP.")
+@click.option("--roles", show_default="api,work", help="What this node does.")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="A TOML file instead of chappe.toml.")
+@click.option("--settings", is_flag=True, help="List every setting as JSON and end.")
+@data_option
+@database_url_option
 def serve(
-    others: list[str],
-    host: Annotated[str | None, Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
-    port: Annotated[str | None, Option(help="Port to listen on.", show_default="8080")] = None,
-    data: Data = None,
-    database_url: DatabaseUrl = None,
-    api_processes: Annotated[str | None, Option(help="Processes that answer HTTP.", show_default="1")] = None,
-    roles: Annotated[str | None, Option(help="What this node does.", show_default="api,work")] = None,
-    config_file: Annotated[Path | None, Option("--config", help="A TOML file instead of chappe.toml.")] = None,
-    settings: Annotated[bool, Option("--settings", help="List every setting as JSON and end.")] = False,
+    others: tuple[str, ...],
+    host: str | None,
+    port: str | None,
+    data: Path | None,
+    database_url: str | None,
+    api_processes: str | None,
+    roles: str | None,
+    config_file: Path | None,
+    settings: bool,
 ) -> None:
     """Runs Chappe until a signal.
 
@@ -83,7 +119,7 @@ def serve(
         raise Failure(str(error)) from error
     except (*CONNECTION_ERRORS, DatabaseError) as error:
         raise Failure(_why_not_served(error, config)) from error
-    raise Exit(status)
+    raise click.exceptions.Exit(status)
 
 
 def _why_not_served(error: BaseException, config: Config) -> str:
@@ -98,7 +134,7 @@ def _why_not_served(error: BaseException, config: Config) -> str:
     return f"the database cannot be reached: {first_line(error)}"
 
 
-def _flags(words: list[str]) -> dict[str, object]:
+def _flags(words: Sequence[str]) -> dict[str, object]:
     """`--name value`, `--name=value`, `--name` and `--no-name` as settings; the configuration judges them."""
     found: dict[str, object] = {}
     waiting = list(reversed(words))
@@ -120,7 +156,8 @@ def _flags(words: list[str]) -> dict[str, object]:
 
 
 @app.command()
-def migrate(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
+@installation_options
+def migrate(data: Path | None, database_url: str | None, as_json: bool) -> None:
     """Brings the schema up.
 
     Safe from many nodes at once; makes the embedded database when there is none.
@@ -144,20 +181,36 @@ def migrate(data: Data = None, database_url: DatabaseUrl = None, as_json: Json =
 
 
 @app.command()
+@click.option(
+    "--to", multiple=True, required=True, help="Number in any usual form; repeatable, or separated by commas."
+)
+@click.option("--text", required=True, help="What to say; - reads standard input.")
+@click.option("--sender", default="", show_default="the account's", help="Who sends.")
+@click.option("--account", show_default="demo, or the only one", help="Who pays.")
+@click.option(
+    "--range",
+    "range_",
+    default="premium",
+    show_default=True,
+    type=click.Choice(("premium", "lowcost")),
+    help="Quality of delivery.",
+)
+@click.option("--flash", is_flag=True, help="Show it at once, keep it nowhere.")
+@click.option(
+    "--transactional/--commercial", default=None, show_default="the account's", help="Whether sending hours apply."
+)
+@installation_options
 def send(
-    to: Annotated[list[str], Option(help="Number in any usual form; repeatable, or separated by commas.")],
-    text: Annotated[str, Option(help="What to say; - reads standard input.")],
-    sender: Annotated[str, Option(help="Who sends.", show_default="the account's")] = "",
-    account: Annotated[str | None, Option(help="Who pays.", show_default="demo, or the only one")] = None,
-    range_: Annotated[str, Option("--range", help="Quality of delivery.", metavar="premium|lowcost")] = "premium",
-    flash: Annotated[bool, Option("--flash", help="Show it at once, keep it nowhere.")] = False,
-    transactional: Annotated[
-        bool | None,
-        Option("--transactional/--commercial", help="Whether sending hours apply.", show_default="the account's"),
-    ] = None,
-    data: Data = None,
-    database_url: DatabaseUrl = None,
-    as_json: Json = False,
+    to: tuple[str, ...],
+    text: str,
+    sender: str,
+    account: str | None,
+    range_: str,
+    flash: bool,
+    transactional: bool | None,
+    data: Path | None,
+    database_url: str | None,
+    as_json: bool,
 ) -> None:
     """Sends messages for an account.
 
@@ -169,7 +222,7 @@ def send(
     words = sys.stdin.read(TEXT_CHARACTERS_MAX).removesuffix("\n") if text == "-" else text
     cli_message.send(
         config,
-        to=to,
+        to=list(to),
         text=words,
         sender=sender,
         login=account,
@@ -181,30 +234,33 @@ def send(
 
 
 @app.command()
-def message(
-    id_: Annotated[str, Argument(metavar="ID", help="Submission number, NUMBER/PLACE, message id, or AllMySMS smsId.")],
-    every: Annotated[bool, Option("--all", help="Show all messages of a submission.")] = False,
-    limit: Annotated[int, Option(help="How many messages of a submission to show.")] = 20,
-    data: Data = None,
-    database_url: DatabaseUrl = None,
-    as_json: Json = False,
-) -> None:
+@click.argument("id_", metavar="ID", help="Submission number, NUMBER/PLACE, message id, or AllMySMS smsId.")
+@click.option("--all", "every", is_flag=True, help="Show all messages of a submission.")
+@click.option(
+    "--limit",
+    default=20,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How many messages of a submission to show.",
+)
+@installation_options
+def message(id_: str, every: bool, limit: int, data: Path | None, database_url: str | None, as_json: bool) -> None:
     """Shows the timeline of a message.
 
     Accepted, queued, submitted, receipts, money, webhooks; numbers and texts are shown whole.
     """
     from chappe import cli_message
 
-    if limit < 1:
-        raise Misuse("--limit: expected 1 or more")
     cli_message.message(configuration(data, database_url), id_, None if every else limit, as_json=as_json)
 
 
 @app.command()
-def doctor(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
-    """Looks at the installation's database: durability, standbys, clocks, sessions, who works.
+@installation_options
+def doctor(data: Path | None, database_url: str | None, as_json: bool) -> None:
+    """Looks at the installation's database.
 
-    Ends with 1 when something is bad. `chappe carrier doctor` looks at a carrier.
+    Durability, standbys, clocks, sessions, who works. Ends with 1 when something is bad. `chappe carrier doctor` looks
+    at a carrier.
     """
     from chappe.cli_checkup import doctor
 
@@ -212,16 +268,31 @@ def doctor(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = 
 
 
 @app.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=2775, show_default=True, type=click.IntRange(0, 65_535), help="SMPP port.")
+@click.option("--http-host", default="127.0.0.1", show_default=True, help="Address of the handset page.")
+@click.option(
+    "--http-port",
+    default=8025,
+    show_default=True,
+    type=click.IntRange(0, 65_535),
+    help="Port of the handset page and its API; 0: the system chooses.",
+)
+@click.option("--system-id", default="", help="Who may bind; empty: anybody.")
+@click.option("--password", default="", help="With which password; empty: any.")
+@click.option("--journal", type=click.Path(path_type=Path), help="File in which the handset keeps its messages.")
+@click.option("--tls-cert", type=click.Path(path_type=Path), help="Certificate: speak TLS.")
+@click.option("--tls-key", type=click.Path(path_type=Path), help="Key of the certificate.")
 def smsc(
-    host: Annotated[str, Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, Option(help="SMPP port.")] = 2775,
-    http_host: Annotated[str, Option(help="Address of the handset page.")] = "127.0.0.1",
-    http_port: Annotated[int, Option(help="Port of the handset page and its API; 0: the system chooses.")] = 8025,
-    system_id: Annotated[str, Option(help="Who may bind; empty: anybody.")] = "",
-    password: Annotated[str, Option(help="With which password; empty: any.")] = "",
-    journal: Annotated[Path | None, Option(help="File in which the handset keeps its messages.")] = None,
-    tls_cert: Annotated[Path | None, Option(help="Certificate: speak TLS.")] = None,
-    tls_key: Annotated[Path | None, Option(help="Key of the certificate.")] = None,
+    host: str,
+    port: int,
+    http_host: str,
+    http_port: int,
+    system_id: str,
+    password: str,
+    journal: Path | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
 ) -> None:
     """Runs the handset SMSC alone.
 
@@ -229,16 +300,13 @@ def smsc(
     """
     if (tls_cert is None) is not (tls_key is None):
         raise Misuse("--tls-cert and --tls-key belong together")
-    for name, number in (("--port", port), ("--http-port", http_port)):
-        if not 0 <= number <= 65_535:
-            raise Misuse(f"{name}: expected 0 to 65535")
     from chappe import wiring
 
     try:
         status = wiring.smsc(host, port, http_host, http_port, system_id, password, journal, tls_cert, tls_key)
     except OSError as error:
         raise Failure(f"cannot serve: {error.strerror or error}") from error
-    raise Exit(status)
+    raise click.exceptions.Exit(status)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -247,20 +315,25 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments is None:
         sys.excepthook = _unexpected
     try:
-        app.run(words, "chappe")
-    except Exit as end:
-        return end.status
-    except (KeyboardInterrupt, EOFError):
+        status = app.main(words, prog_name="chappe", standalone_mode=False)
+    except click.Abort:
         return 130
-    except (Misuse, Failure) as trouble:
-        if _debugging():
+    except click.ClickException as trouble:
+        if isinstance(trouble, Misuse | Failure) and _debugging():
             raise
-        say(str(trouble))
-        return 2 if isinstance(trouble, Misuse) else 1
-    except BrokenPipeError:
-        sys.stdout = None  # who read has gone; nothing must be flushed to them at the end
-        return 1
-    return 0
+        return _told(trouble)
+    return status if isinstance(status, int) else 0
+
+
+def _told(trouble: click.ClickException) -> int:
+    """Says on one line why nothing was done, and gives the exit status; a group alone shows its help."""
+    if isinstance(trouble, click.exceptions.NoArgsIsHelpError):
+        trouble.show()
+    elif isinstance(trouble, click.UsageError) and trouble.ctx is not None:
+        say(f"{trouble.format_message()} (see `{trouble.ctx.command_path} --help`)")
+    else:
+        say(trouble.format_message())
+    return trouble.exit_code
 
 
 def _debugging() -> bool:

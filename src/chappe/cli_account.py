@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from chappe.cli_commands import Argument, Group, Option
-from chappe.cli_installation import Data, DatabaseUrl, Json, configuration, perform
+import click
+
+from chappe.cli_installation import configuration, installation_options, json_option, perform
 from chappe.cli_output import Misuse, emit, print_json, say, table
 
 if TYPE_CHECKING:
     from chappe.core.model import Account
     from chappe.store.database import Database
 
-app = Group("Customers: their keys, settings and credit.")
+app = click.Group()
 
-Login = Annotated[str, Argument(metavar="LOGIN", help="Login of the account.")]
-ApiKey = Annotated[str | None, Option("--api-key", help="The key instead of a generated one.", metavar="KEY")]
+login_argument = click.argument("login", help="Login of the account.")
+api_key_option = click.option("--api-key", metavar="KEY", help="The key instead of a generated one.")
 
 
 @app.command()
+@login_argument
+@api_key_option
+@click.option("--email", default="", help="Address of the person behind it.")
+@click.option("--firstname", default="", help="First name of that person.")
+@click.option("--lastname", default="", help="Last name of that person.")
+@click.option("--balance", default="0", show_default=True, metavar="100.000", help="Opening balance in EUR.")
+@click.option("--transactional", is_flag=True, help="Its messages are no advertising.")
+@installation_options
 def create(
-    login: Login,
-    api_key: ApiKey = None,
-    email: Annotated[str, Option(help="Address of the person behind it.")] = "",
-    firstname: Annotated[str, Option(help="First name of that person.")] = "",
-    lastname: Annotated[str, Option(help="Last name of that person.")] = "",
-    balance: Annotated[str, Option(help="Opening balance in EUR.", metavar="100.000")] = "0",
-    transactional: Annotated[bool, Option("--transactional", help="Its messages are no advertising.")] = False,
-    data: Data = None,
-    database_url: DatabaseUrl = None,
-    as_json: Json = False,
+    login: str,
+    api_key: str | None,
+    email: str,
+    firstname: str,
+    lastname: str,
+    balance: str,
+    transactional: bool,
+    data: Path | None,
+    database_url: str | None,
+    as_json: bool,
 ) -> None:
     """Makes an account.
 
@@ -64,7 +74,8 @@ def create(
 
 
 @app.command("list")
-def list_(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
+@installation_options
+def list_(data: Path | None, database_url: str | None, as_json: bool) -> None:
     """Lists accounts, states and balances."""
 
     async def work(database: Database) -> list[Account]:
@@ -79,7 +90,9 @@ def list_(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = F
 
 
 @app.command()
-def show(login: Login, data: Data = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
+@login_argument
+@installation_options
+def show(login: str, data: Path | None, database_url: str | None, as_json: bool) -> None:
     """Shows one account.
 
     Its balance, what waits to leave, credits, settings.
@@ -112,15 +125,13 @@ def show(login: Login, data: Data = None, database_url: DatabaseUrl = None, as_j
     emit(document, "\n".join(lines), as_json=as_json)
 
 
-@app.command()
-def credit(
-    login: Login,
-    amount: Annotated[str, Argument(metavar="AMOUNT", help="EUR to add; negative: to take.")],
-    note: Annotated[str, Option(help="Why: kept in the ledger.")] = "",
-    data: Data = None,
-    database_url: DatabaseUrl = None,
-    as_json: Json = False,
-) -> None:
+# A negative amount is no option.
+@app.command(context_settings={"ignore_unknown_options": True})
+@login_argument
+@click.argument("amount", help="EUR to add; negative: to take.")
+@click.option("--note", default="", help="Why: kept in the ledger.")
+@installation_options
+def credit(login: str, amount: str, note: str, data: Path | None, database_url: str | None, as_json: bool) -> None:
     """Adds to a balance, or takes from it.
 
     The ledger keeps the entry.
@@ -137,15 +148,12 @@ def credit(
 
 
 @app.command("set")
-def set_(
-    login: Login,
-    assignments: Annotated[
-        list[str], Argument(metavar="KEY=VALUE...", help="`chappe account settings` lists the keys.")
-    ],
-    data: Data = None,
-    database_url: DatabaseUrl = None,
-    as_json: Json = False,
-) -> None:
+@login_argument
+@click.argument(
+    "assignments", metavar="KEY=VALUE...", nargs=-1, required=True, help="`chappe account settings` lists the keys."
+)
+@installation_options
+def set_(login: str, assignments: tuple[str, ...], data: Path | None, database_url: str | None, as_json: bool) -> None:
     """Changes what one account has of its own.
 
     All or nothing; an empty value is the default. Besides the settings: state=active|disabled|blocked, api=on|off,
@@ -176,7 +184,8 @@ def _check_window(name: str, own: dict[str, Any]) -> None:
 
 
 @app.command()
-def settings(as_json: Json = False) -> None:
+@json_option
+def settings(as_json: bool) -> None:
     """Lists what can be set on an account.
 
     Keys, what they expect, defaults.
@@ -191,13 +200,10 @@ def settings(as_json: Json = False) -> None:
 
 
 @app.command()
-def key(
-    login: Login,
-    api_key: ApiKey = None,
-    data: Data = None,
-    database_url: DatabaseUrl = None,
-    as_json: Json = False,
-) -> None:
+@login_argument
+@api_key_option
+@installation_options
+def key(login: str, api_key: str | None, data: Path | None, database_url: str | None, as_json: bool) -> None:
     """Gives an account a new key.
 
     It is printed once; the old one is refused from now on.

@@ -4,45 +4,55 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from chappe.cli_commands import Argument, Group, Option
-from chappe.cli_installation import Data, DatabaseUrl, Json, configuration, perform
-from chappe.cli_output import Exit, Failure, Misuse, emit, one_line, table
+import click
+
+from chappe.cli_installation import configuration, installation_options, json_option, perform
+from chappe.cli_output import Failure, Misuse, emit, one_line, table
 
 if TYPE_CHECKING:
     from chappe.cli_doctor import Diagnosis
     from chappe.core.network import Carrier
     from chappe.store.database import Database
 
-app = Group("Networks that messages go through.")
+app = click.Group()
 
-Name = Annotated[str, Argument(metavar="NAME", help="Name of the carrier.")]
+name_argument = click.argument("name", help="Name of the carrier.")
 PASSWORD_CHARACTERS_MAX = 1_000
 DOCTOR_WAIT_S_MAX = 3600
 
 
 @app.command()
+@name_argument
+@click.option("--host", required=True, help="Host or address of its SMSC.")
+@click.option("--port", required=True, type=int, help="Port of its SMSC.")
+@click.option("--system-id", required=True, help="Who we are there.")
+@click.option("--password", help="The password; - reads a line of standard input; left out: asked for.")
+@click.option("--password-file", type=click.Path(path_type=Path), help="File whose first line is the password.")
+@click.option("--window", type=int, show_default="profile's", help="Unanswered parts of one bind.")
+@click.option("--rate", type=float, show_default="profile's", help="Parts a second of all binds.")
+@click.option("--binds", type=int, show_default="profile's", help="Parallel binds.")
+@click.option("--profile", default="", help="Presets, joined by +; see `chappe carrier profiles`.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="One knob of the profile; repeatable.")
+@click.option("--replace", is_flag=True, help="Give a carrier that exists these settings.")
+@installation_options
 def add(
-    name: Name,
-    host: Annotated[str, Option(help="Host or address of its SMSC.")],
-    port: Annotated[int, Option(help="Port of its SMSC.")],
-    system_id: Annotated[str, Option(help="Who we are there.")],
-    password: Annotated[
-        str | None, Option(help="The password; - reads a line of standard input; left out: asked for.")
-    ] = None,
-    password_file: Annotated[Path | None, Option(help="File whose first line is the password.")] = None,
-    window: Annotated[int | None, Option(help="Unanswered parts of one bind.", show_default="profile's")] = None,
-    rate: Annotated[float | None, Option(help="Parts a second of all binds.", show_default="profile's")] = None,
-    binds: Annotated[int | None, Option(help="Parallel binds.", show_default="profile's")] = None,
-    profile: Annotated[str, Option(help="Presets, joined by +; see `chappe carrier profiles`.")] = "",
-    settings: Annotated[
-        list[str] | None, Option("--set", metavar="KEY=VALUE", help="One knob of the profile; repeatable.")
-    ] = None,
-    replace: Annotated[bool, Option("--replace", help="Give a carrier that exists these settings.")] = False,
-    data: Data = None,
-    database_url: DatabaseUrl = None,
-    as_json: Json = False,
+    name: str,
+    host: str,
+    port: int,
+    system_id: str,
+    password: str | None,
+    password_file: Path | None,
+    window: int | None,
+    rate: float | None,
+    binds: int | None,
+    profile: str,
+    settings: tuple[str, ...],
+    replace: bool,
+    data: Path | None,
+    database_url: str | None,
+    as_json: bool,
 ) -> None:
     """Adds an SMPP carrier.
 
@@ -57,7 +67,7 @@ def add(
         from chappe.smpp.profile import settings as read_settings
 
         try:
-            knobs = read_settings(settings or [])
+            knobs = read_settings(settings)
         except ValueError as error:
             raise CarrierMisuse(str(error)) from None
         made = carriers.made(
@@ -81,16 +91,16 @@ def add(
 
 
 @app.command("set")
-def set_(
-    name: Name,
-    assignments: Annotated[
-        list[str],
-        Argument(metavar="KEY=VALUE...", help="host, port, window, ... or a knob of the profile; password=- asks."),
-    ],
-    data: Data = None,
-    database_url: DatabaseUrl = None,
-    as_json: Json = False,
-) -> None:
+@name_argument
+@click.argument(
+    "assignments",
+    metavar="KEY=VALUE...",
+    nargs=-1,
+    required=True,
+    help="host, port, window, ... or a knob of the profile; password=- asks.",
+)
+@installation_options
+def set_(name: str, assignments: tuple[str, ...], data: Path | None, database_url: str | None, as_json: bool) -> None:
     """Changes a carrier.
 
     All or nothing; its binds are made anew without a restart. Keys: host, port, system_id, password, window, rate,
@@ -109,7 +119,9 @@ def set_(
 
 
 @app.command()
-def remove(name: Name, data: Data = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
+@name_argument
+@installation_options
+def remove(name: str, data: Path | None, database_url: str | None, as_json: bool) -> None:
     """Forgets a carrier and its routes.
 
     What waits for it goes where the other routes lead.
@@ -125,7 +137,8 @@ def remove(name: Name, data: Data = None, database_url: DatabaseUrl = None, as_j
 
 
 @app.command("list")
-def list_(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
+@installation_options
+def list_(data: Path | None, database_url: str | None, as_json: bool) -> None:
     """Lists carriers and their binds.
 
     State of each bind, window, rates, queue by class, and what calls for attention.
@@ -164,7 +177,8 @@ def list_(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = F
 
 
 @app.command()
-def profiles(as_json: Json = False) -> None:
+@json_option
+def profiles(as_json: bool) -> None:
     """Lists presets and knobs of profiles.
 
     Presets are for --profile, knobs for --set, with units, defaults and what is allowed.
@@ -189,14 +203,13 @@ def profiles(as_json: Json = False) -> None:
 
 
 @app.command()
+@name_argument
+@click.option("--to", default="", help="Send probes to this phone of yours, and watch their receipts.")
+@click.option("--sender", default="", show_default="the installation's", help="Who sends the probes.")
+@click.option("--wait", default=30.0, show_default=True, help="Seconds to wait for receipts of the probes.")
+@installation_options
 def doctor(
-    name: Name,
-    to: Annotated[str, Option(help="Send probes to this phone of yours, and watch their receipts.")] = "",
-    sender: Annotated[str, Option(help="Who sends the probes.", show_default="the installation's")] = "",
-    wait: Annotated[float, Option(help="Seconds to wait for receipts of the probes.")] = 30.0,
-    data: Data = None,
-    database_url: DatabaseUrl = None,
-    as_json: Json = False,
+    name: str, to: str, sender: str, wait: float, data: Path | None, database_url: str | None, as_json: bool
 ) -> None:
     """Looks at a carrier and advises.
 
@@ -221,7 +234,7 @@ def doctor(
 
     emit(diagnosis, text(diagnosis), as_json=as_json)
     if not diagnosis.healthy:
-        raise Exit(1)
+        raise click.exceptions.Exit(1)
 
 
 def _number(written: str) -> str:

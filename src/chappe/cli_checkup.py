@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
+
 from chappe.cli_installation import configuration, perform
-from chappe.cli_output import Exit, emit
+from chappe.cli_output import emit
 
 
 def doctor(data: Path | None, database_url: str | None, *, as_json: bool) -> None:
@@ -18,4 +20,4 @@ def doctor(data: Path | None, database_url: str | None, *, as_json: bool) -> Non
     lines = [f"{finding.grade:<8} {finding.about:<{width}}  {finding.sentence}" for finding in findings]
     emit({"findings": findings, "facts": facts}, "\n".join(lines), as_json=as_json)
     if any(finding.grade == "bad" for finding in findings):
-        raise Exit(1)
+        raise click.exceptions.Exit(1)

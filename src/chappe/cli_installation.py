@@ -6,24 +6,33 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from chappe.cli_commands import Option
+import click
+
 from chappe.cli_output import Failure, Misuse
 
 if TYPE_CHECKING:
     from chappe.config import Config
     from chappe.store.database import Address, Database
 
+F = TypeVar("F", bound=Callable[..., None])
 T = TypeVar("T")
 
-Data = Annotated[
-    Path | None, Option("--data", help="Folder of the embedded database.", metavar="DIR", show_default="./var")
-]
-DatabaseUrl = Annotated[
-    str | None, Option("--database-url", help="PostgreSQL instead of the embedded one.", metavar="URL")
-]
-Json = Annotated[bool, Option("--json", help="Print JSON.")]
+data_option = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    show_default="./var",
+    help="Folder of the embedded database.",
+)
+database_url_option = click.option("--database-url", metavar="URL", help="PostgreSQL instead of the embedded one.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def installation_options(command: F) -> F:
+    """Gives a command the options that nearly all have: --data, --database-url, --json."""
+    return data_option(database_url_option(json_option(command)))
 
 
 def configuration(data: Path | None, database_url: str | None) -> Config:

@@ -44,9 +44,6 @@ def send(
     from chappe.core.model import Range
     from chappe.core.window_profiles import read_profiles
 
-    if range_ not in RANGES:
-        raise Misuse("--range: expected premium or lowcost")
-
     async def work(database: Database) -> tuple[Account, Send, Accepted | Refusal]:
         account = await _account(database, login)
         made = _send(account, to, text, sender, Range(RANGES[range_]), flash, config.sender_default)

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from chappe.cli_commands import Argument, Group, Option
-from chappe.cli_installation import Data, DatabaseUrl, Json, configuration, perform
+import click
+
+from chappe.cli_installation import configuration, installation_options, perform
 from chappe.cli_output import emit, table
 
 if TYPE_CHECKING:
     from chappe.store.database import Database
     from chappe.store.virtual_numbers import VirtualNumber
 
-app = Group("Long (virtual) numbers, and whose they are.")
+app = click.Group()
 
-Number = Annotated[str, Argument(metavar="NUMBER", help="International or national, such as 33700000001.")]
+number_argument = click.argument("number", help="International or national, such as 33700000001.")
 
 
 @app.command()
-def add(
-    number: Number,
-    account: Annotated[str, Option("--account", help="Login of its account.", metavar="LOGIN")],
-    data: Data = None,
-    database_url: DatabaseUrl = None,
-    as_json: Json = False,
-) -> None:
+@number_argument
+@click.option("--account", required=True, metavar="LOGIN", help="Login of its account.")
+@installation_options
+def add(number: str, account: str, data: Path | None, database_url: str | None, as_json: bool) -> None:
     """Gives a long number to an account.
 
     Replies to the number are the account's, and only this account sends from it.
@@ -40,7 +39,8 @@ def add(
 
 
 @app.command("list")
-def list_(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
+@installation_options
+def list_(data: Path | None, database_url: str | None, as_json: bool) -> None:
     """Lists the long numbers."""
 
     async def work(database: Database) -> list[VirtualNumber]:
@@ -56,7 +56,9 @@ def list_(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = F
 
 
 @app.command()
-def remove(number: Number, data: Data = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
+@number_argument
+@installation_options
+def remove(number: str, data: Path | None, database_url: str | None, as_json: bool) -> None:
     """Forgets a long number."""
 
     async def work(database: Database) -> str:

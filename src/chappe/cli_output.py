@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from typing import Any
+
+import click
+from click import echo
 
 # Controls of both sets (ECMA-48 knows 0x9B as what ESC [ begins), and those that turn the direction of writing, with
 # which a text can be shown as another (Unicode Annex 9).
@@ -13,27 +15,14 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066
 _CONTROLS_IN_LINE = re.compile(f"(?!\n){_CONTROLS.pattern}")
 
 
-class Misuse(Exception):
+class Misuse(click.ClickException):
     """The command was written wrongly: exit status 2; the message is one line."""
 
+    exit_code = 2
 
-class Failure(Exception):
+
+class Failure(click.ClickException):
     """The command could not be done: exit status 1; the message is one line."""
-
-
-class Exit(Exception):
-    """The command is over, with this exit status and nothing more to say."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
-
-
-def echo(text: str, *, err: bool = False) -> None:
-    """Writes a text and the end of its line, at once."""
-    stream = sys.stderr if err else sys.stdout
-    stream.write(f"{text}\n")
-    stream.flush()
 
 
 def emit(value: Any, text: str, *, as_json: bool) -> None:

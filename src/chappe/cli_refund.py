@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from chappe.cli_commands import Argument, Group
-from chappe.cli_installation import Data, DatabaseUrl, Json, configuration, perform
+import click
+
+from chappe.cli_installation import configuration, installation_options, perform
 from chappe.cli_output import Misuse, emit, table
 
 if TYPE_CHECKING:
     from chappe.actions.refunds import Rule
     from chappe.store.database import Database
 
-app = Group("Which ends of messages give their money back.")
+app = click.Group()
 
 
 @app.command("list")
-def list_(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
+@installation_options
+def list_(data: Path | None, database_url: str | None, as_json: bool) -> None:
     """Lists the final states, and whether they give money back."""
 
     async def work(database: Database) -> list[Rule]:
@@ -28,13 +31,13 @@ def list_(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = F
 
 
 @app.command("set")
-def set_(
-    assignments: Annotated[list[str], Argument(metavar="STATE=yes|no...", help="As `chappe refund list` says.")],
-    data: Data = None,
-    database_url: DatabaseUrl = None,
-    as_json: Json = False,
-) -> None:
-    """Changes which final states give money back, from now on; what has ended stays as it is."""
+@click.argument("assignments", metavar="STATE=yes|no...", nargs=-1, required=True, help="As `chappe refund list` says.")
+@installation_options
+def set_(assignments: tuple[str, ...], data: Path | None, database_url: str | None, as_json: bool) -> None:
+    """Changes which final states give money back.
+
+    From now on: what has ended stays as it is.
+    """
     from chappe.actions.refunds import RuleError, read
 
     try:

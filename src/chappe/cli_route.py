@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from chappe.cli_commands import Argument, Group, Option
-from chappe.cli_installation import Data, DatabaseUrl, Json, configuration, perform
+import click
+
+from chappe.cli_installation import configuration, installation_options, perform
 from chappe.cli_output import emit, table
 
 if TYPE_CHECKING:
     from chappe.core.network import CarrierRoute
     from chappe.store.database import Database
 
-app = Group("Which messages go through which carrier.")
+app = click.Group()
 
 
 @app.command()
+@click.option("--carrier", required=True, help="Name of the carrier.")
+@click.option("--prefix", default="", help="International prefix without plus, such as 33; none: everywhere.")
+@click.option(
+    "--range",
+    "range_",
+    type=click.Choice(("premium", "lowcost")),
+    help="Only messages of this range.",
+)
+@click.option(
+    "--priority", default=0, show_default=True, help="The lowest goes first; the next takes over when it is down."
+)
+@installation_options
 def add(
-    carrier: Annotated[str, Option(help="Name of the carrier.")],
-    prefix: Annotated[str, Option(help="International prefix without plus, such as 33; none: everywhere.")] = "",
-    range_: Annotated[
-        str,
-        Option("--range", help="Only messages of this range.", metavar="premium|lowcost", show_default="both"),
-    ] = "",
-    priority: Annotated[int, Option(help="The lowest goes first; the next takes over when it is down.")] = 0,
-    data: Data = None,
-    database_url: DatabaseUrl = None,
-    as_json: Json = False,
+    carrier: str,
+    prefix: str,
+    range_: str | None,
+    priority: int,
+    data: Path | None,
+    database_url: str | None,
+    as_json: bool,
 ) -> None:
     """Adds a route.
 
@@ -36,14 +47,15 @@ def add(
     async def work(database: Database) -> CarrierRoute:
         from chappe.actions import carriers
 
-        return await carriers.add_route(database, carrier, prefix, range_, priority)
+        return await carriers.add_route(database, carrier, prefix, range_ or "", priority)
 
     route = perform(configuration(data, database_url), work)
     emit(_document(route), f"route {route.id}: {_words(route)}", as_json=as_json)
 
 
 @app.command("list")
-def list_(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
+@installation_options
+def list_(data: Path | None, database_url: str | None, as_json: bool) -> None:
     """Lists routes in the order of asking."""
 
     async def work(database: Database) -> list[CarrierRoute]:
@@ -60,12 +72,9 @@ def list_(data: Data = None, database_url: DatabaseUrl = None, as_json: Json = F
 
 
 @app.command()
-def remove(
-    route_id: Annotated[int, Argument(metavar="ID", help="As `chappe route list` shows it.")],
-    data: Data = None,
-    database_url: DatabaseUrl = None,
-    as_json: Json = False,
-) -> None:
+@click.argument("route_id", metavar="ID", type=int, help="As `chappe route list` shows it.")
+@installation_options
+def remove(route_id: int, data: Path | None, database_url: str | None, as_json: bool) -> None:
     """Forgets a route."""
 
     async def work(database: Database) -> None:

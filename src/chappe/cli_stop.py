@@ -6,10 +6,11 @@ import sys
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from chappe.cli_commands import Argument, Group, Option
-from chappe.cli_installation import Data, DatabaseUrl, Json, configuration, perform
+import click
+
+from chappe.cli_installation import configuration, installation_options, perform
 from chappe.cli_output import Failure, Misuse, emit, print_json, table
 
 if TYPE_CHECKING:
@@ -17,14 +18,16 @@ if TYPE_CHECKING:
     from chappe.core.model import OptOut, OptOutAdded
     from chappe.store.database import Database
 
-app = Group("Who wants nothing more from an account.")
+app = click.Group()
 
-Account = Annotated[str, Option("--account", help="Login of the account.", metavar="LOGIN")]
-Number = Annotated[str, Argument(metavar="NUMBER", help="In any usual form.")]
+account_option = click.option("--account", required=True, metavar="LOGIN", help="Login of the account.")
+number_argument = click.argument("number", help="In any usual form.")
 
 
 @app.command("list")
-def list_(account: Account, data: Data = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
+@account_option
+@installation_options
+def list_(account: str, data: Path | None, database_url: str | None, as_json: bool) -> None:
     """Lists the numbers that opted out, oldest first."""
 
     async def work(database: Database) -> list[OptOut]:
@@ -38,10 +41,14 @@ def list_(account: Account, data: Data = None, database_url: DatabaseUrl = None,
 
 
 @app.command()
-def add(
-    number: Number, account: Account, data: Data = None, database_url: DatabaseUrl = None, as_json: Json = False
-) -> None:
-    """Puts a number on the list, and ends the commercial messages that wait for it."""
+@number_argument
+@account_option
+@installation_options
+def add(number: str, account: str, data: Path | None, database_url: str | None, as_json: bool) -> None:
+    """Puts a number on the list.
+
+    Commercial messages that wait for it are ended.
+    """
 
     async def work(database: Database) -> OptOutAdded:
         from chappe.actions import optouts
@@ -54,9 +61,10 @@ def add(
 
 
 @app.command()
-def remove(
-    number: Number, account: Account, data: Data = None, database_url: DatabaseUrl = None, as_json: Json = False
-) -> None:
+@number_argument
+@account_option
+@installation_options
+def remove(number: str, account: str, data: Path | None, database_url: str | None, as_json: bool) -> None:
     """Takes a number off the list."""
 
     async def work(database: Database) -> None:
@@ -69,16 +77,12 @@ def remove(
 
 
 @app.command("import")
-def import_(
-    file: Annotated[
-        Path,
-        Argument(metavar="FILE", help="CSV: a number a line, or with a heading; - reads standard input."),
-    ],
-    account: Account,
-    data: Data = None,
-    database_url: DatabaseUrl = None,
-    as_json: Json = False,
-) -> None:
+@click.argument(
+    "file", type=click.Path(path_type=Path), help="CSV: a number a line, or with a heading; - reads standard input."
+)
+@account_option
+@installation_options
+def import_(file: Path, account: str, data: Path | None, database_url: str | None, as_json: bool) -> None:
     """Puts the numbers of a CSV file on the list.
 
     Columns are found by their heading (number, at, comment); without one the first column has the numbers. Exit status
@@ -104,15 +108,10 @@ def import_(
 
 
 @app.command()
-def export(
-    account: Account,
-    file: Annotated[
-        Path | None, Argument(metavar="FILE", help="Where to write.", show_default="standard output")
-    ] = None,
-    data: Data = None,
-    database_url: DatabaseUrl = None,
-    as_json: Json = False,
-) -> None:
+@account_option
+@click.argument("file", required=False, type=click.Path(path_type=Path), help="Where to write; none: standard output.")
+@installation_options
+def export(account: str, file: Path | None, data: Path | None, database_url: str | None, as_json: bool) -> None:
     """Writes the list as a CSV file that `import` reads."""
 
     async def work(database: Database) -> list[OptOut]:
