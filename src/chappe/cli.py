@@ -68,7 +68,7 @@ def app() -> None:
 
 # Its words are options and settings: the configuration judges those that are no options here.
 @app.command(context_settings={"ignore_unknown_options": True})
-@click.argument("others", metavar="[--SETTING VALUE]...", nargs=-1, type=click.UNPROCESSED)
+@click.argument("others", metavar="[--SETTING VALUE]...", nargs=-1, type=click.UNPROCESSED, help="Any other setting.")
 @click.option("--host", show_default="127.0.0.1", help="Address to listen on.")
 @click.option("--port", show_default="8080", help="Port to listen on.")
 @click.option("--api-processes", show_default="1", help="Processes that answer HTTP.")
@@ -90,7 +90,7 @@ def serve(
 ) -> None:
     """Runs Chappe until a signal.
 
-    Every other setting is an option too, such as --log-level debug or --no-handset: --settings lists them.
+    Every other setting is an option too (--log-level debug, --no-handset): --settings lists them.
     """
     from chappe.config import SETTINGS, ConfigError, load
 
