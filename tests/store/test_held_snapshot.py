@@ -52,6 +52,9 @@ class Watched:
         self.pages += plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
         return []
 
+    async def execute(self, statement: str, *values: Any) -> None:
+        await self.fetch(statement, *values)
+
     async def fetchrow(self, statement: str, *values: Any) -> Any:
         await self.fetch(statement, *values)
         return {"ids": [None], "befores": [0], "opted": None}  # as where the credit did not suffice
@@ -76,7 +79,7 @@ def _slow() -> Looks:
     """As after two slow looks that found nothing, and for long."""
     one = Looks()
     for _ in range(2):
-        one.looked([], whole=True, now_key=0, ended_s=0, took_s=1e9)
+        one.looked({}, whole=True, now_key=0, ended_s=0, took_s=1e9)
     return one
 
 
@@ -129,12 +132,33 @@ async def test_a_claim_of_webhooks_does_not_walk_over_what_a_snapshot_keeps(data
             await shop.database.execute("delete from webhook")
             await _add(shop, 7, old + DEAD, message)
             bounded = _slow()
-            bounded.looked([(7, old + DEAD - 1)], whole=False, now_key=key_of(NOW), ended_s=0, took_s=0)
+            bounded.looked({7: old + DEAD - 1}, whole=False, now_key=key_of(NOW), ended_s=0, took_s=0)
             whole, some = [
                 await _pages(shop, lambda c, one=one: webhooks.claim(c, key_of(NOW), [], 200, [], 200, one))
                 for one in (None, bounded)
             ]
             assert some <= FEW_PAGES < 2 * FEW_PAGES < whole
+
+
+@pytest.mark.every_postgres
+async def test_webhooks_end_by_their_keys_whatever_statistics_say(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        (message,) = await shop.messages(await shop.account())
+        key = key_of(later(seconds=-60))
+        async with held(shop):
+            await _add(shop, 7, key, message, DEAD)
+            await shop.database.execute("delete from webhook")
+            await shop.database.execute("vacuum (analyze) webhook")
+            await _add(shop, 7, key + DEAD, message, 3)
+            one = Teller(shop)
+            told = [
+                Told(row, NOW, 200, 1, "told", again) for row, again in zip(await one.claim(), (0, 9, 0), strict=True)
+            ]
+            assert await _pages(shop, lambda c: webhooks.end(c, told)) <= FEW_PAGES
+            async with shop.database.connection(hot=True) as connection:
+                await webhooks.end(connection, told)
+        left = await shop.database.fetch("select key, attempts, message_id from webhook")
+        assert [tuple(row) for row in left] == [(9, 1, message)]
 
 
 @pytest.mark.every_postgres
@@ -152,7 +176,7 @@ async def test_a_release_of_what_is_due_does_not_walk_over_what_a_snapshot_keeps
             await shop.database.execute("delete from outbox")
             await shop.database.execute(add, waiting, old + DEAD, message, 1)
             bounded = _slow()
-            bounded.looked([(waiting, old + DEAD - 1)], whole=False, now_key=key_of(NOW), ended_s=0, took_s=0)
+            bounded.looked({waiting: old + DEAD - 1}, whole=False, now_key=key_of(NOW), ended_s=0, took_s=0)
             whole, some = [
                 await _pages(shop, lambda c, one=one: queue.take_due(c, NOW, [7, waiting], 100, one))
                 for one in (None, bounded)

@@ -21,56 +21,72 @@ def test_quick_looks_have_no_bounds() -> None:
     one = Looks()
     for second in range(5):
         assert one.bounds([8, 9], second) is None
-        one.looked([(8, 100 + second)], whole=True, now_key=10**9, ended_s=second, took_s=SLOW_S / 2)
+        one.looked({8: 100 + second}, whole=True, now_key=10**9, ended_s=second, took_s=SLOW_S / 2)
 
 
-def test_slow_looks_bound_the_next_ones_for_ten_times_as_long() -> None:
-    one = Looks()
-    one.looked([], whole=True, now_key=10**9, ended_s=90, took_s=0.5)
-    one.looked([(8, 5), (8, 7)], whole=True, now_key=10**9, ended_s=100, took_s=0.4 + 2 * ROW_S)
+def _slow(one: Looks, took_s: float = 1.0) -> Looks:
+    """The same after a slow look that found nothing."""
+    one.looked({}, whole=True, now_key=10**9, ended_s=0, took_s=took_s)
+    return one
+
+
+def test_slow_looks_bound_the_next_ones_for_twenty_times_as_long() -> None:
+    one = _slow(Looks(), 0.5)
+    one.looked({8: 7}, whole=True, now_key=10**9, ended_s=100, took_s=0.4 + 2 * ROW_S, found=2)
     assert one.bounds([8, 9], 100.1) == [7, KEY_MIN]
-    one.looked([(8, 9), (9, 3)], whole=False, now_key=10**9, ended_s=101, took_s=0.001)
+    one.looked({8: 9, 9: 3}, whole=False, now_key=10**9, ended_s=101, took_s=0.001)
     assert one.bounds([9, 8], 100 + SHARE * 0.4 - 0.1) == [3, 9]
     assert one.bounds([8, 9], 100 + SHARE * 0.4) is None
-    one.looked([], whole=True, now_key=10**9, ended_s=105, took_s=0.001)
-    assert one.bounds([8, 9], 105) is None, "the snapshot is gone"
+    one.looked({}, whole=True, now_key=10**9, ended_s=109, took_s=0.001)
+    assert one.bounds([8, 9], 109) is None, "the snapshot is gone"
 
 
-def test_a_single_slow_look_bounds_the_next_ones_for_a_moment() -> None:
+def test_a_single_slow_look_says_nothing() -> None:
+    one = _slow(Looks(), 30)
+    assert (one.slow, one.bounds([8], 0)) == (False, None)
+
+
+def test_looks_that_find_much_may_take_their_time() -> None:
     one = Looks()
-    one.looked([(8, 5)], whole=True, now_key=10**9, ended_s=100, took_s=30)
-    assert one.bounds([8], 100 + AGAIN_S - 0.1) == [5]
-    assert one.bounds([8], 100 + AGAIN_S) is None
-
-
-def test_a_look_that_found_much_may_take_its_time() -> None:
-    one = Looks()
-    found = [(8, place) for place in range(20_000)]
-    one.looked(found, whole=True, now_key=10**9, ended_s=1, took_s=20_000 * ROW_S)
+    for _ in range(2):
+        one.looked({8: 9}, whole=True, now_key=10**9, ended_s=1, took_s=20_000 * ROW_S, found=20_000)
     assert (one.slow, one.bounds([8], 1)) == (False, None)
 
 
-def test_a_lane_that_a_whole_look_passed_over_is_looked_at_from_its_beginning_the_next_time() -> None:
+def test_what_was_found_while_looks_were_quick_bounds_the_slow_ones() -> None:
     one = Looks()
-    one.looked([(8, 5), (9, 6)], whole=True, now_key=10**9, ended_s=1, took_s=1)
-    one.looked([(9, 7)], whole=True, now_key=10**9, ended_s=3, took_s=1, passed_over=[8])
+    one.looked({8: 5}, whole=True, now_key=10**9, ended_s=0, took_s=0)
+    _slow(_slow(one))
+    assert (one.known, one.bounds([8], 0.1)) == ([8], [5])
+
+
+def test_a_lane_in_which_nothing_was_found_has_a_bound_too() -> None:
+    one = _slow(_slow(Looks()))
+    one.looked({8: 5}, whole=True, now_key=10**9, ended_s=1, took_s=1, found=1, empty=[8, 9])
+    assert one.bounds([8, 9, 10], 1.1) == [5, 10**9 - NEW_MICROS, KEY_MIN]
+
+
+def test_a_lane_that_a_whole_look_passed_over_is_looked_at_from_its_beginning_the_next_time() -> None:
+    one = _slow(Looks())
+    one.looked({8: 5, 9: 6}, whole=True, now_key=10**9, ended_s=1, took_s=1)
+    one.looked({9: 7}, whole=True, now_key=10**9, ended_s=3, took_s=1, passed_over=[8])
     assert one.bounds([8, 9], 3.1) == [KEY_MIN, 7]
-    one.looked([(8, 6)], whole=False, now_key=10**9, ended_s=3.2, took_s=1)
+    one.looked({8: 6}, whole=False, now_key=10**9, ended_s=3.2, took_s=1)
     assert one.bounds([8, 9], 3.3) == [6, 7]
 
 
 def test_the_lanes_that_are_remembered_are_limited_and_the_longest_not_found_goes_first() -> None:
-    one = Looks()
-    one.looked([(lane, 5) for lane in range(LANES_MAX)], whole=True, now_key=10**9, ended_s=1, took_s=1)
-    one.looked([(0, 6), (-1, 6)], whole=False, now_key=10**9, ended_s=1, took_s=0)
+    one = _slow(Looks())
+    one.looked(dict.fromkeys(range(LANES_MAX), 5), whole=True, now_key=10**9, ended_s=1, took_s=1)
+    one.looked({0: 6, -1: 6}, whole=False, now_key=10**9, ended_s=1, took_s=0)
     assert len(one.known) == LANES_MAX
     assert (one.known[0], one.known[-2:]) == (2, [0, -1])
 
 
 def test_what_has_just_been_accepted_is_found_by_every_look() -> None:
-    one = Looks()
+    one = _slow(Looks())
     now = 10**15
-    one.looked([(8, now + 5_000_000)], whole=True, now_key=now, ended_s=1, took_s=1)  # a campaign, ahead of its time
+    one.looked({8: now + 5_000_000}, whole=True, now_key=now, ended_s=1, took_s=1)  # a campaign, ahead of its time
     assert one.bounds([8], 1.1) == [now - NEW_MICROS]
 
 
@@ -100,7 +116,7 @@ def test_whatever_the_keys_everything_is_claimed_in_bounded_time(seed: int) -> N
             waiting.remove(row)
         took_s = 0.001 if bounds is not None else whole_s
         at_s += took_s + 0.02
-        one.looked(seen, whole=bounds is None, now_key=now_key, ended_s=at_s, took_s=took_s)
+        one.looked(dict(seen), whole=bounds is None, now_key=now_key, ended_s=at_s, took_s=took_s)
         again_s = max(AGAIN_S, SHARE * whole_s) + whole_s + 0.1
         assert at_s < ended_s + again_s * (2 + len(waiting) / want) + 60, (seed, len(waiting))
 
@@ -172,7 +188,7 @@ async def test_what_goes_back_to_an_old_place_is_found_by_the_next_whole_look(
                 )
             return [row.message_id for row in rows]
 
-        one.looked([], whole=True, now_key=key_of(now), ended_s=0, took_s=0)
+        one.looked({}, whole=True, now_key=key_of(now), ended_s=0, took_s=0)
         assert await eventually(claimed) == sent
         place = await shop.message(sent[0])
         async with shop.database.transaction() as tx:

@@ -262,8 +262,16 @@ async def turn(
     claimed = [Claimed(*row) for row in rows]
     if looks is not None and want > 0:
         ended_s = time.monotonic()
-        places = ((row.lane, row.key) for row in claimed)
-        looks.looked(places, whole=bounds is None, now_key=key_of(now), ended_s=ended_s, took_s=ended_s - began_s)
+        last = {row.lane: row.key for row in claimed}
+        looks.looked(
+            last,
+            whole=bounds is None,
+            now_key=key_of(now),
+            ended_s=ended_s,
+            took_s=ended_s - began_s,
+            found=len(claimed),
+            empty=lanes if len(claimed) < want else (),
+        )
     return claimed
 
 

@@ -53,11 +53,13 @@ async def take_due(
     if looks is not None:
         ended_s = time.monotonic()
         looks.looked(
-            ((row.lane, row.key) for row in due),
+            {row.lane: row.key for row in due},
             whole=bounds is None,
             now_key=key_of(now),
             ended_s=ended_s,
             took_s=ended_s - began_s,
+            found=len(due),
+            empty=lanes if len(due) < limit else (),
         )
     return due
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from time import monotonic
 from urllib.parse import quote
 
@@ -148,6 +149,61 @@ def held_snapshot(stage: Stage) -> None:
         stage.check(monotonic() - began < 5.0, "the queue has become slow")
 
 
+GONE = 200_000  # as after some minutes of all that two cores can do
+
+
+def held_queues(stage: Stage) -> None:
+    """Somebody keeps what went through every queue in minutes: all goes on as quickly, and nearly as cheaply."""
+    stage.start()
+    stage.load(10, 100.0, name="first").run()
+    stage.settle()
+    with held(stage, "select count(*) from message"):
+        asyncio.run(_passed(stage, GONE))
+        stage.pause(4.0, 6.0)  # whoever looks has noticed
+        before_s = _processor_s(stage)
+        load = stage.load(300, 30.0).run()
+        stage.check(load.slowest_s < 3.0, f"somebody waited {load.slowest_s:.1f} s")
+        until(lambda: len(stage.reports.told("hard")) == load.messages, "the reports", 20.0)
+        delays = sorted(stage.reports.delivered_at["hard", n] - at for n, at in load.accepted_at.items())
+        stage.notes["reports_s"] = {"p50": round(delays[len(delays) // 2], 2), "max": round(delays[-1], 2)}
+        stage.check(delays[-1] < 5.0, f"a report came after {delays[-1]:.1f} s")
+        stage.notes["postgres_ms_a_message"] = round((_processor_s(stage) - before_s) * 1000 / load.messages, 1)
+
+
+def _processor_s(stage: Stage) -> float:
+    """What the processes of PostgreSQL that serve our connections have taken; they live as long as the connections."""
+    ticks = 0
+    for pid in stage.backends():
+        with contextlib.suppress(FileNotFoundError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+async def _passed(stage: Stage, count: int) -> None:
+    """Has so many rows come to the head of each queue and leave it: to where the first load was sent and reported."""
+    async with embedded.attach(stage.program.data) as found:
+        connection = await asyncpg.connect(**found.arguments(), server_settings={"application_name": "passed"})
+        try:
+            async with connection.transaction():
+                await connection.execute(
+                    f"""insert into webhook (host, key, id, message_id, at, state)
+                            select (select min(report_host) from submission), i, -i, 0, now(), 6
+                            from generate_series(1, {count}) i;
+                        delete from webhook where id < 0;
+                        insert into outbox (lane, key, message_id)
+                            select (select min(id) from carrier) * 8 + case i % 4 when 3 then 7 else i % 4 end, i, 0
+                            from generate_series(1, {count}) i;
+                        delete from outbox where message_id = 0;
+                        insert into receipt_unmatched
+                            select (select min(id) from carrier), 'gone ' || i, i, now()
+                            from generate_series(1, {count}) i;
+                        delete from receipt_unmatched where carrier_ref like 'gone %'"""
+                )
+        finally:
+            await connection.close()
+
+
 # -- slow roads
 
 
@@ -174,6 +230,7 @@ SCENARIOS: dict[str, Scenario] = {
     "two-workers": two_workers,
     "locked-account": locked_account,
     "held-snapshot": held_snapshot,
+    "held-queues": held_queues,
     "dribble-http": dribbling_clients,
     "dribble-smpp": dribbling_carrier,
 }
