@@ -211,6 +211,15 @@ TURN = """select * from bind_turn($1, $2::int::smallint, $3, $4, $5, $6::text::s
 REFUND_ARRAY = numbers(REFUND_STATES)
 
 
+def _bounds(looks: Looks | None, lanes: Sequence[int], want: int, at_s: float) -> list[int] | None:
+    """What a turn gives as p_from."""
+    if looks is None:
+        return None
+    if looks.slow and want <= 0:  # it looks at no lane, and shall look through nothing else
+        return [KEY_MIN] * len(lanes)
+    return looks.bounds(lanes, at_s)
+
+
 async def turn(
     connection: Connection,
     bind: BindKey,
@@ -226,10 +235,7 @@ async def turn(
     """One turn of a bind; raises LeaseLost, and then nothing is recorded. looks: of this bind, kept from turn to turn;
     None: each looks everywhere."""
     began_s = time.monotonic()
-    if looks is not None and looks.slow and want <= 0:  # it looks at no lane, and shall look through nothing else
-        bounds: list[int] | None = [KEY_MIN] * len(lanes)
-    else:
-        bounds = looks.bounds(lanes, began_s) if looks is not None else None
+    bounds = _bounds(looks, lanes, want, began_s)
     try:
         rows: list[Any] = await connection.fetch(
             TURN,
@@ -262,9 +268,8 @@ async def turn(
     claimed = [Claimed(*row) for row in rows]
     if looks is not None and want > 0:
         ended_s = time.monotonic()
-        last = {row.lane: row.key for row in claimed}
         looks.looked(
-            last,
+            {row.lane: row.key for row in claimed},
             whole=bounds is None,
             now_key=key_of(now),
             ended_s=ended_s,
