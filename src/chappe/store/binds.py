@@ -203,6 +203,22 @@ class Turn(msgspec.Struct):
     def empty(self) -> bool:
         return not (self.r_message or self.c_ref or self.w_message)
 
+    def written(self) -> tuple[object, ...]:
+        """The arrays as bind_turn takes them, in its order."""
+        return (
+            numbers(self.r_message),
+            numbers(self.r_part),
+            texts(self.r_ref),
+            numbers(self.w_message),
+            numbers(self.w_host),
+            texts(self.c_ref),
+            texts(self.c_source),
+            numbers(self.c_state),
+            texts(self.c_word),
+            texts(self.c_error),
+            self.c_raw,
+        )
+
 
 TURN = """select * from bind_turn($1, $2::int::smallint, $3, $4, $5, $6::text::smallint[],
     $7::text::bigint[], $8::text::smallint[], $9::text::text[], $10::text::bigint[], $11::text::int[],
@@ -245,17 +261,7 @@ async def turn(
             now,
             policy,
             REFUND_ARRAY,
-            numbers(news.r_message),
-            numbers(news.r_part),
-            texts(news.r_ref),
-            numbers(news.w_message),
-            numbers(news.w_host),
-            texts(news.c_ref),
-            texts(news.c_source),
-            numbers(news.c_state),
-            texts(news.c_word),
-            texts(news.c_error),
-            news.c_raw,
+            *news.written(),
             numbers(still),
             numbers(lanes),
             want,
