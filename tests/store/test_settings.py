@@ -32,7 +32,7 @@ async def ask(parameters: ConnectionParameters, query: str) -> object:
         ("unix_socket_permissions", "0700"),
         ("server_encoding", "UTF8"),
         ("TimeZone", "UTC"),
-        ("shared_buffers", "256MB"),
+        ("shared_buffers", "128MB"),
         ("log_min_error_statement", "panic"),
         ("log_error_verbosity", "terse"),
         ("log_parameter_max_length_on_error", "0"),
