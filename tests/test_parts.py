@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -42,3 +43,10 @@ def test_a_part_has_imported_the_rooms_it_needs_before_its_orders_come(kind: str
     assert {"handset": "handset", "work": "workers", "api": "dialects"}[kind] in rooms
     assert {"cli", "wiring", "config"}.isdisjoint(rooms)
     assert {"rich", "pydantic", "typer", "structlog"}.isdisjoint(done.stdout.split())
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="needs Linux")
+def test_a_process_may_ask_to_interrupt_nobody() -> None:
+    code = "import os; from chappe import parts; parts.interrupt_nobody(); print(os.sched_getscheduler(0))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert int(done.stdout) == os.SCHED_BATCH

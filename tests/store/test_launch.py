@@ -171,6 +171,20 @@ async def test_with_fewer_capabilities_it_works_or_says_what_to_do(
     await owner.communicate()
 
 
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="needs Linux")
+@pytest.mark.asyncio
+async def test_a_backend_that_is_woken_pushes_nobody_aside(open_directory: Path) -> None:
+    async with running(open_directory / "data") as server:
+        assert server.connection is not None
+        connection = await asyncpg.connect(**server.connection.arguments())
+        try:
+            backend = int(await connection.fetchval("select pg_backend_pid()"))
+            assert os.sched_getscheduler(backend) == os.SCHED_BATCH
+        finally:
+            await connection.close()
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
 @AS_ROOT
 @pytest.mark.asyncio
 async def test_an_ordinary_user_runs_it_as_himself(open_directory: Path) -> None:

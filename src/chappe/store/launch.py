@@ -16,6 +16,7 @@ change of credentials (prctl(2), PR_SET_PDEATHSIG).
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -78,6 +79,7 @@ def _become(spec: dict[str, Any]) -> int:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
         if os.getppid() != spec["parent_pid"]:
             return REFUSED_STATUS  # the parent died before it could be watched
+        _interrupt_nobody()
     os.chdir("/")
     try:
         os.execve(spec["argv"][0], spec["argv"], spec["environment"])
@@ -86,6 +88,13 @@ def _become(spec: dict[str, Any]) -> int:
     except OSError as trouble:
         _say(f"{spec['argv'][0]}: {trouble.strerror}")
     return REFUSED_STATUS
+
+
+def _interrupt_nobody() -> None:
+    """Asks for SCHED_BATCH (sched(7)), which children inherit: a woken backend waits for a free core or for its turn,
+    and does not push aside the process that woke it, which has more requests to read and to answer."""
+    with contextlib.suppress(OSError):  # it is for speed only, and a sandbox may forbid it
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _unreachable(path: str) -> int:

@@ -23,8 +23,9 @@ _SETTINGS: dict[str, str] = {
     "fsync": "on",
     "full_page_writes": "on",
     "synchronous_commit": "on",
-    # Many small commits: few checkpoints, spread out. Buffers are touched lazily and never given back: with twice as many,
-    # all processes had 470 MiB after an hour of 200 messages a second, and no message was cheaper; the kernel caches too.
+    # Many small commits: few checkpoints, spread out. Buffers are touched lazily and never given back: with twice as
+    # many, all processes had 470 MiB after an hour of 200 messages a second, and no message was cheaper, since the
+    # kernel caches too.
     "shared_buffers": "128MB",
     "huge_pages": "off",
     "wal_buffers": "16MB",
