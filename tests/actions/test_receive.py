@@ -408,6 +408,47 @@ async def test_a_long_message_that_comes_again_is_not_told_twice(database: Conne
         assert [state for state, _ in await notes(shop)] == [2, 2, 4, 4, 2, 2]
 
 
+@pytest.mark.parametrize(
+    ("after", "answered_s", "told"),
+    [
+        (timedelta(seconds=3), 0.01, 1),  # the phone, or its network
+        (timedelta(minutes=4), 0.01, 1),
+        (timedelta(minutes=5), 0.01, 2),
+        (timedelta(minutes=20), 0.01, 2),  # a person, whose phone always uses one reference
+        (timedelta(minutes=20), None, 1),  # the carrier, which has no answer
+        (timedelta(minutes=20), 1_190.0, 1),  # the carrier, which got it late
+    ],
+)
+async def test_an_equal_reference_is_soon_the_same_message_and_later_another(
+    database: ConnectionParameters, after: timedelta, answered_s: float | None, told: int
+) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        red = await shop.carrier()
+        await shop.messages(account, numbers=[PHONE], sender=CODE)
+        texts = ["a" * 153, "b"]
+        ids = await arrive(shop, red, *parts(texts, 0xAA), answered=False)
+        if answered_s is not None:
+            await inbound.note_answers(shop.database, later(seconds=answered_s), ids)
+        await arrive(shop, red, *parts(texts, 0xAA), now=NOW + after)
+        await sorted_at(shop, NOW + after + timedelta(seconds=3))
+        assert [reply.text for reply in await replies(shop, account)] == ["".join(texts)] * told
+
+
+async def test_messages_under_one_reference_are_not_mixed(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        red = await shop.carrier()
+        await shop.messages(account, numbers=[PHONE], sender=CODE)
+        old, new = parts(["old " + "a" * 149, "lost"], 0xAA), parts(["new " + "b" * 149, "end"], 0xAA)
+        await arrive(shop, red, old[0])
+        await arrive(shop, red, new[0], new[0], new[1], now=later(minutes=8))
+        assert [reply.text[:4] + reply.text[-3:] for reply in await replies(shop, account)] == ["new end"]
+        await sorted_at(shop, later(minutes=31))
+        assert [reply.text[:4] + reply.text[-3:] for reply in await replies(shop, account)] == ["old […]"]
+        assert await inbound.anything(shop.database, later(days=1)) is False
+
+
 # -- words of one's own, and the confirmation of a STOP
 
 

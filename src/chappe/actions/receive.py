@@ -7,7 +7,7 @@ cannot be told which of them is meant.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -44,6 +44,9 @@ TIMER: Final = timedelta(seconds=5)
 """No carrier waits less long for an answer; two equal messages that come closer were two."""
 CROSSED: Final = timedelta(seconds=60)
 """After an answer that came late: for so long the carrier may have decided to send again before it saw it."""
+PHONE_REPEATS: Final = timedelta(minutes=5)
+"""How long a phone may take to send a part again whose acknowledgement it missed (3GPP TS 24.011, 5.3.1: a few tries
+of some 40 s); equal parts with equal references that come later were written again."""
 NOTED: Final = timedelta(seconds=2)
 """After this long it is known whether an answer was written, unless the process that would have noted it has died."""
 _GENERIC: Final = profile("generic", {})
@@ -163,10 +166,7 @@ async def _sort(tx: Connection, row: Arrived, round_: Round, *, late: bool) -> N
     if part.piece.total > 1:
         waiting = await inbound.siblings(tx, row, _mark(part.piece))
         others = [_read(other, round_.profiles) for other in waiting if other.id != row.id]
-        together = sorted(
-            [part, *(other for other in others if other is not None and other.of == part.of)],
-            key=lambda one: one.row.id,
-        )
+        together = _of_one_message(part, [other for other in others if other is not None and other.of == part.of])
         if not late and len({one.piece.seqnum for one in together}) < part.piece.total:
             await inbound.mark(tx, [row.id], inbound.WAITING)
             if part.piece.seqnum == 1:
@@ -184,15 +184,31 @@ async def _sort(tx: Connection, row: Arrived, round_: Round, *, late: bool) -> N
         await inbound.mark(tx, ids, inbound.NOBODYS, "nobody has written to this number")
 
 
+def _of_one_message(part: Part, others: Iterable[Part]) -> list[Part]:
+    """The parts that belong to `part`, in order of arrival. Pure.
+
+    A phone that always uses one reference, and whose message lost a part, would otherwise have two messages mixed: of
+    parts with the same place and other words the one that came nearest in time counts; the others stay.
+    """
+    chosen = {part.piece.seqnum: part}
+    kept = [part]
+    for other in sorted(others, key=lambda one: (abs(one.row.id - part.row.id), one.row.id)):
+        there = chosen.setdefault(other.piece.seqnum, other)
+        if there.piece.body == other.piece.body:  # the chosen one, or a copy of it
+            kept.append(other)
+    return sorted(kept, key=lambda one: one.row.id)
+
+
 def is_repeated(earlier: inbound.Earlier, row: Arrived, now: datetime, *, long: bool) -> bool | None:
     """Whether a PDU that equals an earlier one is the same, sent again, and not another of the same words; None while
     it is too early to tell. Pure.
 
-    A deliver_sm has no id, and people do write the same twice. Parts of a long message have a reference, which a phone
-    changes with each message: equal ones are the same. Of others only what happened to our answer to the earlier one
+    A deliver_sm has no id, and people do write the same twice. Parts of a long message have a reference, which most
+    phones change with each message: equal ones that follow soon are the same. Some phones always use one reference, so
+    later ones are judged like short messages. Of those only what happened to our answer to the earlier one
     tells: a carrier sends again what it has no answer to, after its timer or on its next connection.
     """
-    if long:
+    if long and row.received_at - earlier.received_at < PHONE_REPEATS:
         return True
     answered_at = earlier.answered_at
     if answered_at is None:  # never written, as far as we know: its connection, or our process, was gone

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chappe.carriers import MessageIn, ReceiptIn
 from chappe.core import numbers
 from chappe.core.lifecycle import State
-from chappe.smpp import receipts
+from chappe.smpp import longtext, receipts
 from chappe.smpp.message_ids import canonical, trimmed, without_prefix
 from chappe.smpp.pdu import DataSm, DeliverSm
 from chappe.smpp.profile import IdFormat, Profile
@@ -46,6 +46,12 @@ class Reader:
             )
         usual = receipts.read_usual(text, pdu.tlvs, profile)
         if usual is None:
+            if pdu.esm_class & longtext.UDHI:
+                text = longtext.read(pdu.esm_class, text, ()).body
+            if not receipts.says_something(text, pdu.tlvs):
+                return MessageIn(
+                    token, _latin(pdu.source_addr), _latin(pdu.destination_addr), pdu.esm_class, pdu.data_coding, frame
+                )
             found = receipts.read(text, pdu.tlvs, profile)
             reference, word, error = (
                 written.replace("\x00", "") for written in (found.id, found.state_word, found.error_code)

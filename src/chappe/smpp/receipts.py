@@ -45,6 +45,7 @@ _USUAL: Final = re.compile(
     rb"id:([0-9A-Za-z._-]{1,64}) sub:[0-9]{3} dlvrd:[0-9]{3} submit date:[0-9]{10,14} done date:[0-9]{10,14}"
     rb" stat:([A-Z]{1,16}) err:([0-9A-Za-z]{1,16})(?: [Tt]ext:|\Z)"
 )
+_RECEIPT_TLVS: Final = (Tag.RECEIPTED_MESSAGE_ID, Tag.MESSAGE_STATE, Tag.NETWORK_ERROR_CODE)
 _PADDING: Final = " \t\r\n\x00,;"
 
 
@@ -116,6 +117,25 @@ def kind_of(esm_class: int, tlvs: Tlvs, text: bytes, profile: Profile) -> Kind:
     if profile.receipts_by_text and _has_the_shape(find(tlvs, Tag.MESSAGE_PAYLOAD) or text, profile):
         return Kind.CLAIMED_RECEIPT
     return Kind.MESSAGE
+
+
+def says_something(text: bytes, tlvs: Tlvs) -> bool:
+    """Whether there is anything of a receipt in a deliver_sm that esm_class calls one: a TLV or fields.
+
+    False for a text without them: some carriers mark a subscriber's message as a receipt, and a STOP must not get
+    lost. An empty text is not a message, so it stays a receipt that says nothing.
+    """
+    if any(find(tlvs, tag) is not None for tag in _RECEIPT_TLVS):
+        return True
+    octets = find(tlvs, Tag.MESSAGE_PAYLOAD) or text
+    fields = _split(_narrowed(octets)[:RECEIPT_TEXT_OCTETS_MAX])
+    known = set(fields.order) - {"text", "?"}
+    if len(fields.order) > 1 and known:
+        return True
+    # A single field counts only at the start: in "my id: 1234, stop" it is a word of the subscriber's.
+    if known and not fields.leading.strip(b" \x00"):
+        return True
+    return not octets.strip(b" \x00\r\n\t")
 
 
 def _has_the_shape(text: bytes, profile: Profile) -> bool:
