@@ -21,7 +21,7 @@ from chappe.carriers.smpp import SmppLink
 from chappe.carriers.wire import Wire
 from chappe.core.lifecycle import State
 from chappe.smpp.commands import Status
-from chappe.smpp.pdu import DataSm, DeliverSm, SubmitSm
+from chappe.smpp.pdu import DataSm, DeliverSm, DeliverSmResp, SubmitSm
 from chappe.smpp.profile import profile
 from chappe.smpp.states import Mode
 from chappe.smpp.tlv import Tag
@@ -181,6 +181,66 @@ async def test_no_answer_is_a_doubt_and_a_late_one_says_so() -> None:
             (Fate.TAKEN, True, "late"),
             (Fate.DOUBT, True, ""),
         ]
+
+
+@pytest.mark.parametrize("status", [0, int(Status.RSYSERR), int(Status.RTHROTTLED), int(Status.RINVDSTADR)])
+@pytest.mark.parametrize("is_nack", [True, False])
+async def test_whatever_comes_late_changes_nothing_but_the_pace(is_nack: bool, status: int) -> None:
+    """Policy may have sent the part again meanwhile: nothing that comes late may put it back into the queue."""
+    async with listening() as smsc, linked(smsc, rate=1000, response_timeout_s="0.05") as owner:
+        held: list[tuple[Wire, SubmitSm]] = []
+        smsc.on_submit = lambda wire, pdu: held.append((wire, pdu))
+        await owner.bound()
+        owner.send(1, "x" * 200)
+        await owner.until(lambda: owner.fates() == [(1, Fate.DOUBT)] * 2)
+        for wire, pdu in held:
+            if is_nack:
+                wire.session.nack(pdu.sequence, status)
+                wire.flush()
+            else:
+                smsc.answer(wire, pdu, status, b"" if status else b"id")
+        await owner.until(lambda: len(owner.results) == 4)
+        expected = Fate.TAKEN if not is_nack and not status else Fate.DOUBT
+        assert [(r.fate, r.late) for r in owner.results[2:]] == [(expected, True)] * 2
+        assert owner.link.figures()["queued"] == 0
+        assert (owner.link.figures()["rate"] < 1000) is (status == Status.RTHROTTLED)
+        assert len(smsc.submits) == 2
+
+
+async def test_a_generic_nack_without_a_status_is_no_success() -> None:
+    async with listening() as smsc, linked(smsc) as owner:
+
+        def nack(wire: Wire, pdu: SubmitSm) -> None:
+            wire.session.nack(pdu.sequence, 0)
+            wire.flush()
+
+        smsc.on_submit = nack
+        await owner.bound()
+        owner.send(1)
+        await owner.until(lambda: owner.results)
+        assert [(r.fate, r.reason) for r in owner.results] == [(Fate.RETRY, "runknownerr")]
+
+
+async def test_deliveries_that_share_one_sequence_number_are_all_taken_and_all_answered() -> None:
+    async with listening() as smsc, linked(smsc) as owner:
+        await owner.bound()
+        answers: list[bytes] = []
+        wire = smsc.bound[-1]
+        received = wire.data_received
+        wire.data_received = lambda data: (answers.append(data), received(data))[1]  # type: ignore[method-assign]
+        text = b"id:%d stat:DELIVRD err:000"
+        wire.session.inject(
+            b"".join(
+                DeliverSm(source_addr=b"33600000001", esm_class=4, short_message=text % number, sequence=0).encode()
+                for number in range(10)
+            )
+        )
+        wire.flush()
+        await owner.until(lambda: len(owner.receipts) == 10)
+        assert [receipt.carrier_ref for receipt in owner.receipts] == [str(number) for number in range(10)]
+        assert len(owner.link.acknowledge([receipt.token for receipt in owner.receipts])) == 10
+        await owner.until(lambda: len(b"".join(answers)) >= 170)
+        assert b"".join(answers) == DeliverSmResp(sequence=0).encode() * 10
 
 
 async def test_throttling_pauses_the_carrier_and_sends_again_in_order() -> None:

@@ -546,13 +546,82 @@ def test_a_late_answer_starts_the_count_of_time_outs_again() -> None:
     assert not client.closing
 
 
-def test_a_late_generic_nack_settles_the_doubt() -> None:
+def test_a_late_generic_nack_settles_the_doubt_and_says_that_it_is_late() -> None:
     client = esme()
     sequence = client.submit(submit_pdu(), "part", 0.0)
-    client.receive(p.EnquireLink(sequence=1).encode(), 59.0)
+    client.take()
     only(client.expire(60.0), ev.TimedOut)
     nacked = only(client.receive(p.GenericNack(sequence=sequence, status=3).encode(), 61.0), ev.Nacked)
-    assert (nacked.context, nacked.status) == ("part", 3)
+    assert (nacked.context, nacked.status, nacked.late) == ("part", 3, True)
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_generic_nack_without_a_status_is_never_a_success(is_late: bool) -> None:
+    client = esme()
+    sequence = client.submit(submit_pdu(), "part", 0.0)
+    if is_late:
+        only(client.expire(60.0), ev.TimedOut)
+    nacked, odd = client.receive(p.GenericNack(sequence=sequence).encode(), 61.0)
+    assert isinstance(nacked, ev.Nacked)
+    assert (nacked.context, nacked.status, nacked.late) == ("part", Status.RUNKNOWNERR, is_late)
+    assert isinstance(odd, ev.Odd)
+    assert odd.reason == ev.Oddity.NACK_WITHOUT_STATUS
+    assert client.outstanding == 0
+
+
+REQUESTS = [
+    (esme, request)
+    for request in (
+        p.SubmitSm(),
+        p.SubmitMulti(destinations=(Destination(1, 1, b"33600000001"),)),
+        p.DataSm(),
+        p.QuerySm(b"7"),
+        p.CancelSm(message_id=b"7"),
+        p.ReplaceSm(message_id=b"7"),
+        p.BroadcastSm(),
+        p.QueryBroadcastSm(),
+        p.CancelBroadcastSm(),
+    )
+] + [(smsc, request) for request in (p.DeliverSm(), p.DataSm())]
+
+
+@pytest.mark.parametrize("status", [0, int(Status.RTHROTTLED)])
+@pytest.mark.parametrize(("side", "request_pdu"), REQUESTS, ids=lambda value: getattr(value, "name", ""))
+def test_an_answer_of_any_kind_that_comes_late_is_told_as_late(side: Any, request_pdu: p.Request, status: int) -> None:
+    session = side()
+    sequence = session.request(request_pdu, "part", 0.0)
+    only(session.expire(60.0), ev.TimedOut)
+    wrong = p.QuerySmResp if request_pdu.command_id != CommandId.QUERY_SM else p.DataSmResp
+    odd = only(session.receive(wrong(sequence=sequence, status=8).encode(), 61.0), ev.Odd)
+    assert odd.reason == ev.Oddity.UNEXPECTED_RESPONSE
+    response = p.RESPONSES[request_pdu.command_id](sequence=sequence, status=status)
+    late = only(session.receive(response.encode(), 61.0), ev.AnsweredLate)
+    assert (late.context, late.status) == ("part", status)
+    again = only(session.receive(response.encode(), 61.0), ev.Odd)
+    assert again.reason == ev.Oddity.UNEXPECTED_RESPONSE
+
+
+@pytest.mark.parametrize("kind", [p.BindTransceiverResp, p.GenericNack])
+@pytest.mark.parametrize("status", [0, int(Status.RINVPASWD)])
+def test_a_bind_is_refused_once_however_late_its_answer_comes(kind: type[p.Response], status: int) -> None:
+    client = esme(None)
+    sequence = client.bind(Mode.TRX, b"us", b"pw", 0.0)
+    assert only(client.expire(30.0), ev.BindRefused).status is None
+    events = client.receive(kind(sequence=sequence, status=status).encode(), 31.0)
+    assert not any(isinstance(event, ev.BindRefused | ev.Bound) for event in events)
+    assert not client.bound
+    assert client.reason == ev.Reason.BIND_TIMEOUT
+
+
+@pytest.mark.parametrize("kind", [p.UnbindResp, p.GenericNack])
+def test_the_end_by_unbind_is_told_once(kind: type[p.Response]) -> None:
+    client = esme()
+    client.unbind(0.0)
+    (unbind,) = written(client)
+    answer = kind(sequence=unbind.sequence, status=0 if kind is p.UnbindResp else 3).encode()
+    events = client.receive(answer * 2, 1.0)
+    assert sum(isinstance(event, ev.Unbound) for event in events) == 1
+    assert client.reason == ev.Reason.UNBOUND
 
 
 def test_the_late_table_is_bounded() -> None:
@@ -813,20 +882,74 @@ def test_too_many_unanswered_requests_are_refused_for_later(session: Any, make: 
     only(ours.receive(make(6).encode(), 0.0), ev.Received)
 
 
-def test_a_sequence_that_still_waits_is_refused_and_its_first_use_stays() -> None:
+STRANGE = [0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
+
+
+@pytest.mark.parametrize("sequence", STRANGE)
+@pytest.mark.parametrize(("side", "request_pdu"), REQUESTS, ids=lambda value: getattr(value, "name", ""))
+def test_a_request_is_taken_and_answered_under_any_number_and_as_often_as_it_comes(
+    side: Any, request_pdu: p.Request, sequence: int
+) -> None:
+    """Some carriers give all their deliver_sm the number 0, or one and the same."""
+    session = smsc() if side is esme else esme()
+    request_pdu.sequence = sequence
+    events = session.receive(request_pdu.encode() * 10, 0.0)
+    request_pdu.sequence = 0
+    assert sum(isinstance(event, ev.Received) for event in events) == 10
+    reasons = {event.reason for event in events if isinstance(event, ev.Odd)}
+    assert reasons == {ev.Oddity.SEQUENCE_REPEATED} | ({ev.Oddity.SEQUENCE_ZERO} if not sequence else set())
+    assert session.unanswered == 10
+    for _ in range(10):
+        assert session.answer(sequence, Status.RSYSERR)
+    answers = written(session)
+    response_id = request_pdu.command_id | RESPONSE_BIT
+    assert [(pdu.command_id, pdu.sequence, pdu.status) for pdu in answers] == [(response_id, sequence, 8)] * 10
+    assert session.unanswered == 0
+    with pytest.raises(StateError):
+        session.answer(sequence)
+
+
+def test_requests_of_two_kinds_under_one_number_each_get_their_own_kind_of_answer() -> None:
+    client = esme()
+    octets = deliver_pdu(0).encode() + p.DataSm(sequence=0).encode() + deliver_pdu(0).encode()
+    client.receive(octets, 0.0)
+    client.answer(0, response=p.DataSmResp(b"7"))
+    client.answer(0)
+    client.nack(0, 8)
+    assert [type(pdu) for pdu in written(client)] == [p.DataSmResp, p.DeliverSmResp, p.GenericNack]
+
+
+def test_forgetting_leaves_the_others_under_the_same_number() -> None:
     server = smsc()
-    events = server.receive(submit_pdu(5).encode() * 2, 0.0)
-    assert [type(event) for event in events] == [ev.Received, ev.Odd]
-    assert [(pdu.sequence, pdu.status) for pdu in written(server)] == [(5, Status.RSYSERR)]
+    server.receive(submit_pdu(5).encode() * 2, 0.0)
+    server.forget(5)
+    assert server.unanswered == 1
     server.answer_submit(5, 0, b"1")
-    only(server.receive(submit_pdu(5).encode(), 0.0), ev.Received)
+    server.forget(5)
+    assert written(server) == [p.SubmitSmResp(b"1", sequence=5)]
 
 
-def test_sequence_zero_is_taken_and_counted() -> None:
-    server = smsc()
-    assert [type(event) for event in server.receive(submit_pdu(0).encode(), 0.0)] == [ev.Odd, ev.Received]
-    server.answer_submit(0, 0, b"1")
-    assert written(server) == [p.SubmitSmResp(b"1")]
+def test_requests_under_one_number_are_no_way_round_the_limit_and_end_with_the_session() -> None:
+    client = esme(unanswered_max=3)
+    events = client.receive(deliver_pdu(0).encode() * 5, 0.0)
+    assert sum(isinstance(event, ev.Received) for event in events) == 3
+    assert [pdu.status for pdu in written(client)] == [Status.RX_T_APPN] * 2
+    client.unbind(0.0)
+    assert client.take() == b""
+    for _ in range(3):
+        client.answer(0)
+    assert [type(pdu) for pdu in written(client)] == [p.DeliverSmResp] * 3 + [p.Unbind]
+
+
+@pytest.mark.parametrize("sequence", STRANGE)
+def test_session_requests_are_answered_under_any_number(sequence: int) -> None:
+    server = smsc(None)
+    asked = only(server.receive(bind_pdu(Mode.TRX, sequence=sequence).encode(), 0.0), ev.BindRequested)
+    assert server.answer_bind(asked.sequence)
+    server.receive(p.EnquireLink(sequence=sequence).encode() * 2, 0.0)
+    server.receive(p.Unbind(sequence=sequence).encode(), 0.0)
+    assert [pdu.sequence for pdu in written(server)] == [sequence] * 4
+    assert server.reason == ev.Reason.UNBOUND_BY_PEER
 
 
 @pytest.mark.parametrize("length", [0, 8, 15, 65537, 0xFFFFFFFF])

@@ -41,7 +41,7 @@ from chappe.smpp.events import (
     Unbound,
 )
 from chappe.smpp.pdu import EncodeError
-from chappe.smpp.profile import Profile, verdict
+from chappe.smpp.profile import Profile, classify, verdict
 from chappe.smpp.session import Session, SessionError, TlvsRefused
 from chappe.smpp.states import Mode as BindMode
 from chappe.smpp.taxonomy import ErrorClass
@@ -281,8 +281,8 @@ class SmppLink:
                 log.warning("carrier_bind_refused", carrier=self.name, status=status)
             case AnsweredLate(context=context, status=status, message_id=message_id):
                 self._answered(context, status, message_id, late=True)
-            case Nacked(context=context, status=status) if isinstance(context, Part):
-                self._answered(context, status, b"", late=False)
+            case Nacked(context=context, status=status, late=late):
+                self._answered(context, status, b"", late=late)
             case TimedOut(context=context):
                 self._doubt(context, "no answer in time")
             case Congestion(percent=percent):
@@ -322,6 +322,8 @@ class SmppLink:
         if late:
             # It was in doubt and is not at the carrier: what policy made of the doubt stands, the timeline knows why.
             self._add(context, Fate.DOUBT, detail=hex(status), late=True)
+            if classify(status, self._profile) is ErrorClass.THROTTLE:
+                self._slow_down()  # the part is none of ours any more, but the complaint is about the carrier
             return
         self._judge(context, status)
 

@@ -54,10 +54,11 @@ class Oddity(enum.StrEnum):
     NOT_ALLOWED = "not_allowed"  # a request outside of the state table, refused
     OVERLOAD = "overload"  # refused: too many requests of the peer are unanswered
     ENDING = "ending"  # refused: we have sent unbind
-    SEQUENCE_REPEATED = "sequence_repeated"  # refused: the sequence of a request that still waits for our answer
+    SEQUENCE_REPEATED = "sequence_repeated"  # accepted nevertheless: a request with this number still waits
     SEQUENCE_ZERO = "sequence_zero"  # accepted nevertheless
     UNEXPECTED_RESPONSE = "unexpected_response"  # unknown sequence or wrong type, ignored
     NACK_WITHOUT_REQUEST = "nack_without_request"
+    NACK_WITHOUT_STATUS = "nack_without_status"  # generic_nack with status 0: taken as RUNKNOWNERR
     TLVS_DROPPED = "tlvs_dropped"  # informative TLVs left out for a peer that takes none
 
 
@@ -127,12 +128,15 @@ class AnsweredLate(Answer):
 
 @dataclass(slots=True, repr=False)
 class Nacked(Event):
-    """generic_nack with `status`; `context` is None when it names no request of ours, and that of a request that had
-    timed out when it comes late."""
+    """generic_nack with `status`, which is never 0; `context` is None when it names no request of ours.
+
+    `late`: the TimedOut of that request was already told.
+    """
 
     context: object | None
     status: int
     sequence: int
+    late: bool = False
 
 
 @dataclass(slots=True, repr=False)

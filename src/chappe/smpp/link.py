@@ -82,6 +82,8 @@ class Link:
         "_now",
         "_out",
         "_partial_at",
+        "_repeated",
+        "_repeats",
         "_response_s",
         "_sendable",
         "_started_at",
@@ -119,6 +121,8 @@ class Link:
         self._response_s = settings.timers.response_s or NEVER
         self._window = Window(settings.window, settings.late_max, settings.first_sequence)
         self._unanswered: dict[int, int] = {}  # sequence -> command_id of the peer's requests
+        self._repeats: dict[int, list[int]] = {}  # command_ids of further ones under such a sequence, oldest first
+        self._repeated = 0  # how many these are
         self._enquiries = 0  # our unanswered enquire_links since the peer was last heard
         self._bind_sent: tuple[int, Mode, float] | None = None  # ESME: sequence, mode, deadline
         self._bind_asked: tuple[int, BindRequest] | None = None  # SMSC: the bind that the owner has to answer
@@ -170,7 +174,7 @@ class Link:
     @property
     def unanswered(self) -> int:
         """How many requests of the peer wait for our answer; the measure for back-pressure."""
-        return len(self._unanswered)
+        return len(self._unanswered) + self._repeated
 
     @property
     def pending(self) -> int:
@@ -204,16 +208,36 @@ class Link:
         self._odd(self._noticed, Oddity.TLVS_DROPPED, f"{pdu.name} {' '.join(tag_name(tag) for tag, _ in pdu.tlvs)}")
         return replace(pdu, tlvs=())
 
-    def _waiting(self, sequence: int) -> int:
+    def _waiting(self, sequence: int, response_id: int = 0) -> int:
+        """The command_id of the oldest request that waits under a number; of several kinds, that which the response
+        answers."""
         command_id = self._unanswered.get(sequence)
         if command_id is None:
             raise StateError(f"no request waits with sequence {sequence}")
+        if response_id and sequence in self._repeats:
+            wanted = response_id & ~RESPONSE_BIT
+            waiting = self._repeats[sequence]
+            if command_id != wanted and wanted in waiting:
+                waiting.remove(wanted)
+                waiting.insert(0, command_id)
+                self._unanswered[sequence] = command_id = wanted
         return command_id
 
     def _answered(self, sequence: int) -> None:
         del self._unanswered[sequence]
+        if self._repeated:
+            self._next_repeat(sequence)
         if self._ending is not Ending.NO:
             self._settle()
+
+    def _next_repeat(self, sequence: int) -> None:
+        """The next request under the same number waits now, if there is one."""
+        waiting = self._repeats.get(sequence)
+        if waiting:
+            self._unanswered[sequence] = waiting.pop(0)
+            self._repeated -= 1
+            if not waiting:
+                del self._repeats[sequence]
 
     def _respond(self, response: Response) -> None:
         if response.tlvs and not self._tlvs_allowed:

@@ -92,11 +92,13 @@ class Peer(Link):
     def _nacked(self, status: int, sequence: int, events: list[Event]) -> None:
         sent = self._window.sent.pop(sequence, None)
         late = self._window.late.pop(sequence, None) if sent is None else None
-        if sent is not None:
+        if sent is not None or late is not None:
             self._timeouts = 0
-            events.append(Nacked(sent[0], status, sequence))
-        elif late is not None:
-            events.append(Nacked(late[0], status, sequence))
+            # It says that the request could not be read: whatever its status, that is no success.
+            context = sent[0] if sent is not None else late[0]  # type: ignore[index]
+            events.append(Nacked(context, status or Status.RUNKNOWNERR, sequence, late is not None))
+            if not status:
+                self._odd(events, Oddity.NACK_WITHOUT_STATUS)
         elif self._bind_sent is not None and sequence == self._bind_sent[0]:
             self._refused_bind(status or Status.RBINDFAIL, events)
         elif self._unbind_sent and sequence == self._unbind_sent:
@@ -104,7 +106,7 @@ class Peer(Link):
         elif not self._window.release(sequence):
             # Of a request that we cannot tell: one of ours may be lost. Its own timer finds it, but a peer that
             # cannot read us again and again is better left.
-            events.append(Nacked(None, status, sequence))
+            events.append(Nacked(None, status or Status.RUNKNOWNERR, sequence))
             self._odd(events, Oddity.NACK_WITHOUT_REQUEST, f"0x{status:08x}")
             self._nacks += 1
             if self._nacks >= self.settings.nacks_max:
@@ -153,7 +155,7 @@ class Peer(Link):
             self._ending is not Ending.NO
             or not sequence
             or sequence in unanswered
-            or len(unanswered) >= self.settings.unanswered_max
+            or len(unanswered) + self._repeated >= self.settings.unanswered_max
         ):
             refused = self._admit(command_id, sequence, events)
             if refused:
@@ -168,7 +170,11 @@ class Peer(Link):
         if pdu.flags:
             self._odd(events, Oddity.FLAGGED, f"{pdu.name} {' '.join(pdu.flags)}")
         if command_id not in UNANSWERED_COMMANDS:
-            unanswered[sequence] = command_id
+            if sequence in unanswered:
+                self._repeats.setdefault(sequence, []).append(command_id)
+                self._repeated += 1
+            else:
+                unanswered[sequence] = command_id
         elif command_id == CommandId.OUTBIND:
             self._enter(State.OUTBOUND)
         events.append(Received(pdu, frame))  # type: ignore[arg-type]  # the state table has requests only
@@ -209,13 +215,13 @@ class Peer(Link):
             # would come twice.
             self._odd(events, Oddity.ENDING, command_name(command_id))
             return Status.RINVBNDSTS if is_smsc else Status.RX_T_APPN
-        if sequence in self._unanswered:
-            self._odd(events, Oddity.SEQUENCE_REPEATED, command_name(command_id))
-            return Status.RSYSERR
-        if len(self._unanswered) >= self.settings.unanswered_max:
+        if len(self._unanswered) + self._repeated >= self.settings.unanswered_max:
             # Both statuses say `later`: the peer keeps the message.
             self._odd(events, Oddity.OVERLOAD, command_name(command_id))
             return Status.RTHROTTLED if is_smsc else Status.RX_T_APPN
+        if sequence in self._unanswered:
+            # Some carriers give all their requests the number 0, or the same one. Answers go out in order of arrival.
+            self._odd(events, Oddity.SEQUENCE_REPEATED, command_name(command_id))
         if not sequence:
             self._odd(events, Oddity.SEQUENCE_ZERO, command_name(command_id))
         return 0
@@ -252,6 +258,7 @@ class Peer(Link):
         events.append(Unbound(by_peer=True))
 
     def _unbound(self, events: list[Event]) -> None:
+        self._unbind_sent = 0
         self._enter(State.UNBOUND)
         events.append(Unbound(by_peer=False))
         self.close(Reason.UNBOUND)

@@ -154,6 +154,7 @@ class Session(Peer):
             self._expire_ending(now)
         elif self._bind_sent is not None:
             if now >= self._bind_sent[2]:
+                self._bind_sent = None  # an answer that comes after all changes nothing
                 events.append(BindRefused(None))
                 self.close(Reason.BIND_TIMEOUT)
         elif self.mode is None:
@@ -184,6 +185,8 @@ class Session(Peer):
         self._window.sent.clear()
         self._window.late.clear()
         self._unanswered.clear()
+        self._repeats.clear()
+        self._repeated = 0
         self._out.clear()
         events, self._noticed = self._noticed, []
         events.append(Closed(self.reason, in_doubt, not_sent))
@@ -351,9 +354,7 @@ class Session(Peer):
             size = HEADER.size + len(message_id) + 1
             self._out.append(HEADER.pack(size, _SUBMIT_SM | RESPONSE_BIT, 0, sequence) + message_id + b"\0")
             self._written += size
-            del self._unanswered[sequence]
-            if self._ending is not Ending.NO:
-                self._settle()
+            self._answered(sequence)
             return True
         command_id = self._waiting(sequence)
         response_type = _ID_RESPONSES.get(command_id)
@@ -367,7 +368,7 @@ class Session(Peer):
         """Answers any request. `response` gives the body where it has fields; its sequence and status are set here."""
         if self._closing:
             return False
-        command_id = self._waiting(sequence)
+        command_id = self._waiting(sequence, response.command_id if response is not None else 0)
         if command_id == _DELIVER_SM and not status and response is None:
             # The ordinary answer is written out here: an ESME writes one for each receipt. Its message_id is empty.
             self._put(_pack_header(_HEADER_SIZE + 1, _DELIVER_SM | RESPONSE_BIT, 0, sequence) + b"\0")
@@ -394,7 +395,8 @@ class Session(Peer):
 
     def forget(self, sequence: int) -> None:
         """Drops a received request without ever answering it; for an SMSC that has to misbehave in tests."""
-        self._unanswered.pop(sequence, None)
+        if self._unanswered.pop(sequence, None) is not None and self._repeated:
+            self._next_repeat(sequence)
 
     def inject(self, octets: bytes) -> None:
         """Writes octets as they are; for an SMSC that has to misbehave in tests."""
