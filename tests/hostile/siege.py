@@ -88,7 +88,11 @@ async def slow_heads(here: Field) -> None:
 
 
 async def half_requests(here: Field) -> None:
-    await _many(here, 1_000, lambda f: _hold(f, b"POST /v1/send HTTP/1.1\r\nContent-Length: 9\r\n\r\nhalf", b"", 60.0))
+    await _many(
+        here,
+        1_000,
+        lambda f: _hold(f, b"POST /v1/send HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf", b"", 60.0),
+    )
 
 
 async def half_bodies(here: Field) -> None:
@@ -158,12 +162,12 @@ async def garbage(here: Field) -> None:
     shots = [
         random.randbytes(3_000),
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        b"POST /v1/send HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1",
         b"GET " + b"/" * 70_000,
-        b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200,
+        b"GET / HTTP/1.1\r\nHost: a\r\n" + b"A: b\r\n" * 200,
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"POST /v1/send HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n",
-        b"POST /v1/send HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n",
+        b"POST /v1/send HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n",
+        b"POST /v1/send HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n",
     ]
 
     async def one(here: Field) -> None:

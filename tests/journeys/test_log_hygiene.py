@@ -112,7 +112,7 @@ def _hostile(program: Program, key: str) -> None:
                 ask(f"{program.url}{path}?apiKey={GUESS}&to={PHONE}", "POST", body, headers)
     raw = [
         f"GET /v1/send?apiKey={GUESS}&message={TEXT} HTTP/9.9\r\n\r\n",
-        f"GET /v1/send?phoneNumbers={PHONE} HTTP/1.1\r\nno colon {GUESS}\r\n\r\n",
+        f"GET /v1/send?phoneNumbers={PHONE} HTTP/1.1\r\nHost: a\r\nno colon {GUESS}\r\n\r\n",
         f"POST /v1/send HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{GUESS}\r\n",
         f"{TEXT}\r\n",
     ]

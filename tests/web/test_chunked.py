@@ -30,7 +30,6 @@ def read(octets: bytes, sizes: list[int] | None = None, bytes_max: int = 10_000)
         (b"3\r\nabc\r\n00A\r\n0123456789\r\n000\r\n\r\n", b"abc0123456789"),
         (b"3;name=value;x\r\nabc\r\n0;last\r\n\r\n", b"abc"),
         (b"3 \r\nabc\r\n0\r\nTrailer: x\r\nOther: y\r\n\r\n", b"abc"),
-        (b"3\nabc\n0\n\n", b"abc"),
         (b"2\r\n\r\n\r\n0\r\n\r\n", b"\r\n"),
     ],
 )
@@ -46,6 +45,12 @@ def test_chunks_are_joined(octets: bytes, body: bytes) -> None:
         b"123456789\r\n", b"3;\x00\r\nabc\r\n", b"3\r\nabc0\r\n", b"3\rabc\r\n", b"3;" + b"x" * 2_000,
         b"".join(b"1;" + b"x" * 900 + b"\r\na\r\n" for _ in range(20)),
         b"0\r\n" + b"Trailer: 1\r\n" * 1_000,
+        # A proxy that ends these lines at CRLF only would see another end of the request.
+        b"3\nabc\n0\n\n", b"3\nabc\r\n0\r\n\r\n", b"3\r\nabc\n0\r\n\r\n", b"3\r\nabc\r\n0\n\r\n",
+        b"3;x\nabc\r\n0\r\n\r\n",
+        b"3;a\nb\r\nabc\r\n0\r\n\r\n", b'3;a="\n"\r\nabc\r\n0\r\n\r\n', b"0\r\nT: x\n\r\n", b"0\r\nT: x\r\n\n",
+        b"0\r\n\n",
+        b"0\r\nT: x\ry\r\n\r\n", b"0\r\nT: \x00\r\n\r\n", b"3;a\rb\r\nabc\r\n0\r\n\r\n", b"3\r\nabc\r\r\n0\r\n\r\n",
     ],
 )  # fmt: skip
 def test_anything_else_is_refused(octets: bytes) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chappe.dialects import Request, Response
+from chappe.web import forward as module
 from chappe.web.forward import forward
 from chappe.web.head import BadHead, read
 from chappe.web.listener import Listener, Reply
@@ -140,3 +141,22 @@ async def test_an_answer_that_never_comes_is_a_503(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("chappe.web.forward.TIMEOUT_S", 0.2)
     async with saying(b"", then_end=False) as port:
         assert (await forward(Request("GET", "/handset"), port)).status == 503
+
+
+async def test_an_answer_that_is_too_long_to_pass_on_is_no_200() -> None:
+    too_long = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n[" % (module.ANSWER_OCTETS_MAX + 1)
+    async with saying(too_long, then_end=False) as port:
+        answer = await forward(Request("GET", "/handset/feed"), port)
+    assert answer.status == 502
+    assert b"too long" in answer.body
+
+
+async def test_an_answer_without_a_length_is_not_passed_on_as_an_empty_one() -> None:
+    async with saying(b"HTTP/1.1 200 OK\r\n\r\n[1]", then_end=True) as port:
+        assert (await forward(Request("GET", "/handset/feed"), port)).status == 503
+
+
+async def test_a_head_is_answered_as_a_get_of_which_the_listener_drops_the_body() -> None:
+    async with echoing() as (asked, port):
+        answer = await forward(Request("HEAD", "/handset"), port)
+    assert (answer.status, answer.body, asked[0].method) == (201, b"well", "GET")

@@ -71,7 +71,7 @@ def test_any_method_is_read(method: str) -> None:
 
 def test_connect_and_an_offer_to_upgrade_are_ordinary_requests() -> None:
     assert head_of(b"CONNECT a:443 HTTP/1.1", b"Host: a").path == ""
-    head = head_of(b"POST /x HTTP/1.1", b"Connection: Upgrade", b"Upgrade: h2c", b"Content-Length: 3")
+    head = head_of(b"POST /x HTTP/1.1", b"Host: a", b"Connection: Upgrade", b"Upgrade: h2c", b"Content-Length: 3")
     assert (head.path, head.length, head.keep_alive) == ("/x", 3, True)
 
 
@@ -103,16 +103,16 @@ def test_bare_line_feeds_end_lines(octets: bytes) -> None:
 )
 def test_who_keeps_the_connection(version: bytes, connection: bytes, keep_alive: bool) -> None:
     fields = [b"Connection: " + connection] if connection else []
-    assert head_of(b"GET / HTTP/" + version, *fields).keep_alive is keep_alive
+    assert head_of(b"GET / HTTP/" + version, b"Host: a", *fields).keep_alive is keep_alive
 
 
 def test_repeated_fields_are_joined() -> None:
-    head = head_of(b"GET / HTTP/1.1", b"X: 1", b"x: 2", b"Cookie: a=1", b"Cookie: b=2")
-    assert head.headers == {"x": "1, 2", "cookie": "a=1; b=2"}
+    head = head_of(b"GET / HTTP/1.1", b"Host: a", b"X: 1", b"x: 2", b"Cookie: a=1", b"Cookie: b=2")
+    assert head.headers == {"host": "a", "x": "1, 2", "cookie": "a=1; b=2"}
 
 
 def test_a_chunked_body_has_no_length_beforehand() -> None:
-    assert head_of(b"POST / HTTP/1.1", b"Transfer-Encoding: Chunked").length == -1
+    assert head_of(b"POST / HTTP/1.1", b"Host: a", b"Transfer-Encoding: Chunked").length == -1
 
 
 @pytest.mark.parametrize("end", [b"\r\n", b"\n"])
@@ -122,8 +122,15 @@ def test_a_chunked_body_has_no_length_beforehand() -> None:
         (b"POST / HTTP/1.1", [b"Content-Length: 5", b"Transfer-Encoding: chunked"], 400),
         (b"POST / HTTP/1.1", [b"Transfer-Encoding: chunked", b"Content-Length: 5"], 400),
         (b"POST / HTTP/1.1", [b"Content-Length: 5", b"Content-Length: 6"], 400),
-        (b"POST / HTTP/1.1", [b"Content-Length: 5", b"Content-Length: 5"], 400),
-        (b"POST / HTTP/1.1", [b"Content-Length: 5, 5"], 400),
+        (b"POST / HTTP/1.1", [b"Content-Length: 5, 6"], 400),
+        (b"POST / HTTP/1.1", [b"Content-Length: 5, 5", b"Content-Length: 6"], 400),
+        (b"POST / HTTP/1.1", [b"Content-Length: 5", b"content-length: 05"], 400),
+        (b"POST / HTTP/1.1", [b"Content-Length: 5,"], 400),
+        (b"POST / HTTP/1.1", [b"Content-Length: ,5"], 400),
+        (b"POST / HTTP/1.1", [b"Content-Length: 5", b"Content-Length:"], 400),
+        (b"POST / HTTP/1.1", [b"Content-Length: 5", b"Content-Length : 5"], 400),
+        (b"POST / HTTP/1.1", [b"Content-Length: 5, 5", b" , 5"], 400),
+        (b"POST / HTTP/1.1", [b"Content-Length: 5, 5", b"Transfer-Encoding: chunked"], 400),
         (b"POST / HTTP/1.1", [b"Content-Length: +5"], 400),
         (b"POST / HTTP/1.1", [b"Content-Length: -5"], 400),
         (b"POST / HTTP/1.1", [b"Content-Length: 0x5"], 400),
@@ -136,7 +143,8 @@ def test_a_chunked_body_has_no_length_beforehand() -> None:
         (b"POST / HTTP/1.1", [b"Transfer-Encoding: xchunked"], 400),
         (b"POST / HTTP/1.1", [b"Transfer-Encoding: chunked, gzip"], 400),
         (b"POST / HTTP/1.0", [b"Transfer-Encoding: chunked"], 400),
-        (b"GET / HTTP/1.1", [b"Host: a", b"Host: b"], 400),
+        (b"GET / HTTP/1.1", [b"Host: b"], 400),
+        (b"GET / HTTP/1.1", [b"Host: a"], 400),
         (b"GET / HTTP/1.1", [b"no colon here"], 400),
         (b"GET / HTTP/1.1", [b": no name"], 400),
         (b"GET / HTTP/1.1", [b"A: b\rContent-Length: 5"], 400),
@@ -162,8 +170,64 @@ def test_a_chunked_body_has_no_length_beforehand() -> None:
 )
 def test_what_may_not_be_trusted_is_refused(first_line: bytes, fields: list[bytes], status: int, end: bytes) -> None:
     with pytest.raises(BadHead) as caught:
-        head_of(first_line, *fields, end=end)
+        head_of(first_line, b"Host: a", *fields, end=end)
     assert caught.value.status == status
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b"\n"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [b"Content-Length: 137", b"Content-Length: 137"],
+        [b"Content-Length: 137", b"content-length:137 ", b"CONTENT-LENGTH: 137"],
+        [b"Content-Length: 137, 137"],
+        [b"Content-Length: 137,137 , 137"],
+        [b"Content-Length: 137, 137", b"Content-Length: 137"],
+    ],
+)
+def test_the_same_length_given_several_times_is_one_length(fields: list[bytes], end: bytes) -> None:
+    head = head_of(b"POST /x HTTP/1.1", fields[0], b"Host: a", *fields[1:], end=end)
+    assert (head.length, head.headers) == (137, {"host": "a", "content-length": "137"})
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"a", b"a.example:8080", b"192.0.2.1:80", b"[2001:db8::1]:80", b"caf\xe9.example"]
+)
+def test_a_host_is_a_host(value: bytes) -> None:
+    assert head_of(b"GET / HTTP/1.1", b"Host: " + value).path == "/"
+
+
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+@pytest.mark.parametrize("value", [b"a b", b"a/b", b"user@a", b"a, b", b"a?b", b"a#b", b"a\\b"])
+def test_what_is_no_host_is_refused(value: bytes, version: bytes) -> None:
+    with pytest.raises(BadHead) as caught:
+        head_of(b"GET / HTTP/" + version, b"Host: " + value)
+    assert caught.value.status == 400
+
+
+def test_only_http_1_0_may_be_without_a_host() -> None:
+    assert head_of(b"GET / HTTP/1.0").path == "/"
+    for fields in ([], [b"X: y"], [b"Content-Length: 5, 5"]):
+        with pytest.raises(BadHead) as caught:
+            head_of(b"GET / HTTP/1.1", *fields)
+        assert caught.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("target", "literal"),
+    [
+        (b"/metrics", True),
+        (b"/metrics?a=%20", True),
+        (b"/%6detrics", False),
+        (b"/metrics#x", False),
+        (b"/metrics?a#x", False),
+        (b"http://a/metrics", False),
+        (b"*", False),
+        (b"/a b%20", False),
+    ],
+)
+def test_whether_a_path_was_written_as_it_is_read(target: bytes, literal: bool) -> None:
+    assert head_of(b"GET " + target + b" HTTP/1.1", b"Host: a").literal is literal
 
 
 @given(st.binary(max_size=200))
@@ -172,7 +236,7 @@ def test_any_octets_are_a_head_or_a_bad_head(octets: bytes) -> None:
         octets,
         octets + b"\r\n\r\n",
         b"GET /" + octets + b" HTTP/1.1\r\n\r\n",
-        b"GET / HTTP/1.1\r\n" + octets + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\n" + octets + b"\r\n\r\n",
     ):
         try:
             head = read_head(candidate)

@@ -139,23 +139,23 @@ async def test_a_request_arrives_whole_and_its_answer_has_what_clients_need() ->
         Request("POST", "/v1/send", b"", {"host": "a", "content-length": "5"}, b"hello", remote="127.0.0.1")
     ]
     assert (status, body) == (200, b"/v1/send")
-    assert set(fields) == {"content-type", "content-length", "x-request-id", "date"}
+    assert set(fields) == {"content-type", "content-length", "x-request-id", "date", "cache-control"}
+    assert fields["cache-control"] == "no-store"
     assert re.fullmatch(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", fields["date"])
 
 
 @pytest.mark.parametrize(
     ("octets", "seen"),
     [
-        (b"GET / HTTP/1.1\r\n\r\n", ("GET", "/", b"")),  # no Host
-        (b"\r\n\r\n\nGET /x HTTP/1.1\r\n\r\n", ("GET", "/x", b"")),
-        (b"POST /x HTTP/1.1\nContent-Length: 6\n\n\r\n\r\nab", ("POST", "/x", b"\r\n\r\nab")),
+        (b"\r\n\r\n\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n", ("GET", "/x", b"")),
+        (b"POST /x HTTP/1.1\nHost: a\nContent-Length: 6\n\n\r\n\r\nab", ("POST", "/x", b"\r\n\r\nab")),
         (b"GET /caf\xe9?<a>=[b] HTTP/1.1\r\nHost: a\r\n\r\n", ("GET", "/café", b"")),
         (b"GET http://api.smspartner.fr/v1/me HTTP/1.1\r\nHost: a\r\n\r\n", ("GET", "/v1/me", b"")),
         (b"BREW /pot HTTP/1.1\r\nHost: a\r\n\r\n", ("BREW", "/pot", b"")),
-        (b"DELETE /x HTTP/1.1\r\nContent-Length: 2\r\n\r\nok", ("DELETE", "/x", b"ok")),
+        (b"DELETE /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok", ("DELETE", "/x", b"ok")),
         (CHUNKED, ("POST", "/chunked", b"abcde")),
         (
-            b"POST /u HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\nok",
+            b"POST /u HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\nok",
             ("POST", "/u", b"ok"),
         ),
     ],
@@ -177,7 +177,7 @@ async def test_what_sloppy_clients_send_is_read_and_the_connection_lives_on(
 async def test_one_octet_at_a_time_is_fast_enough() -> None:
     echo = Echo()
     async with serving(echo) as listener, connected(listener) as client:
-        client.send(b"GET /first HTTP/1.1\r\n\r\n")
+        client.send(b"GET /first HTTP/1.1\r\nHost: a\r\n\r\n")
         await client.answer()
         (connection,) = listener.connections
         for octet in POST + CHUNKED + GET:
@@ -201,7 +201,7 @@ async def test_a_large_body_is_read() -> None:
     echo = Echo()
     body = bytes(range(256)) * 7_000
     async with serving(echo) as listener, connected(listener) as client:
-        client.send(b"POST /x HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body + GET)
+        client.send(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body + GET)
         assert (await client.answer())[2] == b"/x"
         assert (await client.answer())[2] == b"/v1/me"
     assert echo.asked[0].body == body
@@ -242,7 +242,7 @@ def test_the_pieces_in_which_requests_come_do_not_matter(requests: list[bytes], 
 async def test_pipelined_requests_are_answered_in_their_order() -> None:
     echo = Echo(at_once=False)
     async with serving(echo) as listener, connected(listener) as client:
-        client.send(b"".join(b"GET /%d HTTP/1.1\r\n\r\n" % number for number in range(4)))
+        client.send(b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number for number in range(4)))
         await echo.wait_for(4)
         for number in (2, 0, 3, 1):
             echo.replies[number].send(Response(200, "text/plain", b"%d" % number))
@@ -253,7 +253,7 @@ async def test_pipelined_requests_are_answered_in_their_order() -> None:
 async def test_too_many_requests_in_flight_wait_and_none_is_lost() -> None:
     echo = Echo(at_once=False)
     async with serving(echo, Limits(requests_in_flight_max=3)) as listener, connected(listener) as client:
-        client.send(b"".join(b"GET /%d HTTP/1.1\r\n\r\n" % number for number in range(20)))
+        client.send(b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number for number in range(20)))
         await echo.wait_for(3)
         for number in range(20):
             await echo.wait_for(number + 1)
@@ -281,7 +281,7 @@ async def test_of_many_requests_that_come_together_a_few_are_served_in_each_turn
 
     async with serving(application) as listener, connected(listener) as client:
         count()
-        client.send(b"".join(b"GET /%d HTTP/1.1\r\n\r\n" % number for number in range(50)))
+        client.send(b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number for number in range(50)))
         answers = [await client.answer() for _ in range(50)]
     assert [status for status, _, _ in answers] == [200] * 7 + [500] + [200] * 42
     assert [body for status, _, body in answers if status == 200] == [b"/%d" % n for n in range(50) if n != 7]
@@ -306,10 +306,10 @@ async def test_who_pipelines_without_end_makes_others_wait_for_a_few_requests_on
 @pytest.mark.parametrize(
     ("octets", "connection"),
     [
-        (b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n", "close"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "close"),
         (b"GET / HTTP/1.0\r\n\r\n", "close"),
         (b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "keep-alive"),
-        (b"GET / HTTP/1.1\r\n\r\n", None),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", None),
     ],
 )
 @pytest.mark.asyncio
@@ -328,7 +328,7 @@ async def test_connection_is_said_where_it_matters_and_kept(octets: bytes, conne
 async def test_requests_behind_connection_close_are_not_served() -> None:
     echo = Echo()
     async with serving(echo) as listener, connected(listener) as client:
-        client.send(b"GET /last HTTP/1.1\r\nConnection: close\r\n\r\n" + GET)
+        client.send(b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" + GET)
         assert (await client.answer())[2] == b"/last"
         assert await client.rest() == b""
     assert len(echo.asked) == 1
@@ -338,7 +338,8 @@ async def test_requests_behind_connection_close_are_not_served() -> None:
 async def test_head_gets_the_length_without_the_body() -> None:
     async with serving(Echo()) as listener, connected(listener) as client:
         client.send(
-            b"HEAD /12345 HTTP/1.1\r\n\r\n" + GET.replace(b"HTTP/1.1\r\n", b"HTTP/1.1\r\nConnection: close\r\n")
+            b"HEAD /12345 HTTP/1.1\r\nHost: a\r\n\r\n"
+            + GET.replace(b"HTTP/1.1\r\n", b"HTTP/1.1\r\nConnection: close\r\n")
         )
         octets = await client.rest()
     first, second, body = octets.split(b"\r\n\r\n")
@@ -354,7 +355,7 @@ async def test_head_gets_the_length_without_the_body() -> None:
 async def test_a_sensible_request_id_is_echoed_and_any_other_replaced(given_id: str, kept: bool) -> None:
     echo = Echo()
     async with serving(echo) as listener, connected(listener) as client:
-        client.send(b"GET / HTTP/1.1\r\nX-Request-Id: %b\r\n\r\n" % given_id.encode())
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: %b\r\n\r\n" % given_id.encode())
         said = (await client.answer())[1]["x-request-id"]
     assert (said == given_id) is kept
     assert said == echo.replies[0].request_id
@@ -461,7 +462,7 @@ async def test_a_failure_after_the_call_is_answered_too(caplog: pytest.LogCaptur
 async def test_expect_is_answered_before_the_body_comes() -> None:
     echo = Echo()
     async with serving(echo) as listener, connected(listener) as client:
-        client.send(b"POST /x HTTP/1.1\r\nContent-Length: 5\r\nExpect: 100-Continue\r\n\r\n")
+        client.send(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-Continue\r\n\r\n")
         line = await asyncio.wait_for(client.reader.readexactly(25), PATIENCE_S)
         assert line == b"HTTP/1.1 100 Continue\r\n\r\n"
         client.send(b"hello")
@@ -472,9 +473,9 @@ async def test_expect_is_answered_before_the_body_comes() -> None:
 @pytest.mark.parametrize(
     "octets",
     [
-        b"POST /x HTTP/1.1\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello",
+        b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello",
         b"POST /x HTTP/1.0\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
-        b"GET /x HTTP/1.1\r\nExpect: 100-continue\r\n\r\n",
+        b"GET /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n",
     ],
 )
 @pytest.mark.asyncio
@@ -490,7 +491,7 @@ async def test_expect_is_not_answered_where_nobody_waits(octets: bytes) -> None:
 async def test_continue_does_not_overtake_an_answer() -> None:
     echo = Echo(at_once=False)
     async with serving(echo) as listener, connected(listener) as client:
-        client.send(GET + b"POST /x HTTP/1.1\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+        client.send(GET + b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
         await echo.wait_for(1)
         echo.replies[0].send(Response(200, "text/plain", b"first"))
         assert (await client.answer())[2] == b"first"
@@ -502,7 +503,7 @@ async def test_continue_does_not_overtake_an_answer() -> None:
 
 @pytest.mark.asyncio
 async def test_the_address_behind_a_trusted_proxy_is_the_remote() -> None:
-    octets = b"GET / HTTP/1.1\r\nX-Forwarded-For: 203.0.113.9, 192.0.2.1\r\n\r\n"
+    octets = b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.9, 192.0.2.1\r\n\r\n"
     for limits, remote in ((Limits(), "127.0.0.1"), (Limits(trusted_proxies=(ip_network("127.0.0.1"),)), "192.0.2.1")):
         echo = Echo()
         async with serving(echo, limits) as listener, connected(listener) as client:
@@ -521,18 +522,20 @@ async def test_the_address_behind_a_trusted_proxy_is_the_remote() -> None:
         (b"(hello)", 400),
         (b"hello world\r\n", 400),
         (b"GET /\r\n", 400),
-        (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;\nxx\r\nabc\r\n0\r\n\r\n" + GET, 400),
         (b"GET / HTTP/3.0\r\n\r\n", 505),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
-        (b"POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", 400),
-        (b"POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + GET, 400),
-        (b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501),
-        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", 400),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + GET, 400),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
         (b"GET /" + b"x" * 70_000, 414),
         (b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
-        (b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000, 431),
-        (b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", 431),
-        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 101 + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 70_000, 431),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 101 + b"\r\n", 431),
     ],
 )
 @pytest.mark.asyncio
@@ -570,11 +573,11 @@ async def test_a_tls_handshake_is_hung_up_on() -> None:
 @pytest.mark.parametrize(
     "octets",
     [
-        b"POST /v1/send HTTP/1.1\r\nContent-Length: 11\r\n\r\n" + b"x" * 11,
-        b"POST /v1/send HTTP/1.1\r\nContent-Length: 999999999999\r\n\r\n",
-        b"POST /v1/send HTTP/1.1\r\nContent-Length: 11\r\nExpect: 100-continue\r\n\r\n",
-        b"POST /v1/send HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nB\r\n",
-        b"POST /v1/send HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n123456\r\n6\r\n",
+        b"POST /v1/send HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n" + b"x" * 11,
+        b"POST /v1/send HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999999\r\n\r\n",
+        b"POST /v1/send HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\nExpect: 100-continue\r\n\r\n",
+        b"POST /v1/send HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nB\r\n",
+        b"POST /v1/send HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n123456\r\n6\r\n",
     ],
 )
 @pytest.mark.asyncio
@@ -592,7 +595,7 @@ async def test_a_body_over_the_limit_is_refused_by_the_application(octets: bytes
 @pytest.mark.asyncio
 async def test_the_refusal_of_a_body_reaches_a_client_that_sends_all_of_it_first() -> None:
     async with serving(Echo(), Limits(body_bytes_max=10)) as listener, connected(listener) as client:
-        client.send(b"POST / HTTP/1.1\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 3_000_000)
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 3_000_000)
         await asyncio.wait_for(client.writer.drain(), PATIENCE_S)
         assert (await client.answer())[0] == 413
 
@@ -601,7 +604,7 @@ async def test_the_refusal_of_a_body_reaches_a_client_that_sends_all_of_it_first
 @pytest.mark.asyncio
 async def test_unfinished_bodies_may_not_fill_the_memory(head: bytes) -> None:
     echo = Echo()
-    start = b"POST /x HTTP/1.1\r\n" + head + b"\r\n\r\n" + (b"64\r\n" if b"chunked" in head else b"")
+    start = b"POST /x HTTP/1.1\r\nHost: a\r\n" + head + b"\r\n\r\n" + (b"64\r\n" if b"chunked" in head else b"")
     async with (
         serving(echo, Limits(gathered_bytes_max=100)) as listener,
         connected(listener) as first,
@@ -719,7 +722,7 @@ async def test_silence_ends_a_connection(octets: bytes, after_s: float, status: 
         assert await client.rest() == b""
 
 
-@pytest.mark.parametrize(("octets", "allowed_s"), [(b"GET / HTTP/1.1\r\nX: ", 20), (POST[:-5], 30)])
+@pytest.mark.parametrize(("octets", "allowed_s"), [(b"GET / HTTP/1.1\r\nHost: a\r\nX: ", 20), (POST[:-5], 30)])
 @pytest.mark.asyncio
 async def test_dripping_octets_do_not_hold_a_connection_for_ever(octets: bytes, allowed_s: float) -> None:
     clock = Clock()
@@ -785,6 +788,16 @@ async def test_a_client_that_reads_late_gets_everything() -> None:
         assert asked < 6
         for _ in range(6):
             assert (await client.answer())[2] == big
+
+
+@pytest.mark.asyncio
+async def test_an_answer_that_may_be_kept_says_so_itself() -> None:
+    def ask(request: Request, reply: Reply) -> None:
+        reply.send(Response(200, "text/css", b"x", (("cache-Control", "max-age=60"), ("X", "y"))))
+
+    async with serving(ask) as listener, connected(listener) as client:
+        client.send(GET)
+        assert (await client.answer())[1]["cache-control"] == "max-age=60"
 
 
 @pytest.mark.asyncio
@@ -883,9 +896,9 @@ async def test_several_listeners_share_a_port() -> None:
 
 
 FRAGMENTS: list[Any] = [
-    GET, POST, CHUNKED, b"\r\n", b"\n", b"\r", b"GET ", b"POST /x HTTP/1.1\r\n", b"Content-Length: 3\r\n", b"\x16",
-    b"\x00", b"Transfer-Encoding: chunked\r\n", b"Connection: close\r\n", b"Expect: 100-continue\r\n", b"abc",
-    b"0\r\n\r\n", b"3\r\n",
+    GET, POST, CHUNKED, b"\r\n", b"\n", b"\r", b"GET ", b"POST /x HTTP/1.1\r\n", b"Host: a\r\n",
+    b"Content-Length: 3\r\n", b"\x16", b"\x00", b"Transfer-Encoding: chunked\r\n", b"Connection: close\r\n",
+    b"Expect: 100-continue\r\n", b"abc", b"0\r\n\r\n", b"3\r\n",
 ]  # fmt: skip
 
 

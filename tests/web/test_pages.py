@@ -119,3 +119,9 @@ async def test_who_asks_again_at_once_takes_the_answer_from_nobody() -> None:
     answers = await asyncio.gather(*(again_and_again() for _ in range(10)))
     assert answers == [["well"] * 20] * 10
     assert asked < 100, "one question serves many"
+
+
+async def test_a_page_is_found_by_the_path_as_it_was_written() -> None:
+    pages = Pages(None, 0, metrics=True, trouble=no_trouble)  # type: ignore[arg-type]
+    assert (await pages.show(Request("GET", "/healthz"))).status == 200
+    assert (await pages.show(Request("GET", "/healthz", literal=False))).status == 404

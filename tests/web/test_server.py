@@ -89,6 +89,18 @@ async def test_pages_are_asked_before_dialects_and_one_that_fails_harms_nobody(
 
 
 @pytest.mark.parametrize(
+    "target", ["/tre%65/leaf", "/tree/%6ceaf", "http://a/tree/leaf", "/tree/leaf#a", "/tree/leaf?a#b"]
+)
+async def test_no_page_is_found_by_another_writing_of_its_path(database: ConnectionParameters, target: str) -> None:
+    async def show(request: Request) -> Response:
+        return Response(200, "text/plain", b"shown")
+
+    async with opened(database) as shop, front(shop, pages={"/tree/": show}) as door:
+        assert (await door.ask("GET", "/tree/leaf?a=%20")).body == b"shown"
+        assert (await door.ask("GET", target)).status == 404
+
+
+@pytest.mark.parametrize(
     ("target", "status", "words"),
     [
         ("/v1/send", 413, b'"success":false'),

@@ -20,7 +20,9 @@ class Request(msgspec.Struct, frozen=True):
     """One HTTP request as it came.
 
     path: percent-decoded, without the query; query: the octets behind the first `?`, as they came; headers: names in
-    lower case, values as text; body: octets, de-chunked, at most the configured size; remote: the peer's address.
+    lower case, values as text; body: octets, de-chunked, at most the configured size; remote: the peer's address;
+    literal: whether the target said exactly this path, with no escape, host or fragment in it, so that a proxy before
+    us has seen the same one.
     """
 
     method: str
@@ -29,6 +31,7 @@ class Request(msgspec.Struct, frozen=True):
     headers: Mapping[str, str] = MappingProxyType({})
     body: bytes = b""
     remote: str = ""
+    literal: bool = True
 
 
 class Response(msgspec.Struct, frozen=True):

@@ -281,7 +281,7 @@ class Connection(asyncio.Protocol):
         remote = self.peer
         if self._behind_proxy and "x-forwarded-for" in head.headers:
             remote = original(remote, head.headers["x-forwarded-for"], self.home.limits.trusted_proxies)
-        return Request(head.method, head.path, head.query, head.headers, body, remote)
+        return Request(head.method, head.path, head.query, head.headers, body, remote, head.literal)
 
     def _dispatch(self, head: Head, body: bytes) -> None:
         """Gives one whole request to the application."""

@@ -18,6 +18,10 @@ _REQUEST_LINE: Final = re.compile(
 )
 _SCHEME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _JOINED_BY_SEMICOLON: Final = "cookie"
+_CONTENT_LENGTH: Final = re.compile(rb"content-length:", re.IGNORECASE)
+# A registered name, an address, or an IP literal, with or without a port (RFC 3986, 3.2.2). Latin-1 letters are no part
+# of it, but clients write names as they are, and nothing is decided by them. Empty is allowed.
+_HOST: Final = re.compile(r"[^\x00-\x20\x7f/?#@\\,<>\"{}|^`]*").fullmatch
 
 
 REMEMBERED_OCTETS_MAX = 1024
@@ -37,7 +41,8 @@ class Head(msgspec.Struct, frozen=True):
 
     path: percent-decoded; query: octets behind the first `?` as they came; headers: names in lower case, repeated ones
     joined by a comma; keep_alive: whether the connection may serve another request; length: octets of the body, 0 when
-    none is announced, -1 when it is chunked; old: whether the client speaks HTTP/1.0.
+    none is announced, -1 when it is chunked; old: whether the client speaks HTTP/1.0; literal: whether the path was
+    written just so, in origin form, without escapes or fragment.
     """
 
     method: str
@@ -47,6 +52,7 @@ class Head(msgspec.Struct, frozen=True):
     keep_alive: bool
     length: int
     old: bool
+    literal: bool = True
 
 
 class _Reading:
@@ -103,7 +109,7 @@ def _read_repaired(octets: bytes) -> Head:
 
     The strict parser still judges the fields, so that a repair never makes framing looser.
     """
-    lines = [line[:-1] if line.endswith(b"\r") else line for line in octets.split(b"\n")]
+    lines = _with_one_length([line[:-1] if line.endswith(b"\r") else line for line in octets.split(b"\n")])
     matched = _REQUEST_LINE.fullmatch(lines[0])
     if matched is None:
         raise BadHead(400, "The first line is not an HTTP request.")
@@ -124,6 +130,22 @@ def _read_repaired(octets: bytes) -> Head:
     return _assemble(method.decode(), target, reading.headers, old=minor == b"0")
 
 
+def _with_one_length(lines: list[bytes]) -> list[bytes]:
+    """The lines of a head with one Content-Length where the same length is given several times (RFC 9110, 8.6).
+
+    Lengths that differ, also in how they are written, stay as they are: the strict parser refuses them.
+    """
+    places = [place for place, line in enumerate(lines) if _CONTENT_LENGTH.match(line)]
+    lengths = {length.strip(b" \t") for place in places for length in lines[place].partition(b":")[2].split(b",")}
+    if len(lengths) != 1 or not (length := lengths.pop()).isdigit():
+        return lines
+    return [
+        b"Content-Length: " + length if place == places[0] else line
+        for place, line in enumerate(lines)
+        if place not in places[1:]
+    ]
+
+
 def _assemble(method: str, target: bytes, pairs: list[tuple[bytes, bytes]], *, old: bool) -> Head:
     """The Head of parts that are well formed each; raises BadHead when they do not fit together."""
     if len(pairs) > _HEADERS_MAX:
@@ -136,12 +158,15 @@ def _assemble(method: str, target: bytes, pairs: list[tuple[bytes, bytes]], *, o
             headers[name] = _joined(name, headers[name], text)
         else:
             headers[name] = text
+    if not _HOST(headers.get("host", "" if old else "?")):
+        raise BadHead(400, "Host is missing, or is no host (RFC 9112, 3.2).")
     keep_alive = not old
     if "connection" in headers:
         options = [option.strip() for option in headers["connection"].lower().split(",")]
         keep_alive = "close" not in options and (not old or "keep-alive" in options)
     path, query = _split(target, method)
-    return Head(method, path, query, headers, keep_alive, _length(headers, old), old)
+    literal = target[:1] == b"/" and b"#" not in target and b"%" not in target.partition(b"?")[0]
+    return Head(method, path, query, headers, keep_alive, _length(headers, old), old, literal)
 
 
 def _joined(name: str, before: str, text: str) -> str:

@@ -63,7 +63,7 @@ class Pages:
 
     async def show(self, request: Request) -> Response:
         """The page at the request's path, for a listener that has nothing else to show."""
-        page = self.table().get(request.path)
+        page = self.table().get(request.path) if request.literal else None
         return await page(request) if page else Response(404, _TEXT, b"There is nothing at this address.\n")
 
     async def healthz(self, request: Request) -> Response:

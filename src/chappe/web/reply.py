@@ -26,6 +26,8 @@ _REASONS: Final = {
     503: "Service Unavailable", 504: "Gateway Timeout", 505: "HTTP Version Not Supported",
 }  # fmt: skip
 _FAILED: Final = Response(500, "application/json", b'{"success":false,"code":500,"message":"Internal server error"}')
+# Answers hold data of an account, and many clients have its key in the URL: no cache may keep them.
+_NO_STORE: Final = "Cache-Control: no-store\r\n"
 _SENSIBLE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _id_prefix = urandom(5).hex()
@@ -118,7 +120,10 @@ class Reply:
         start = _status_lines.get(key)
         if start is None:
             start = _status_line(*key)
-        extra = "".join([f"{name}: {value}\r\n" for name, value in response.headers]) if response.headers else ""
+        extra = _NO_STORE
+        if response.headers:
+            said = "".join([f"{name}: {value}\r\n" for name, value in response.headers])
+            extra = said if "cache-control:" in said.lower() else _NO_STORE + said
         if self.closes:
             extra += "Connection: close\r\n"
         elif self._keep_alive_said:

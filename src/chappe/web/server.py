@@ -52,7 +52,8 @@ Page = Callable[[Request], Awaitable[Response]]
 class Api:
     """The customers' APIs and the pages of one process.
 
-    pages: by path, or by a prefix that ends in a slash; asked before the dialects.
+    pages: by path, or by a prefix that ends in a slash; asked before the dialects. They are found by the target as it
+    was written, so that a rule of a proxy on their paths sees what we see.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class Api:
 
     def ask(self, request: Request, reply: Reply) -> None:
         """One whole request."""
-        page = self._page(request.path)
+        page = self._page(request.path) if request.literal else None
         if page is not None:
             self._spawn(self._show(page, request, reply), reply)
             return
