@@ -171,10 +171,9 @@ async def test_what_answers_head_has_no_body_whatever_it_says() -> None:
         [b"HTTP/1.1 2x0 OK\r\n\r\n"],
         [b"<html>\r\n\r\n"],
         [b"\x16\x03\x01\x00\xa5"],
-        [b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"],
-        [b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"],
-        [b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\n"],
-        [b"HTTP/1.1 200 OK\r\n", *[b"X: " + b"y" * 1_000 + b"\r\n"] * 100],
+        [b"HTTP/1.1 2000 OK\r\n\r\n"],
+        [b"<br />Warning: no HTTP/1.1 200 OK\r\n\r\n"],
+        [b"HTTP/1.1 100 Continue\r\nX : y\r\n", Server.END],
     ],
 )  # fmt: skip
 async def test_what_is_no_answer_is_a_fault_and_no_new_attempt(pieces: list[bytes]) -> None:
@@ -186,8 +185,96 @@ async def test_what_is_no_answer_is_a_fault_and_no_new_attempt(pieces: list[byte
         assert door._open == 0
 
 
+HEAD = b"HTTP/1.1 200 OK\r\nDate: Mon, 02 Mar 2026 09:00:00 GMT\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(
+            HEAD + b"Content-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", id="two lengths"
+        ),
+        pytest.param(HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\nok", id="chunks that are none"),
+        pytest.param(HEAD + b"Transfer-Encoding: gzip\r\n\r\nok", id="an encoding that nobody asked for"),
+        pytest.param(HEAD + b"Transfer-Encoding: chunked, identity\r\n\r\n2\r\nok", id="chunks and identity"),
+        pytest.param(HEAD + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\x08\x00", id="gzip"),
+        pytest.param(HEAD + b"Expires : 0\r\n\r\nok", id="a blank before the colon"),
+        pytest.param(HEAD + b"<br />\n<b>Warning</b>:  Undefined variable\r\n\r\nok", id="a PHP warning"),
+        pytest.param(HEAD + b"PHP Notice: Undefined index in /a.php on line 3\r\n\r\nok", id="a PHP notice"),
+        pytest.param(HEAD + b"no colon at all\r\n\r\nok", id="a line without a colon"),
+        pytest.param(HEAD + b": no name\r\n\r\nok", id="a field without a name"),
+        pytest.param(HEAD + b"X-Caf\xc3\xa9: y\r\n\r\nok", id="a name beyond ASCII"),
+        pytest.param(HEAD + b"X: a\x00b\r\n\r\nok", id="a zero octet"),
+        pytest.param(HEAD + b"X: a\rb\r\n\r\nok", id="a bare carriage return"),
+        pytest.param(HEAD + b"X: a\r\n folded\r\n\r\nok", id="a folded field"),
+        pytest.param(HEAD + b"Content-Length: -1\r\n\r\nok", id="a length below zero"),
+        pytest.param(HEAD + b"Content-Length: 2, 2\r\n\r\nok", id="a length that is a list"),
+        pytest.param(HEAD + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\nok", id="the same length twice"),
+        pytest.param(HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nok", id="different lengths"),
+        pytest.param(HEAD + b"Content-Length: 99999999999999999999999\r\n\r\nok", id="a huge length"),
+        pytest.param(HEAD + b"Content-Length: \r\n\r\nok", id="an empty length"),
+        pytest.param(HEAD + b"Content-Length: 90\r\n\r\nok", id="a length that is too large"),
+        pytest.param(HEAD + b"Content-Length: 1\r\n\r\nok and more", id="a length that is too small"),
+        pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\nok<html>", id="a body without its chunks"),
+        pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\nok\n0\n\n", id="chunks with bare line feeds"),
+        pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", id="chunks without an end"),
+        pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\n0002  ;a\r\nok\r\n0\r\n\r\n", id="odd chunk sizes"),
+        pytest.param(HEAD.replace(b"\r\n", b"\n") + b"Expires : 0\n\nok", id="bare line feeds"),
+        pytest.param(HEAD.replace(b"\r\n", b"\r") + b"\r", id="bare carriage returns"),
+        pytest.param(b"HTTP/1.1 200\r\nExpires : 0\r\n\r\nok", id="no reason"),
+        pytest.param(b"HTTP/1.0 200 OK\r\n\r\nok", id="HTTP/1.0 without a length"),
+        pytest.param(b"HTTP/1.0 200 OK\r\n", id="a status line only"),
+        pytest.param(b"HTTP/1.0 200 OK", id="a status line without an end"),
+        pytest.param(b"HTTP/1.1  200  OK\r\n\r\nok", id="two blanks"),
+        pytest.param(b"http/1.1 200 ok\r\n\r\nok", id="small letters"),
+        pytest.param(b"HTTP/2.0 200 OK\r\n\r\nok", id="HTTP/2.0"),
+        pytest.param(b"HTTP/1.2 200 OK\r\n\r\nok", id="HTTP/1.2"),
+        pytest.param(b"ICY 200 OK\r\n\r\nok", id="ICY"),
+        pytest.param(b"\r\n\r\nHTTP/1.1 200 OK\r\nX : y\r\n\r\nok", id="empty lines before"),
+        pytest.param(b"HTTP/1.1 200 R\xe9ussi\r\n\r\nok", id="a reason beyond ASCII"),
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" + HEAD + b"Expires : 0\r\n\r\nok", id="an interim answer first"),
+        pytest.param(b"HTTP/1.1 103 Early\r\nX : y\r\n\r\n" + HEAD + b"\r\nok", id="a broken interim answer first"),
+        pytest.param(HEAD + b"".join(b"X: " + b"y" * 1_000 + b"\r\n" for _ in range(100)), id="a long head"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "in pieces"])
+async def test_the_status_line_decides_whatever_follows(answer: bytes, whole: bool) -> None:
+    pieces = [answer] if whole else [answer[place : place + 7] for place in range(0, len(answer), 7)]
+    async with serving([*pieces, Server.END]) as (server, door):
+        for _ in range(2):
+            assert (await door.request("POST", server.url, body=b"x", timeout_s=5)).status == 200
+        assert len(server.requests) == 2, "nobody is told twice"
+
+
+async def test_what_stands_behind_a_broken_head_is_kept_as_far_as_it_came() -> None:
+    async with serving([HEAD + b"Expires : 0\r\n\r\nok", Server.END]) as (server, door):
+        assert (await door.request("POST", server.url)).excerpt == b"ok"
+
+
+@pytest.mark.parametrize(
+    ("answer", "location"),
+    [
+        (b"HTTP/1.1 301 Moved\r\nLocation: https://new.example/a?b=c\r\n\r\n", "https://new.example/a?b=c"),
+        (b"HTTP/1.1 308 Moved\nlocation:/b\n\n", "/b"),
+        (b"HTTP/1.1 302 Found\r\nExpires : 0\r\nLOCATION : //c.example/ \r\n\r\n", "//c.example/"),
+        (b"HTTP/1.1 103 Early\r\nLocation: /no\r\n\r\nHTTP/1.1 307 Temp\r\nLocation: /yes\r\n\r\n", "/yes"),
+        (b"HTTP/1.1 302 Found\r\n\r\nLocation: /in-the-body\r\n", ""),
+        (b"HTTP/1.1 302 Found\r\nX-Location: /no\r\nContent-Location: /no\r\n\r\n", ""),
+        (b"HTTP/1.1 304 Not Modified\r\n\r\n", ""),
+        (b"HTTP/1.1 200 OK\r\nLocation: /not-of-interest\r\n\r\n", ""),
+        (b"HTTP/1.1 302 Found\r\nLocation: /" + b"x" * 5_000 + b"\r\n\r\n", "/" + "x" * 2_047),
+        (b"HTTP/1.1 302 Found\r\nLocation: /caf\xc3\xa9\xff\r\n\r\n", "/caf\u00e9\ufffd"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "in pieces"])
+async def test_an_answer_says_where_it_points(answer: bytes, location: str, whole: bool) -> None:
+    pieces = [answer] if whole else [answer[place : place + 7] for place in range(0, len(answer), 7)]
+    async with serving([*pieces, Server.END]) as (server, door):
+        assert (await door.request("POST", server.url)).location == location
+
+
 async def test_an_answer_that_comes_octet_by_octet_has_the_time_of_the_whole() -> None:
-    async with serving([b"HTTP/1.1 200 OK\r\n", *[b"X", Server.WAIT]]) as (server, door):
+    async with serving([b"HTTP/1.1 20", Server.WAIT]) as (server, door):
         began = asyncio.get_running_loop().time()
         with pytest.raises(Fault) as caught:
             await door.request("GET", server.url, timeout_s=0.2)

@@ -317,10 +317,10 @@ Address = Callable[[int], str]
     ("answer", "silent", "scheme", "reason"),
     [
         (b"", True, "http", "timeout"),
-        (b"HTTP/1.1 200 OK\r\n", True, "http", "timeout"),
+        (b"HTTP/1.1 20", True, "http", "timeout"),
         (b"", False, "http", "protocol"),
         (b"SSH-2.0-OpenSSH_9\r\n\r\n", False, "http", "protocol"),
-        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000 + b"\r\n\r\n", False, "http", "protocol"),
+        (b"HTTP/1.1 2" + b"0" * 200_000 + b"\r\n\r\n", False, "http", "protocol"),
         (b"HTTP/1.1 200 OK\r\n\r\n", False, "https", "tls"),
     ],
 )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chappe.core.errors import Fault
-from chappe.net.target import URL_BYTES_MAX, read, request_octets
+from chappe.net.target import POINTED_CHARACTERS_MAX, URL_BYTES_MAX, pointed_to, read, request_octets
 
 
 @given(st.text(max_size=40))
@@ -127,3 +127,23 @@ def test_a_body_is_announced_and_an_empty_post_too() -> None:
     assert b"Content-Length: 0\r\n\r\n" in request_octets(origin, target, "POST", "", b"", None)
     assert b"Content-Length" not in request_octets(origin, target, "GET", "", b"", None)
     assert b"Content-Length: 1" in request_octets(origin, target, "GET", "", b"a", None)
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("https://b.example/x?to=33612345678#y", "https://b.example/x"),
+        ("https://user:secret@b.example:81/", "https://b.example:81/"),
+        ("/new", "http://a.example/new"),
+        ("new?x", "http://a.example/new"),
+        ("//b.example", "http://b.example"),
+        ("HTTPS://B.example/caf\u00e9\n", "https://b.example/caf%C3%A9"),
+        ("javascript:alert(1)", ""),
+        ("http://[::1", ""),
+        ("http://b.example:port/", ""),
+        ("", ""),
+        ("https://b.example/" + "x" * 5_000, "https://b.example/" + "x" * (POINTED_CHARACTERS_MAX - 18)),
+    ],
+)
+def test_where_a_redirect_points_is_shown_without_what_may_be_secret(location: str, shown: str) -> None:
+    assert pointed_to("http://a.example/dlr?key=secret", location) == shown

@@ -27,7 +27,10 @@ pytestmark = pytest.mark.asyncio
 class Ear:
     """A customer's server: hears JSON bodies, answers as told; silent ones never answer."""
 
-    def __init__(self, status: Callable[[int], int] = lambda _: 200, *, silent: bool = False) -> None:
+    def __init__(
+        self, status: Callable[[int], int] = lambda _: 200, *, silent: bool = False, fields: bytes = b""
+    ) -> None:
+        self._fields = fields
         self.heard: list[dict[str, Any]] = []
         self.calls = 0
         self.most_at_once = 0
@@ -61,7 +64,8 @@ class Ear:
                     return
                 self.heard.append(json.loads(body))
                 self._now -= 1
-                writer.write(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % self._status(len(self.heard)))
+                status = self._status(len(self.heard))
+                writer.write(b"HTTP/1.1 %d X\r\n%bContent-Length: 0\r\n\r\n" % (status, self._fields))
         except (asyncio.IncompleteReadError, ConnectionError):
             return
         finally:
@@ -178,6 +182,40 @@ async def test_what_the_answer_means(database: ConnectionParameters, status: int
             assert 40e6 < rows[0]["key"] - key_of(datetime.now(UTC)) < 73e6
         else:
             assert rows == []
+
+
+@pytest.mark.parametrize(
+    ("status", "location", "said"),
+    [
+        (301, b"https://new.example/dlr?to=33612345678", "moved for good to https://new.example/dlr, not followed"),
+        (308, b"https://u:secret@new.example:8443/", "moved for good to https://new.example:8443/, not followed"),
+        (302, b"//b.example/x#y", "moved for now to http://b.example/x, not followed"),
+        (307, b"https://new.example", "moved for now to https://new.example, not followed"),
+        (303, b"http://[::1", "which points nowhere"),
+        (302, b"", "which points nowhere"),
+    ],
+)
+async def test_a_redirect_is_not_followed_and_told_to_the_operator(
+    database: ConnectionParameters,
+    caplog: pytest.LogCaptureFixture,
+    status: int,
+    location: bytes,
+    said: str,
+) -> None:
+    ear = Ear(lambda _: status, fields=b"Location: %b\r\n" % location if location else b"")
+    async with opened(database) as shop, listening(ear):
+        await news(shop, ear, [State.DELIVERED], 5)
+        async with telling(shop):
+            await eventually(lambda: shop.database.value("select count(*) = 5 from webhook_attempt"))
+        rows = await shop.database.fetch("select outcome from webhook_attempt")
+        assert {row["outcome"] for row in rows} == {f"retry: status {status}, {said}"}
+    told = [record for record in caplog.records if record.message == "webhook_redirected"]
+    assert len(told) == (said != "which points nowhere"), "once of each host"
+    for record in told:
+        fields: dict[str, Any] = record.__dict__["fields"]
+        assert fields["permanent"] == (status in (301, 308))
+        assert fields["to_origin"] == said.split(" to ")[1].split(",")[0].rstrip("/x").removesuffix("/dlr")
+        assert "33612345678" not in str(fields)
 
 
 async def test_old_news_are_not_told_after_better_ones(

@@ -6,6 +6,7 @@ Nothing here waits: a request's future is completed from what the transport tell
 from __future__ import annotations
 
 import asyncio
+import re
 from time import monotonic
 from typing import Final, Protocol, cast
 
@@ -20,18 +21,25 @@ BODY_BYTES_MAX: Final = 4 * EXCERPT_BYTES_MAX  # read on the wire, with the fram
 IDLE_S: Final = 15.0
 _TICK_S: Final = 0.001  # the loop's clock: less would be at once
 _SWITCHING: Final = 101
+LOCATION_BYTES_MAX: Final = 2_048
+# Looser than any standard: servers leave the reason out, write `http/1.1` or two blanks; ICY is SHOUTcast's own word.
+_STATUS_LINE: Final = re.compile(rb"\s*(?:HTTP/\d+(?:\.\d+)?|ICY)[ \t]+(\d{3})(?!\d)[^\n]*", re.IGNORECASE)
+_HEAD_END: Final = re.compile(rb"\n\r?\n")
+_LOCATION: Final = re.compile(rb"\nlocation[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
 
 
 class Answer(msgspec.Struct, frozen=True):
     """What a server answered.
 
     status: the HTTP status, 3xx included; excerpt: the first octets of the body, at most EXCERPT_BYTES_MAX, not
-    decompressed; seconds: from the call to the end of reading.
+    decompressed; seconds: from the call to the end of reading; location: of a 3xx the field Location as it was
+    written, at most LOCATION_BYTES_MAX octets of it, else empty.
     """
 
     status: int
     excerpt: bytes
     seconds: float
+    location: str = ""
 
 
 class Stale:
@@ -59,8 +67,9 @@ class Connection(asyncio.Protocol):
     """The client's side of one connection. key: its origin's, by which its door keeps it."""
 
     __slots__ = (
-        "_bodiless", "_due", "_excerpt", "_fresh", "_future", "_home", "_keep", "_octets", "_open", "_parser",
-        "_started", "_status", "_timeout_s", "_timer", "_timer_at", "_transport", "_whole", "key",
+        "_bodiless", "_due", "_excerpt", "_fresh", "_future", "_head", "_home", "_keep", "_location", "_octets",
+        "_open", "_parser", "_started", "_status", "_timeout_s", "_timer", "_timer_at", "_transport", "_unread",
+        "_whole", "key",
     )  # fmt: skip
 
     def __init__(self, home: Home, key: tuple[str, int, bool]) -> None:
@@ -73,7 +82,10 @@ class Connection(asyncio.Protocol):
         self._fresh = True  # nothing was sent on it yet
         self._bodiless = False  # the answer has a head only, whatever that says
         self._status = 0  # of the final answer, once its head is whole
+        self._head = b""  # the answer as it came, while its head is not whole
+        self._location = ""
         self._excerpt = b""
+        self._unread: Fault | None = None  # why the parser cannot read on
         self._whole = False
         self._keep = False  # the server will hear another request
         self._octets = 0  # came since the request, or since the head
@@ -113,7 +125,9 @@ class Connection(asyncio.Protocol):
         self._future = future
         self._bodiless = bodiless
         self._status = 0
-        self._excerpt = b""
+        self._head = self._excerpt = b""
+        self._location = ""
+        self._unread = None
         self._whole = self._keep = False
         self._octets = 0
         self._started = started
@@ -145,7 +159,7 @@ class Connection(asyncio.Protocol):
             if self._status:
                 self._answer()
             elif self._fresh or self._octets:
-                self._finish(Fault(FaultKind.TEMPORARY, "protocol", "the connection ended before the answer"))
+                self._decide(Fault(FaultKind.TEMPORARY, "protocol", "the connection ended before the answer"))
             else:
                 self._finish(STALE)
         self._end()
@@ -164,21 +178,32 @@ class Connection(asyncio.Protocol):
             return
         assert self._parser is not None
         self._octets += len(data)
+        if self._unread is not None:
+            self._head += data
+            self._go_on(self._unread)
+            return
+        begun = self._status == 0
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._keep = False
             if not self._status:
-                self._finish(Fault(FaultKind.TEMPORARY, "protocol", type(error).__name__))
+                self._head += data
+                self._unread = Fault(FaultKind.TEMPORARY, "protocol", type(error).__name__)
+                self._go_on(self._unread)
                 return
             self._whole = True  # the status is what counts; the rest of the body is lost
+        if begun and 300 <= self._status < 400:
+            self._location = _location_in(self._head + data)
         if self._whole:
             self._answer()
         elif self._status:
             if self._octets > BODY_BYTES_MAX or len(self._excerpt) >= EXCERPT_BYTES_MAX:
                 self._answer()
-        elif self._octets > HEAD_BYTES_MAX:
-            self._finish(Fault(FaultKind.TEMPORARY, "protocol", "the head of the answer is too long"))
+        else:
+            self._head += data
+            if self._octets > HEAD_BYTES_MAX:
+                self._decide(Fault(FaultKind.TEMPORARY, "protocol", "the head of the answer is too long"))
 
     # ---- what the parser tells
 
@@ -211,7 +236,31 @@ class Connection(asyncio.Protocol):
         """The status has come, and all of the body that will be read."""
         keep = self._whole and self._keep
         excerpt = self._excerpt[:EXCERPT_BYTES_MAX]
-        self._finish(Answer(self._status, excerpt, monotonic() - self._started), keep=keep)
+        self._finish(Answer(self._status, excerpt, monotonic() - self._started, self._location), keep=keep)
+
+    def _go_on(self, fault: Fault) -> None:
+        """Decides, unless the final status is still to come, or the place that a redirect points to."""
+        status, rest = _status_in(self._head)
+        waits = _STATUS_LINE.match(self._head) is not None if not status else 300 <= status < 400 and rest is None
+        if not waits or self._octets > HEAD_BYTES_MAX:
+            self._decide(fault)
+
+    def _decide(self, fault: Fault) -> None:
+        """No parser can read the head, or it does not end: the status line decides where there is one.
+
+        PHP writes warnings among the fields, gateways declare two lengths, old servers close behind the status line.
+        The customer's program has the news all the same; a new attempt would tell it twice.
+        """
+        status, rest = _status_in(self._head)
+        if not status:
+            self._finish(fault)
+            return
+        self._status = status
+        self._whole = self._keep = False
+        self._excerpt = rest or b""
+        if 300 <= status < 400:
+            self._location = _location_in(self._head)
+        self._answer()
 
     def _finish(self, result: Result, *, keep: bool = False) -> None:
         future, self._future = self._future, None
@@ -264,17 +313,49 @@ class Connection(asyncio.Protocol):
         elif self._status:
             self._answer()
         else:
-            self._finish(too_late(self._timeout_s))
+            self._decide(too_late(self._timeout_s))
 
 
 def too_late(timeout_s: float) -> Fault:
     return Fault(FaultKind.TEMPORARY, "timeout", f"no answer within {timeout_s:g} s")
 
 
+def _status_in(octets: bytes) -> tuple[int, bytes | None]:
+    """The status of the final answer among these octets, 0 when there is none; and what stands behind its head, None
+    while that has no end."""
+    place = 0
+    while (line := _STATUS_LINE.match(octets, place)) is not None:
+        status = int(line[1])
+        end = _HEAD_END.search(octets, line.end())
+        if status >= 200 or status == _SWITCHING:
+            return status, octets[end.end() :] if end is not None else None
+        if end is None:
+            break
+        place = end.end()
+    return 0, None
+
+
+def _location_in(head: bytes) -> str:
+    """The field Location of an answer of which these are the first octets, with interim answers before it."""
+    end = _HEAD_END.search(head)
+    while end is not None and (line := _STATUS_LINE.match(head)) is not None and line[1].startswith(b"1"):
+        head = head[end.end() :]
+        end = _HEAD_END.search(head)
+    found = _LOCATION.search(head, 0, end.end() if end is not None else len(head))
+    return found[1][:LOCATION_BYTES_MAX].strip().decode("utf-8", "replace") if found is not None else ""
+
+
 def _parser_for(connection: Connection) -> httptools.HttpResponseParser:
     """A parser as lenient as clients are: of an answer that is not quite right, the status is all that we need."""
     parser = httptools.HttpResponseParser(connection)
     parser.set_dangerous_leniencies(
-        lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+        lenient_headers=True,
+        lenient_chunked_length=True,  # chunks count, whatever Content-Length says (RFC 9112, 6.3)
+        lenient_transfer_encoding=True,
+        lenient_version=True,
+        lenient_optional_lf_after_cr=True,
+        lenient_optional_cr_before_lf=True,
+        lenient_optional_crlf_after_chunk=True,
+        lenient_spaces_after_chunk_size=True,
     )
     return parser

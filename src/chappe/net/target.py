@@ -10,11 +10,12 @@ from functools import cache, lru_cache
 from importlib.metadata import version
 from ipaddress import IPv6Address
 from typing import Final
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit
 
 from chappe.core.errors import Fault, FaultKind
 
 URL_BYTES_MAX: Final = 8_000  # most servers end at 8 KiB for a request line
+POINTED_CHARACTERS_MAX: Final = 200
 
 _ORIGINS_MAX: Final = 4_096
 _PORTS: Final = {"http": 80, "https": 443}
@@ -86,6 +87,22 @@ def read(url: str) -> tuple[Origin, str]:
     if len(origin.host) + len(target) > URL_BYTES_MAX:
         raise Fault(FaultKind.PERMANENT, "bad_url", f"it is longer than {URL_BYTES_MAX} octets")
     return origin, target
+
+
+def pointed_to(url: str, location: str) -> str:
+    """Where a redirect of this URL points, to be shown: origin and path; empty when nothing can be said.
+
+    Without user, password, query and fragment: the query of a webhook holds a customer's numbers and texts.
+    """
+    try:
+        parts = urlsplit(urljoin(url, location))
+        host = parts.hostname if parts.port is None else f"{parts.hostname}:{parts.port}"
+    except ValueError:
+        return ""
+    if not location or not parts.hostname:
+        return ""
+    shown = quote(f"{parts.scheme}://{host}{parts.path}", safe=_ASCII)
+    return shown[:POINTED_CHARACTERS_MAX]
 
 
 def request_octets(

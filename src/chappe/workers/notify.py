@@ -18,7 +18,7 @@ from chappe.core.model import Report, submission_of
 from chappe.core.publicid import public_id
 from chappe.dialects import WebhookCall
 from chappe.dialects.registry import BY_NAME
-from chappe.net import Door
+from chappe.net import Answer, Door, pointed_to
 from chappe.observe import get_logger, metrics
 from chappe.store import webhooks
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
@@ -43,6 +43,9 @@ TRUSTED_MAX = 10_000
 HAND_PER_HOST = 200  # claimed ahead, so that a claim serves many calls
 HAND_MAX = 20_000
 OUTDATED = "outdated"
+MOVED_FOR_GOOD = frozenset((301, 308))  # RFC 9110, 15.4.2 and 15.4.9
+TOLD_AGAIN_S = 3_600.0  # the same of the same host
+TOLD_MAX = 10_000
 POLL_S = 1.0
 CLAIM_S = 1.0  # unless news rang: what the worker of another node stores does not ring here
 BATCH_S = 0.02  # rounds under load follow each other no faster: news and results gather meanwhile, and calls go on
@@ -86,6 +89,24 @@ class Trusted:
             self._hosts.popitem(last=False)
 
 
+class Seldom:
+    """Of which hosts something was told lately; the longest ago is forgotten first."""
+
+    def __init__(self) -> None:
+        self._told: OrderedDict[int, float] = OrderedDict()
+
+    def may_tell(self, number: int) -> bool:
+        """Whether it has not been told of this host for a while; from now on it has."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._told.get(number, -TOLD_AGAIN_S) < TOLD_AGAIN_S:
+            return False
+        self._told[number] = now_s
+        self._told.move_to_end(number)
+        if len(self._told) > TOLD_MAX:
+            self._told.popitem(last=False)
+        return True
+
+
 class Notify:
     """Tells webhooks until stop()."""
 
@@ -99,6 +120,7 @@ class Notify:
         self._in_hand = 0  # of all hosts
         self._messages: set[int] = set()  # whose webhooks are under way: two of one message never overtake each other
         self._trusted = Trusted()
+        self._redirected = Seldom()
         self._calls = 0
         self._doubtful = 0  # of these, calls to hosts that were not trusted when they began
         self._results: list[Told] = []
@@ -322,8 +344,28 @@ class Notify:
             took_s += answer.seconds
             status = answer.status
             if not 200 <= status < 300:
-                return self._after(pending, at, status, int(took_s * 1000), f"status {status}", status == 410)
+                why = f"status {status}"
+                if 300 <= status < 400:
+                    why += self._moved(pending, call.url, answer)
+                return self._after(pending, at, status, int(took_s * 1000), why, status == 410)
         return Told(pending, at, status, int(took_s * 1000), "told")
+
+    def _moved(self, pending: Pending, url: str, answer: Answer) -> str:
+        """What is said of a redirect, which is not followed: the guard, the customer's key and the method would not
+        survive that everywhere. The log hears it once an hour of each host."""
+        place = pointed_to(url, answer.location)
+        if not place:
+            return ", which points nowhere"
+        for_good = answer.status in MOVED_FOR_GOOD
+        if self._redirected.may_tell(pending.host):
+            log.warning(
+                "webhook_redirected",
+                status=answer.status,
+                permanent=for_good,
+                from_origin="/".join(url.split("/", 3)[:3]),
+                to_origin="/".join(place.split("/", 3)[:3]),
+            )
+        return f", moved {'for good' if for_good else 'for now'} to {place}, not followed"
 
     def _calls_of(self, pending: Pending) -> tuple[WebhookCall, ...]:
         """The news in its customer's dialect; nothing for a reply that is no more."""
