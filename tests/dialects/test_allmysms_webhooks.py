@@ -79,8 +79,10 @@ def test_the_reference_goes_with_the_receipt_when_there_is_one() -> None:
         ("rejected", "unknown_subscriber", ("5", "Rejected")),
         ("rejected", "absent_subscriber", ("5", "Rejected")),
         ("rejected", "rinvdstadr", ("5", "Rejected")),
-        ("rejected", "001", ("5", "Rejected")),
-        ("rejected", "27", ("5", "Rejected")),
+        # A bare code is the carrier's own: 006 is spam on one of them.
+        ("rejected", "006", ("4", "Refused")),
+        ("rejected", "001", ("4", "Refused")),
+        ("rejected", "27", ("4", "Refused")),
         ("rejected", "000", ("4", "Refused")),
         ("rejected", "rinvsrcadr", ("4", "Refused")),
         ("undelivered", "001", ("2", "Not delivered")),

@@ -30,7 +30,7 @@ from chappe.smpp.profile import (
     settings,
     verdict,
 )
-from chappe.smpp.taxonomy import AMBIGUOUS_STATUSES, RECEIPT_ERROR_HINTS, STATUSES
+from chappe.smpp.taxonomy import AMBIGUOUS_STATUSES, GSM_MAP_ERRORS, STATUSES
 
 # One good and one bad way to write each knob; the good one differs from the default.
 WRITTEN: dict[str, tuple[str, object, str]] = {
@@ -379,9 +379,10 @@ def test_every_status_gets_a_verdict(status: int) -> None:
         ("999", None),
     ],
 )
-def test_receipt_codes_are_hints_of_gsm_map(code: str, error_class: str | None) -> None:
-    judged = receipt_verdict(code, profile())
+def test_receipt_codes_are_those_of_gsm_map_where_the_profile_says_so(code: str, error_class: str | None) -> None:
+    judged = receipt_verdict(code, profile("gsm-map-errors"))
     assert (judged.error_class if judged else None) == error_class
+    assert receipt_verdict(code, profile()) is None, "006 is spam at the next carrier"
 
 
 def test_a_carrier_has_its_own_receipt_codes() -> None:
@@ -395,4 +396,15 @@ def test_a_carrier_has_its_own_receipt_codes() -> None:
         None,
     ]
     assert judged[0] is not None
-    assert judged[0].sentence == RECEIPT_ERROR_HINTS["1"].sentence
+    assert judged[0].sentence == "The carrier gave the error code 1"
+    # Without a reason the class speaks.
+    words = [receipt_verdict(code, profile("generic", {"receipt_errors": "7:number;8:message"})) for code in "78"]
+    assert [found.reason if found else None for found in words] == ["unknown_subscriber", "error_8"]
+
+
+def test_the_codes_of_gsm_map_are_a_preset_that_a_carriers_own_lines_change() -> None:
+    built = profile("gsm-map-errors", {"receipt_errors": "6:message:spam"})
+    assert len(built.receipt_errors) == len(GSM_MAP_ERRORS)
+    found = receipt_verdict("006", built)
+    assert found is not None
+    assert found.reason == "spam"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import datetime
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chappe.smpp import status_words
 from chappe.smpp.profile import Profile, profile
 from chappe.smpp.receipts import (
     BOTH,
@@ -25,7 +27,7 @@ from chappe.smpp.receipts import (
     write,
     write_id,
 )
-from chappe.smpp.taxonomy import STATUS_WORDS, ReceiptState
+from chappe.smpp.taxonomy import ReceiptState
 
 GENERIC = profile()
 USUAL = b"id:0123456789 sub:001 dlvrd:001 submit date:2401151230 done date:2401151231 stat:DELIVRD err:000 text:Bonjour"
@@ -159,6 +161,32 @@ def test_the_excerpt_is_kept_on_request_and_never_shown() -> None:
         (b"foo:1 id:77 bar:2 stat:DELIVRD baz:3", "77", "DELIVRD"),
         (b"\x05\x00\x03\x07\x01\x01id:77 stat:DELIVRD", "77", "DELIVRD"),
         (b"id:77 status:DELIVRD error:0", "77", "DELIVRD"),
+        # A carrier's own words may have colons, bars and blanks in them.
+        (
+            b"id:77 sub:001 dlvrd:000 submit date:2026-09-05 14:30:12 done date:2026-09-05 14:30:13"
+            b" stat:FAILED:Mob. Abst.|nt ext|out ser err:100 text:",
+            "77",
+            "FAILED:Mob. Abst.|nt ext|out ser",
+        ),
+        (b"id:77 stat:REJECTD: spam err:12", "77", "REJECTD: spam"),
+        # Seen with other gateways: fields left out, ids of 30 digits, dates of 14 digits, nothing behind err.
+        (b"id:1526758174 submit date:1701240904 done date:1701240904 stat:DELIVRD err:000", "1526758174", "DELIVRD"),
+        (
+            b"id:171026125222636445993424531920 sub:001 dlvrd:001 submit date:171026130350 done date:171026130355"
+            b" stat:DELIVRD err:000 text:",
+            "171026125222636445993424531920",
+            "DELIVRD",
+        ),
+        (
+            b"id:a1 sub:001 dlvrd:001 submit date:20260905143012 done date:20260905143013 stat:DELIVERD",
+            "a1",
+            "DELIVERD",
+        ),
+        (
+            b"id:123A456B sub:1 dlvrd:1 submit date:1702281424 done date:1702281424 stat:DELIVRD err:0",
+            "123A456B",
+            "DELIVRD",
+        ),
         (b"id:77 stat:DELIVRD text:id:99 stat:EXPIRED", "77", "DELIVRD"),
         (b"id:77 stat:DELIVRD Text:stat:EXPIRED id:99", "77", "DELIVRD"),
         (b"text:id:99 stat:EXPIRED id:77 stat:DELIVRD err:000", "77", "DELIVRD"),
@@ -176,7 +204,7 @@ def test_the_excerpt_is_kept_on_request_and_never_shown() -> None:
 def test_odd_texts_are_read(text: bytes, id: str, word: str) -> None:
     for receipt in (read(text, (), GENERIC), read(b"", ((0x0424, text),), GENERIC)):
         assert (receipt.id, receipt.state_word) == (id, word)
-        assert receipt.state is STATUS_WORDS.get(word.upper(), ReceiptState.UNKNOWN)
+        assert receipt.state is (status_words.state_of(word) or ReceiptState.UNKNOWN)
 
 
 @pytest.mark.parametrize(
@@ -185,6 +213,18 @@ def test_odd_texts_are_read(text: bytes, id: str, word: str) -> None:
         (b"id:1 submit_date:240115123059 done_date:240115123100 stat:X err:nul", "240115123059", "240115123100", "nul"),
         (b"id:1 Submit Date:2024-01-15 12:30 Done Date:soon stat:X err:0000A1", "2024-01-15 12:30", "soon", "0000A1"),
         (b"id:1 submitdate: donedate:\x00 stat:X err:", "", "", ""),
+        (
+            b"id:1 submit date:2026-09-05 14:30:12 done date:2026-09-05 14:30:13 stat:FAILED:a|b c err:100",
+            "2026-09-05 14:30:12",
+            "2026-09-05 14:30:13",
+            "100",
+        ),
+        (
+            b"id:1 submit date:20260905143012 done date:05/09/2026 14:30 stat:X err:-1",
+            "20260905143012",
+            "05/09/2026 14:30",
+            "-1",
+        ),
     ],
 )
 def test_dates_and_errors_are_given_as_written(text: bytes, submit_date: str, done_date: str, error_code: str) -> None:
@@ -198,20 +238,82 @@ FINALS = {"delivered", "undelivered", "expired", "rejected", "deleted"}
 @pytest.mark.parametrize(
     ("words", "state"),
     [
-        ("DELIVRD DELIVERED delivrd Delivered", "delivered"),
-        ("UNDELIV UNDELIVERABLE FAILED SKIPPED", "undelivered"),
-        ("EXPIRED", "expired"),
-        ("REJECTD REJECTED", "rejected"),
+        ("DELIVRD DELIVERED delivrd Delivered DELIVERD DELIVRED Delivered_To_Handset", "delivered"),
+        ("UNDELIV UNDELIVERABLE UNDELIVERED UNDELIVRD FAILED SKIPPED BARRED NOCRED SYSERR MOB-OFF", "undelivered"),
+        ("EXPIRED EXPIRD TIME-OUT-PROM", "expired"),
+        ("REJECTD REJECTED DND_REJECTED DND-REJECTED DNDNUMB BLACKLIST SPAM", "rejected"),
         ("DELETED", "deleted"),
-        ("ENROUTE BUFFERED BUFFRED SENT ACKED PENDING SCHEDULED ACCEPTD ACCEPTED", "in_transit"),
-        ("UNKNOWN DELIVER OK READ 2 DELIVRDX NO", "unknown"),
+        ("ENROUTE BUFFERED BUFFRED SENT ACKED PENDING SCHEDULED SCHEDLD ACCEPTD ACCEPTED UNDETRM", "in_transit"),
+        ("UNKNOWN NULL NO-DLR-OPTR", "unknown"),
+        ("FAILED:Mob-Abst. FAILED|nt UNDELIV:27 DELIVRD:", None),
+        ("DELIVER OK READ 2 DELIVRDX NO OK:DELIVRD :DELIVRD", "unknown"),
     ],
 )
-def test_status_words_are_known_or_unknown_but_never_guessed(words: str, state: str) -> None:
+def test_status_words_are_known_or_unknown_but_never_guessed(words: str, state: str | None) -> None:
     for word in words.split():
         receipt = read(f"id:1 stat:{word}".encode(), (), GENERIC)
-        assert (receipt.state, receipt.state_word, receipt.final) == (state, word, state in FINALS)
-        assert ("unknown_state" in receipt.oddities) is (state == "unknown" and word != "UNKNOWN")
+        expected = state or read(f"id:1 stat:{re.split('[:|]', word)[0]}".encode(), (), GENERIC).state
+        assert (receipt.state, receipt.state_word, receipt.final) == (expected, word, expected in FINALS)
+        assert ("unknown_state" in receipt.oddities) is (status_words.state_of(word) is None)
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("DELIVER", "DELIVERD"), ("UNDELIVERD", "UNDELIVERD"), ("EXPIRE", "EXPIRED"), ("2", ""), ("", "")],
+)
+def test_an_unknown_word_has_a_suggestion_where_it_resembles_a_known_one(word: str, meant: str) -> None:
+    assert status_words.suggestion(word) == meant
+
+
+def test_a_word_is_in_the_table_once() -> None:
+    words = [word for _, _, several in status_words.SOURCES for word in several.split()]
+    assert sorted(words) == sorted(set(words))
+    assert all(status_words.key_of(word) == word for word in words)
+
+
+def test_a_carriers_own_words_may_have_colons_and_blanks() -> None:
+    own = profile("generic", {"status_words": "FAILED:out ser:expired;Not sent:rejected; OK :delivered"})
+    found = [read(f"id:1 stat:{word} err:1".encode(), (), own).state for word in ("FAILED:OUT SER", "not sent", "ok")]
+    assert found == ["expired", "rejected", "delivered"]
+    assert read(b"id:1 stat:FAILED:other err:1", (), own).state == "undelivered"
+
+
+@pytest.mark.parametrize(
+    ("text_word", "tlv_state", "tlv_wins", "state"),
+    [
+        # Both final: the knob decides. One final: it is news, the other says nothing.
+        ("UNDELIV", 2, "yes", "delivered"),
+        ("UNDELIV", 2, "no", "undelivered"),
+        ("DELIVRD", 5, "yes", "undelivered"),
+        ("DELIVRD", 5, "no", "delivered"),
+        ("DELIVRD", 1, "yes", "delivered"),
+        ("DELIVRD", 7, "yes", "delivered"),
+        ("DELIVRD", 6, "yes", "delivered"),
+        ("ENROUTE", 2, "no", "delivered"),
+        ("ODD", 8, "no", "rejected"),
+        ("DELIVRD", 99, "yes", "delivered"),
+        ("ENROUTE", 7, "yes", "unknown"),
+        ("ENROUTE", 7, "no", "in_transit"),
+    ],
+)
+def test_contradicting_states_are_decided_by_a_rule(text_word: str, tlv_state: int, tlv_wins: str, state: str) -> None:
+    made = profile("generic", {"tlv_wins": tlv_wins})
+    found = read(f"id:1 stat:{text_word} err:000".encode(), ((0x0427, bytes([tlv_state])),), made)
+    assert (found.state, found.contradictions) == (state, ("state",))
+
+
+@pytest.mark.parametrize(
+    ("text", "tlv", "code"),
+    [
+        (b"id:1 stat:UNDELIV err:006", b"\x03\x00\x1b", "006"),
+        (b"id:1 stat:UNDELIV err:000", b"\x03\x00\x1b", "27"),
+        (b"id:1 stat:UNDELIV", b"\x03\x00\x1b", "27"),
+        (b"id:1 stat:UNDELIV err:000", b"\x03\x00\x00", "000"),
+        (b"id:1 stat:UNDELIV err:000", b"\x03\x1b", "000"),
+    ],
+)
+def test_the_tlvs_error_code_stands_in_for_a_missing_one(text: bytes, tlv: bytes, code: str) -> None:
+    assert read(text, ((0x0423, tlv),), GENERIC).error_code == code
 
 
 def test_a_carrier_has_its_own_words_in_text_and_tlv() -> None:
@@ -307,7 +409,7 @@ def test_no_octets_raise_and_no_state_is_invented(text: bytes, tlvs: list[tuple[
     assert not set(receipt.id) & set(" \x00")
     dates = receipt.submit_date + receipt.done_date
     assert "\x00" not in receipt.state_word + receipt.error_code + receipt.sub + receipt.dlvrd + dates
-    known = STATUS_WORDS.get(receipt.state_word.upper(), ReceiptState.UNKNOWN)
+    known = status_words.state_of(receipt.state_word) or ReceiptState.UNKNOWN
     assert receipt.state is known
     assert (receipt.state_source == "") is (receipt.state_word == "")
 

@@ -36,15 +36,16 @@ DELIVERY: Final[dict[str, tuple[int, str]]] = {
     "suppressed": _REFUSED,
     "cancelled": _REFUSED,
 }
-# Reasons of a rejection that mean "probably an unknown number, or an absent subscriber": SMPP 3.4, 5.1.3 (0x0B), and
-# the causes of GSM MAP that most carriers' receipts copy (3GPP TS 29.002), which compare without leading zeros.
-_NOBODY_THERE: Final = frozenset({"unknown_subscriber", "absent_subscriber", "rinvdstadr", "1", "5", "6", "27"})
+# Reasons of a rejection that mean "probably an unknown number, or an absent subscriber": customers delete the contact.
+# Words of ours only: SMPP 3.4, 5.1.3 (0x0B), and what the carrier's own table of receipt errors says. A bare code of a
+# receipt means nothing here: 006 is an absent subscriber on one carrier and spam on the next.
+_NOBODY_THERE: Final = frozenset({"unknown_subscriber", "absent_subscriber", "rinvdstadr"})
 _NO_NUMBER: Final = frozenset({"number_malformed", "number_invalid", "number_not_mobile"})
 
 
 def delivery(state: str, reason: str) -> tuple[int, str]:
     """The provider's number and word for a state of ours, and why it came to that."""
-    if state == "rejected" and reason.lstrip("0") in _NOBODY_THERE:
+    if state == "rejected" and reason in _NOBODY_THERE:
         return _REJECTED
     return DELIVERY[state]
 

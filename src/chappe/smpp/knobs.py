@@ -191,13 +191,13 @@ def words(default: tuple[str, ...], known: Sequence[str], group: str, help: str)
     return _declare(default, Knob(group, "words", "", help, allowed, parse))
 
 
-def _entries(value: str) -> list[tuple[str, str]]:
-    """The `key:rest` entries of a table written `key:rest;key:rest`."""
+def _entries(value: str, *, last: bool = False) -> list[tuple[str, str]]:
+    """The `key:rest` entries of a table written `key:rest;key:rest`. last: keys may have colons, the last one ends."""
     entries = []
     for entry in value.split(";"):
         if not entry.strip():
             continue
-        key, colon, rest = entry.partition(":")
+        key, colon, rest = entry.rpartition(":") if last else entry.partition(":")
         if not colon or not key.strip():
             raise ValueError(f"{entry.strip()[:60]!r} is not written key:value (entries are separated by semicolons)")
         entries.append((key.strip(), rest.strip()))
@@ -234,11 +234,12 @@ def pairs(
 
 
 def state_table(group: str, help: str) -> tuple[tuple[str, ReceiptState], ...]:
-    """A table from a status word (any case) to a receipt state, written `ACCEPTD:delivered;GONE:expired`."""
+    """A table from a status word (any case) to a receipt state, written `ACCEPTD:delivered;FAILED:no net:expired`."""
     allowed = f"WORD:state;..., state one of {', '.join(ReceiptState)}"
 
     def parse(value: str) -> tuple[tuple[str, ReceiptState], ...]:
-        return tuple({key.upper()[:40]: _member(word, ReceiptState) for key, word in _entries(value)}.items())
+        entries = _entries(value, last=True)
+        return tuple({key.upper()[:40]: _member(word.strip(), ReceiptState) for key, word in entries}.items())
 
     return _declare((), Knob(group, "table", "", help, allowed, parse, table=True))
 

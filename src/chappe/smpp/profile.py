@@ -32,7 +32,7 @@ from chappe.smpp.knobs import (
 )
 from chappe.smpp.taxonomy import (
     AMBIGUOUS_STATUSES,
-    RECEIPT_ERROR_HINTS,
+    GSM_MAP_ERRORS,
     STATUSES,
     ErrorClass,
     ReceiptState,
@@ -320,6 +320,11 @@ PRESETS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "single-session": {"binds": "1", "already_bound_delay_s": "45"},
         "cautious": {"window": "1", "rate_per_s": "1", "burst": "1", "response_timeout_s": "120"},
         "queue-full-is-throttle": {"statuses": "0x14:throttle;0x45:throttle"},
+        "gsm-map-errors": {
+            "receipt_errors": ";".join(
+                f"{code}:{known.error_class}:{known.reason}:{known.sentence}" for code, known in GSM_MAP_ERRORS.items()
+            )
+        },
     }
 )
 
@@ -417,16 +422,19 @@ def classify(status: int, profile: Profile) -> ErrorClass:
     return verdict(status, profile).error_class
 
 
-def receipt_verdict(code: str, profile: Profile) -> Verdict | None:
-    """What a receipt's error code means on this carrier, or None when nobody knows.
+# The reason of a receipt's error code whose rule gives none: customers hear of these by the class alone.
+CLASS_REASONS: Mapping[ErrorClass, str] = MappingProxyType({ErrorClass.NUMBER: "unknown_subscriber"})
 
-    The carrier's own table comes first, then the hints of GSM MAP. 000 means no error with a delivered state and
-    nothing with a failed one, so it is None unless the carrier's table has it.
+
+def receipt_verdict(code: str, profile: Profile) -> Verdict | None:
+    """What a receipt's error code means on this carrier; None for a code that is not in the carrier's own table.
+
+    No other table is asked: 006 is an absent subscriber on one carrier and spam on the next.
     """
     key = Rule.receipt_key(code)
-    hint = RECEIPT_ERROR_HINTS.get(key)
     for rule in profile.receipt_errors:
         if rule.code == key:
-            sentence = rule.sentence or (hint.sentence if hint else f"The carrier gave the error code {key}")
-            return Verdict(rule.error_class, rule.reason or (hint.reason if hint else f"error_{key.lower()}"), sentence)
-    return hint
+            sentence = rule.sentence or f"The carrier gave the error code {key}"
+            reason = rule.reason or CLASS_REASONS.get(rule.error_class) or f"error_{key.lower()}"
+            return Verdict(rule.error_class, reason, sentence)
+    return None

@@ -9,9 +9,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from chappe.smpp import status_words
 from chappe.smpp.message_ids import without_prefix
 from chappe.smpp.profile import Profile
-from chappe.smpp.taxonomy import MESSAGE_STATE_WORDS, STATUS_WORDS, ReceiptState
+from chappe.smpp.taxonomy import MESSAGE_STATE_WORDS, ReceiptState
 from chappe.smpp.tlv import Tag
 from chappe.smpp.tlv_lookup import Tlvs, find
 
@@ -144,14 +145,13 @@ def _has_the_shape(text: bytes, profile: Profile) -> bool:
     expected = tuple(profile.receipt_fields)
     found = tuple(name for name in fields.order if name != "text" or name in expected)
     whole = all(_text(fields.values.get(name, b"")) for name in expected if name != "text")
-    word = _text(fields.values.get("stat", b"")).upper()
-    known = word in STATUS_WORDS or word in dict(profile.status_words)
+    known = status_words.state_of(_text(fields.values.get("stat", b"")), profile.status_words) is not None
     return found == expected and whole and known and not fields.leading.strip(b" \x00") and not fields.oddities
 
 
 def read_usual(text: bytes, tlvs: Sequence[tuple[int, bytes]], profile: Profile) -> tuple[str, str, str] | None:
-    """The id, the status word and the error code of a receipt written as Appendix B shows it, whose TLVs do not
-    contradict its id; None for any other, which `read` reads. Where both read, they agree."""
+    """The id, the status word and the error code of a receipt written as Appendix B shows it, whose TLVs say the same;
+    None for any other, which `read` reads. Where both read, they agree."""
     match = _USUAL.match(text)
     if match is None or profile.receipt_id_prefix:
         return None
@@ -167,9 +167,9 @@ def read_usual(text: bytes, tlvs: Sequence[tuple[int, bytes]], profile: Profile)
             if has_state or len(value) != 1 or value[0] not in MESSAGE_STATE_WORDS:
                 return None
             has_state = True
-            if profile.tlv_wins:
-                word = MESSAGE_STATE_WORDS[value[0]]
-        elif tag == Tag.MESSAGE_PAYLOAD:
+            if MESSAGE_STATE_WORDS[value[0]] != word:
+                return None
+        elif tag == Tag.MESSAGE_PAYLOAD or (tag == Tag.NETWORK_ERROR_CODE and any(value[1:])):
             return None
     return id.decode("ascii"), word, err.decode("ascii")
 
@@ -192,7 +192,7 @@ def read(text: bytes, tlvs: Tlvs, profile: Profile) -> Receipt:
     id, id_source = _id(fields, tlvs, profile, contradictions, oddities)
     word, state_source = _state_word(fields, tlvs, profile, contradictions, oddities)
     state = state_of(word, profile)
-    if state is ReceiptState.UNKNOWN and word.upper() != "UNKNOWN":
+    if status_words.state_of(word, profile.status_words) is None:
         oddities.append("unknown_state" if word else "no_state")
     network_error = _network_error(tlvs, oddities)
     return Receipt(
@@ -200,7 +200,7 @@ def read(text: bytes, tlvs: Tlvs, profile: Profile) -> Receipt:
         state=state,
         state_word=word,
         final=state.final,
-        error_code=_text(fields.values.get("err", b"")),
+        error_code=_error_code(_text(fields.values.get("err", b"")), network_error),
         network_error=network_error,
         submit_date=_text(fields.values.get("submit date", b"")),
         done_date=_text(fields.values.get("done date", b"")),
@@ -303,8 +303,12 @@ def _state_word(
             oddities.append("message_state_length")
     by_text = _text(fields.values.get("stat", b""))
     # Two states may share a word's meaning (ENROUTE and BUFFERED): only different states contradict each other.
-    if by_tlv and by_text and state_of(by_tlv, profile) is not state_of(by_text, profile):
+    said_by_tlv, said_by_text = state_of(by_tlv, profile), state_of(by_text, profile)
+    if by_tlv and by_text and said_by_tlv is not said_by_text:
         contradictions.append("state")
+        # What ends a message is news; beside it, "on its way" and "unknown" say nothing.
+        if said_by_tlv.final != said_by_text.final:
+            return (by_tlv, "tlv") if said_by_tlv.final else (by_text, "text")
     if by_tlv and (profile.tlv_wins or not by_text):
         return by_tlv, "tlv"
     return by_text, "text" if by_text else ""
@@ -312,11 +316,14 @@ def _state_word(
 
 def state_of(word: str, profile: Profile) -> ReceiptState:
     """The state a word means on this carrier; a word in no table is UNKNOWN."""
-    upper = word.upper()
-    for known, state in profile.status_words:
-        if known == upper:
-            return state
-    return STATUS_WORDS.get(upper, ReceiptState.UNKNOWN)
+    return status_words.state_of(word, profile.status_words) or ReceiptState.UNKNOWN
+
+
+def _error_code(by_text: str, network_error: tuple[int, int] | None) -> str:
+    """The text's code; where it has none, or zeros, that of the TLV."""
+    if network_error is None or not network_error[1] or by_text.strip("0"):
+        return by_text
+    return str(network_error[1])
 
 
 def _network_error(tlvs: Tlvs, oddities: list[str]) -> tuple[int, int] | None:

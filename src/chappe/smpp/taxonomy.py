@@ -148,9 +148,10 @@ STATUSES: Mapping[int, tuple[ErrorClass, str]] = MappingProxyType(
 # RSUBMITFAIL is used for throttling, for bad content and for no credit alike, so it gets few attempts.
 AMBIGUOUS_STATUSES = frozenset({Status.RSUBMITFAIL})
 
-# Receipt error codes are the carrier's own; many copy a cause of GSM MAP (3GPP TS 29.002). Hints, until a carrier's
-# table says better. Keys are Rule.receipt_key forms. "0" is no error, or nobody knows, so it is absent.
-RECEIPT_ERROR_HINTS: Mapping[str, Verdict] = MappingProxyType(
+# Receipt error codes are the carrier's own. Some copy a cause of GSM MAP (3GPP TS 29.002), others number their own
+# reasons from 1, so these hold only for a carrier whose profile says so (`gsm-map-errors`). Keys are Rule.receipt_key
+# forms. "0" is no error, or nobody knows, so it is absent.
+GSM_MAP_ERRORS: Mapping[str, Verdict] = MappingProxyType(
     {
         "1": Verdict(_C.NUMBER, "unknown_subscriber", "The network does not know this subscriber"),
         "5": Verdict(_C.NUMBER, "unidentified_subscriber", "The network cannot identify this subscriber"),
@@ -167,35 +168,6 @@ RECEIPT_ERROR_HINTS: Mapping[str, Verdict] = MappingProxyType(
         "34": Verdict(_C.TEMPORARY, "system_failure", "The network failed"),
         "35": Verdict(_C.BUG, "data_missing", "The network missed data in the message"),
         "36": Verdict(_C.BUG, "unexpected_data", "The network met unexpected data in the message"),
-    }
-)
-
-_S = ReceiptState
-
-# Status words of receipts, upper case. ACCEPTD is final in the standard ("read by customer service"), but carriers
-# mean "accepted by the network": in transit, unless a profile says otherwise.
-STATUS_WORDS: Mapping[str, ReceiptState] = MappingProxyType(
-    {
-        "DELIVRD": _S.DELIVERED,
-        "DELIVERED": _S.DELIVERED,
-        "UNDELIV": _S.UNDELIVERED,
-        "UNDELIVERABLE": _S.UNDELIVERED,
-        "FAILED": _S.UNDELIVERED,
-        "SKIPPED": _S.UNDELIVERED,
-        "EXPIRED": _S.EXPIRED,
-        "REJECTD": _S.REJECTED,
-        "REJECTED": _S.REJECTED,
-        "DELETED": _S.DELETED,
-        "ENROUTE": _S.IN_TRANSIT,
-        "BUFFERED": _S.IN_TRANSIT,
-        "BUFFRED": _S.IN_TRANSIT,
-        "SENT": _S.IN_TRANSIT,
-        "ACKED": _S.IN_TRANSIT,
-        "PENDING": _S.IN_TRANSIT,
-        "SCHEDULED": _S.IN_TRANSIT,
-        "ACCEPTD": _S.IN_TRANSIT,
-        "ACCEPTED": _S.IN_TRANSIT,
-        "UNKNOWN": _S.UNKNOWN,
     }
 )
 
