@@ -62,7 +62,7 @@ async def arrive(
         for p in pdus
     ]
     async with shop.database.transaction() as tx:
-        ids = await inbound.store_inbound(tx, now, carrier_id, rows)
+        ids = await inbound.store_inbound(tx, carrier_id, rows, [now] * len(rows))
     if answered:
         await inbound.note_answers(shop.database, now, ids)
     if sort:
@@ -371,6 +371,27 @@ async def test_a_repeated_message_hides_no_later_one(database: ConnectionParamet
         await arrive(shop, red, frame("non", PHONE[1:], CODE), now=later(seconds=80))
         assert [reply.text for reply in await replies(shop, account)] == ["oui", "oui", "non"]
         assert [state for state, _ in await notes(shop)] == [2, 4, 2, 2]
+
+
+async def test_what_follows_a_message_that_may_be_a_repeated_one_does_not_overtake_it(
+    database: ConnectionParameters,
+) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        red = await shop.carrier()
+        other = "+33600000002"
+        await shop.messages(account, 2, numbers=[PHONE, other], sender=CODE)
+        assert len(await (await shop.bind(red)).turn(2)) == 2, "a STOP does not end what has been sent"
+        await arrive(shop, red, frame("oui", PHONE[1:], CODE), answered=False)
+        said = [frame(text, PHONE[1:], CODE) for text in ("oui", *map(str, range(2 * receive.BATCH)), "STOP")]
+        ids = await arrive(shop, red, *said, frame("autre", other[1:], CODE), now=later(seconds=1), answered=False)
+        assert [reply.text for reply in await replies(shop, account)] == ["oui", "autre"], "nobody else waits"
+        assert await list_of(shop, account) == [(PHONE, "stop")], "a STOP does not wait"
+        await inbound.note_answers(shop.database, later(seconds=2), ids)
+        await shop.database.execute("update inbound set answered_at = received_at where id < $1", ids[0])
+        await sorted_at(shop, later(seconds=3))
+        expected = ["oui", *map(str, range(2 * receive.BATCH)), "STOP"]
+        assert [reply.text for reply in await replies(shop, account)] == expected
 
 
 async def test_only_an_equal_message_of_the_same_carrier_and_number_is_a_repeated_one(

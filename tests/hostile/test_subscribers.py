@@ -65,7 +65,7 @@ async def arrive(shop: Shop, carrier_id: int, pdus: list[DeliverSm], seconds: fl
     messages = [one for one in read if isinstance(one, MessageIn)]
     assert all(isinstance(one, ReceiptIn) for one in read if one not in messages)
     async with shop.database.transaction() as tx:
-        await inbound.store_inbound(tx, later(seconds=seconds), carrier_id, messages)
+        await inbound.store_inbound(tx, carrier_id, messages, [later(seconds=seconds)] * len(messages))
     return Counter(type(one).__name__ for one in read)
 
 

@@ -92,7 +92,8 @@ def test_a_held_message_tells_its_whole_life(strict: Program, receive: Callable[
 
     strict.phones.reply(ALICE, shown["from"], "merci")
     strict.phones.reply(ALICE, shown["from"], "Fin.")
-    receiver.wait_for(lambda hook: hook.path == "/replies", 2)
+    told = receiver.wait_for(lambda hook: hook.path == "/replies", 2)
+    assert [hook.json()["text"] for hook in told] == ["merci", "Fin."]
     (confirmation,) = [one for one in strict.phones.wait_for(ALICE, 2) if one["id"] != shown["id"]]
     assert (confirmation["text"], confirmation["from"]) == ("Bien reçu, adieu.", shown["from"])
     attempts = "select message_id from webhook_attempt where message_id = $1 << 16 or message_id < 0"

@@ -22,8 +22,11 @@ pytestmark = pytest.mark.asyncio
 
 
 @asynccontextmanager
-async def customer(status: Callable[[int], int]) -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
-    """A server that hears JSON bodies; status: of the answer to the call of this number, from 1."""
+async def customer(
+    status: Callable[[int], int], answers: asyncio.Event | None = None
+) -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
+    """A server that hears JSON bodies; status: of the answer to the call of this number, from 1; answers: nothing is
+    answered before."""
     heard: list[dict[str, Any]] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -32,6 +35,8 @@ async def customer(status: Callable[[int], int]) -> AsyncIterator[tuple[str, lis
                 lines = head.lower().split(b"\r\n")
                 length = next(int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length"))
                 heard.append(json.loads(await reader.readexactly(length)))
+                if answers is not None:
+                    await answers.wait()
                 writer.write(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % status(len(heard)))
         except (asyncio.IncompleteReadError, ConnectionError):
             return
@@ -109,3 +114,83 @@ async def test_of_a_long_one_all_parts_are_told_again_when_one_failed(
         assert [one["text"] for one in heard] == ["one", "two", "one", "two"]
         assert [one["concat-part"] for one in heard] == ["1", "2", "1", "2"]
         assert [outcome for _, outcome in await attempts(shop)] == ["retry: status 500", "told"]
+
+
+async def test_replies_of_one_phone_are_told_one_after_the_other_and_others_beside_them(
+    database: ConnectionParameters,
+) -> None:
+    answers = asyncio.Event()
+    async with opened(database) as shop, customer(lambda _: 200, answers) as (url, heard):
+        account, other = await shop.account(), await shop.account("other")
+        for text in ("1", "2", "3"):
+            await store(shop, account.id, url, (text,))
+        await store(shop, account.id, url, ("autre",), number="+33600000002")
+        await store(shop, other.id, url, ("autre",))
+        async with telling(shop):
+
+            async def three() -> bool:
+                return len(heard) == 3
+
+            await eventually(three)
+            assert sorted(one["text"] for one in heard) == ["1", "autre", "autre"]
+            answers.set()
+
+            async def all_of_them() -> bool:
+                return not await shop.webhooks()
+
+            await eventually(all_of_them)
+        assert [one["text"] for one in heard if one["text"] != "autre"] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("failures", [1, 3])
+async def test_a_reply_that_must_be_told_again_is_not_overtaken(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    """Those that wait with it, and those that came while it waited; when it is given up they follow."""
+    monkeypatch.setattr(module, "AGAIN_S", (0.4, 0.4))
+    async with opened(database) as shop, customer(lambda n: 500 if n <= failures else 200) as (url, heard):
+        account = await shop.account()
+        ids = [await store(shop, account.id, url, (text,)) for text in ("1", "2")]
+        async with telling(shop):
+
+            async def tried() -> bool:
+                return len(await attempts(shop)) >= 1
+
+            await eventually(tried)
+            ids.append(await store(shop, account.id, url, ("3",)))
+            await store(shop, account.id, url, ("autre",), number="+33600000002")
+
+            async def all_of_them() -> bool:
+                return not await shop.webhooks()
+
+            await eventually(all_of_them)
+        said = [one["text"] for one in heard]
+        tries = min(failures, 2) + 1
+        assert [text for text in said if text != "autre"] == ["1"] * tries + ["2", "3"]
+        if failures == 1:
+            assert said.index("autre") < said.index("2"), "another phone does not wait"
+        outcomes = [outcome for number, outcome in await attempts(shop) if number in (-ids[1], -ids[2])]
+        assert outcomes == ["told", "told"], "waiting is no attempt"
+
+
+async def test_who_tells_next_keeps_the_order(database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order is in the table, not in a process: a new one finds a reply that is due before an older one."""
+    monkeypatch.setattr(module, "AGAIN_S", (0.5, 0.5))
+    async with opened(database) as shop, customer(lambda n: 500 if n == 1 else 200) as (url, heard):
+        account = await shop.account()
+        await store(shop, account.id, url, ("1",))
+        async with telling(shop):
+
+            async def tried() -> bool:
+                return len(await attempts(shop)) == 1
+
+            await eventually(tried)
+        for text in ("2", "3"):
+            await store(shop, account.id, url, (text,))
+        async with telling(shop):
+
+            async def all_of_them() -> bool:
+                return not await shop.webhooks()
+
+            await eventually(all_of_them)
+        assert [one["text"] for one in heard] == ["1", "1", "2", "3"]

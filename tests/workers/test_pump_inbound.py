@@ -98,3 +98,22 @@ async def test_what_was_answered_and_is_said_once_more_are_two(database: Connect
             known = "select count(*) = 2 from inbound where answered_at >= received_at"
             await eventually(lambda: shop.database.value(known))
             assert await sorted_replies(shop) == ["1", "1"]
+
+
+async def test_what_follows_was_not_received_earlier_however_long_storing_takes(database: ConnectionParameters) -> None:
+    async with opened(database) as shop, listening() as smsc:
+        account = await shop.account()
+        async with pumping(shop, smsc):
+            await shop.messages(account, numbers=[PHONE], sender=CODE, now=datetime.now(UTC))
+            smsc.deliver(said(b"merci"), "first")
+            await stored(shop, 1)
+            async with shop.database.transaction() as holding:
+                await holding.execute("lock table inbound in access exclusive mode")
+                smsc.deliver(said(b"Fin."), "second")
+                await eventually(lambda: shop.database.value("select true from pg_locks where not granted limit 1"))
+                cut = "select pg_terminate_backend(pid) from pg_locks where not granted"
+                await holding.execute(cut)  # the turn is written again, half a second later
+            await stored(shop, 2)
+            assert await sorted_replies(shop) == ["merci", "Fin."]
+            received = [row["at"] for row in await shop.database.fetch("select at from reply order by id")]
+            assert received == sorted(received)

@@ -86,7 +86,8 @@ class Whole:
 @dataclass(frozen=True, slots=True)
 class Round:
     """What one transaction's PDUs are judged by. talks: of their numbers, the last message of each account; words: the
-    installation's; confirmations: what was said of those of STOP."""
+    installation's; confirmations: what was said of those of STOP; unclear: carriers' numbers of which something is not
+    looked at before the next time, and so nothing that follows it."""
 
     now: datetime
     carriers: Mapping[int, Carrier]
@@ -95,6 +96,7 @@ class Round:
     router: Router
     confirmations: list[str]
     profiles: dict[int, Profile]
+    unclear: set[tuple[int, str]]
 
 
 class Answering(NamedTuple):
@@ -117,18 +119,21 @@ async def sort(
     words: what means STOP and START beside the usual words. router: of confirmations. True when one may leave.
     """
     confirmations: list[str] = []
+    unclear: set[tuple[int, str]] = set()
+    position = 0
     profiles = {carrier_id: _profile(carrier) for carrier_id, carrier in carriers.items()}
     for _ in range(ROUNDS_MAX):
         if not await inbound.anything(database, now - PARTS_WAIT):
             break
         async with database.transaction(hot=True) as tx:
             await inbound.lock(tx)
-            new = await inbound.new(tx, BATCH)
+            new = await inbound.new(tx, position, BATCH)
             late = await inbound.late(tx, now - PARTS_WAIT, BATCH)
             numbers = {e164(row.source) for row in (*new, *late)}
             talks = await conversations.of_numbers(tx, [number for number in numbers if _is_number(number)])
-            round_ = Round(now, carriers, talks, words, router, confirmations, profiles)
+            round_ = Round(now, carriers, talks, words, router, confirmations, profiles, unclear)
             for row in new:
+                position = row.id
                 await _guarded(tx, row, round_, late=False)
             for row in late:
                 if await inbound.waits(tx, row.id):  # it has not gone with another part of this same round
@@ -154,10 +159,15 @@ async def _sort(tx: Connection, row: Arrived, round_: Round, *, late: bool) -> N
         await inbound.mark(tx, [row.id], inbound.NOBODYS, "no message that could be read")
         return
     if not late:
+        if (row.carrier_id, row.source) in round_.unclear:
+            if part.piece.seqnum == 1:
+                await _stop_early(tx, part, round_)
+            return
         earlier = await inbound.equal_before(tx, row, row.received_at - REPEATED_WITHIN)
         again = earlier is not None and is_repeated(earlier, row, round_.now, long=part.piece.total > 1)
         if again is None:
-            return  # looked at in the next round
+            round_.unclear.add((row.carrier_id, row.source))
+            return
         if again and earlier is not None:
             log.warning("inbound_repeated", inbound_id=row.id, earlier_id=earlier.id)
             await inbound.mark(tx, [row.id], inbound.REPEATED, f"possible_duplicate of {earlier.id}")
@@ -221,7 +231,8 @@ def is_repeated(earlier: inbound.Earlier, row: Arrived, now: datetime, *, long: 
 
 
 async def _stop_early(tx: Connection, first: Part, round_: Round) -> None:
-    """The first part of a message whose rest is late: a STOP in it is obeyed at once; the reply follows."""
+    """The first part of a message whose rest is late, or that must wait for an earlier one: a STOP in it is obeyed at
+    once; the reply follows."""
     whole = _whole([first])
     if whole is not None:
         await _obey(tx, whole, [one for one in await _answering(tx, whole, round_) if one.kind == "stop"], round_)

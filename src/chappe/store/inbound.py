@@ -76,9 +76,11 @@ async def anything(database: Database, late_before: datetime) -> bool:
     )
 
 
-async def new(connection: Connection, limit: int) -> list[Arrived]:
-    """What nobody has looked at, oldest first."""
-    rows = await connection.fetch(f"select {_COLUMNS} from inbound where state = 0 order by id limit $1", limit)
+async def new(connection: Connection, after_id: int, limit: int) -> list[Arrived]:
+    """What nobody has looked at, after this id, oldest first."""
+    rows = await connection.fetch(
+        f"select {_COLUMNS} from inbound where state = 0 and id > $1 order by id limit $2", after_id, limit
+    )
     return [Arrived(*row) for row in rows]
 
 
@@ -125,24 +127,22 @@ async def mark(
 
 
 async def store_inbound(
-    connection: Connection, now: datetime, carrier_id: int, rows: Sequence[Any], ages_s: Sequence[float] = ()
+    connection: Connection, carrier_id: int, rows: Sequence[Any], received_at: Sequence[datetime]
 ) -> list[int]:
-    """Messages of subscribers, as they came; gives their ids. rows: carriers.MessageIn; ages_s: how long ago each
-    came, now if none are given."""
+    """Messages of subscribers, as they came; gives their ids. rows: carriers.MessageIn; received_at: of each."""
     stored = await connection.fetch(
         """insert into inbound (carrier_id, received_at, source, destination, esm_class, data_coding, raw)
-           select $1, $2::timestamptz - make_interval(secs => a), s, d, e, c, r
-           from unnest($3::text[], $4::text[], $5::int[], $6::int[], $7::bytea[], $8::float8[])
+           select $1, a, s, d, e, c, r
+           from unnest($2::text[], $3::text[], $4::int[], $5::int[], $6::bytea[], $7::timestamptz[])
                 with ordinality as n(s, d, e, c, r, a, place)
            order by place returning id""",
         carrier_id,
-        now,
         [row.source for row in rows],
         [row.destination for row in rows],
         [row.esm_class for row in rows],
         [row.data_coding for row in rows],
         [row.raw for row in rows],
-        list(ages_s) or [0.0] * len(rows),
+        list(received_at),
     )
     return [row["id"] for row in stored]
 

@@ -10,7 +10,7 @@ import msgspec
 
 from chappe.core.model import Reply, submission_of
 from chappe.store.database import Connection, Database
-from chappe.store.messages import host_of, key_of
+from chappe.store.messages import host_of, key_of, talk_of
 
 KINDS = ("response", "stop", "start")
 """reply.kind"""
@@ -44,7 +44,7 @@ class NewReply(msgspec.Struct, frozen=True):
 
 async def add(connection: Connection, reply: NewReply, now: datetime) -> int:
     """Stores a reply, with its webhook; gives its id. A webhook of a reply has the reply's id, negative, where others
-    have their message's."""
+    have their message's. Those of one subscriber to one account are told one after the other: they share a talk."""
     reply_id: int = await connection.fetchval(
         """insert into reply (id, account_id, carrier_id, at, kind, number, destination, text, parts, reference,
                               long_number, message_id, dialect, target, detail)
@@ -67,12 +67,13 @@ async def add(connection: Connection, reply: NewReply, now: datetime) -> int:
     )
     if reply.target:
         await connection.execute(
-            """insert into webhook (host, key, id, message_id, at, state)
-               values ($1, $2, nextval('webhook_number'), $3, $4, 0)""",
+            """insert into webhook (host, key, id, message_id, at, state, talk)
+               values ($1, $2, nextval('webhook_number'), $3, $4, 0, $5)""",
             host_of(reply.target),
             key_of(now),
             -reply_id,
             reply.at,
+            talk_of(reply.account_id, reply.number),
         )
     return reply_id
 

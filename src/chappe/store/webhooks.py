@@ -21,8 +21,8 @@ from chappe.store.messages import key_of, numbers, texts
 class Pending(msgspec.Struct, frozen=True):
     """A webhook with all that its words need. message_state is the message's state now, state what is to be told.
 
-    price_micros: less what came back. One that tells a reply has the reply's id, negative, as message_id, and the reply
-    itself.
+    price_micros: less what came back. One that tells a reply has the reply's id, negative, as message_id, the reply
+    itself, and as talk a number below zero that it shares with those that it must not overtake.
     """
 
     host: int
@@ -41,11 +41,20 @@ class Pending(msgspec.Struct, frozen=True):
     tag: str
     client_reference: str
     flags: int
+    talk: int
     reply: Reply | None = None
+
+    @property
+    def turn(self) -> int:
+        """Those with the same number are told one after the other: news of one message, replies of one subscriber."""
+        return self.talk or self.message_id
 
 
 class Told(msgspec.Struct, frozen=True):
-    """One attempt and what follows: again_key is when it is due again, 0 when it has ended."""
+    """One attempt and what follows: again_key is when it is due again, 0 when it has ended.
+
+    outcome: PUT_OFF when there was no attempt, since an earlier one of the same turn is due again then.
+    """
 
     pending: Pending
     at: datetime
@@ -55,6 +64,7 @@ class Told(msgspec.Struct, frozen=True):
     again_key: int = 0
 
 
+PUT_OFF = "put off"
 _MAY_GIVE_BACK = FINAL - {State.DELIVERED}  # that it costs what was charged is not looked up for what arrived
 
 
@@ -96,7 +106,7 @@ with recursive hosts as ({hosts})
 select w.host, w.key, w.id, w.message_id, w.at, w.state, w.attempts, w.reason,
        coalesce(m.recipient, ''), coalesce(m.price_micros, 0), coalesce(m.state, 0) as message_state,
        coalesce(s.dialect, ''), coalesce(s.report_url, '') as target, coalesce(s.tag, ''),
-       coalesce(s.client_reference, ''), coalesce(s.flags, 0)
+       coalesce(s.client_reference, ''), coalesce(s.flags, 0), coalesce(w.talk, 0)
 from hosts h
 cross join lateral (
     select * from webhook q where q.host = h.host {above} and q.key <= $1
@@ -135,18 +145,55 @@ async def claim(
     else:
         rows = await connection.fetch(CLAIM_FROM, *asked, numbers(known), numbers(bounds))
     ended_s = time.monotonic()
-    pending = await _with_words(connection, [Pending(*row) for row in rows])
+    found = [Pending(*row) for row in rows]
+    pending = await _with_words(connection, await _in_turn(connection, found))
     if looks is not None and limit > 0:
         looks.looked(
-            {one.host: one.key for one in pending},
+            {one.host: one.key for one in found},
             whole=bounds is None,
             now_key=now_key,
             ended_s=ended_s,
             took_s=ended_s - began_s,
-            found=len(pending),
+            found=len(found),
             passed_over=full_hosts,
         )
     return pending
+
+
+# The one before it of the same talk and host, and when that one is due.
+_BEFORE = """
+select g.id, before.key
+from unnest($1::text::bigint[], $2::text::int[], $3::text::bigint[]) as g(id, host, talk)
+cross join lateral (
+    select q.key from webhook q where q.talk = g.talk and q.id < g.id and q.host = g.host order by q.id desc limit 1
+) before
+"""
+
+
+async def _in_turn(connection: Connection, found: Sequence[Pending]) -> list[Pending]:
+    """The same without the replies that follow one which is due later, since its call failed: they are due with it."""
+    talking = [one for one in found if one.talk]
+    if not talking:
+        return list(found)
+    rows = await connection.fetch(
+        _BEFORE,
+        numbers([one.id for one in talking]),
+        numbers([one.host for one in talking]),
+        numbers([one.talk for one in talking]),
+    )
+    before = {row["id"]: row["key"] for row in rows}
+    waits: dict[tuple[int, int], int] = {}  # by host and talk: the first of them that waits, the others wait as well
+    late: list[Told] = []
+    in_turn: list[Pending] = []
+    for one in found:
+        key = waits.get((one.host, one.talk), before.get(one.id, one.key)) if one.talk else one.key
+        if key <= one.key:
+            in_turn.append(one)
+            continue
+        waits[one.host, one.talk] = key
+        late.append(Told(one, one.at, 0, 0, PUT_OFF, key))
+    await _put_off(connection, late)
+    return in_turn
 
 
 async def _with_words(connection: Connection, pending: list[Pending]) -> list[Pending]:
@@ -188,8 +235,8 @@ with given as (
             select ctid from webhook q where q.host = g.host and q.key = g.key and q.id = g.id limit 1) q))
     returning w.id
 ), again as (
-    insert into webhook (host, key, id, message_id, at, state, attempts, reason)
-    select g.host, g.again_key, g.id, w.message_id, w.at, w.state, w.attempts + 1, w.reason
+    insert into webhook (host, key, id, message_id, at, state, attempts, reason, talk)
+    select g.host, g.again_key, g.id, w.message_id, w.at, w.state, w.attempts + 1, w.reason, w.talk
     from given g cross join lateral (
         select * from webhook q where q.host = g.host and q.key = g.key and q.id = g.id limit 1) w
     where g.again_key <> 0 and g.id in (select id from gone)
@@ -200,8 +247,31 @@ from given
 """
 
 
-async def end(connection: Connection, told: Sequence[Told]) -> None:
-    """Records attempts, and removes what has ended or puts it off, in one transaction."""
+_PUT_OFF = """
+update webhook w set key = g.again_key
+from unnest($1::text::int[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[]) as g(host, key, id, again_key)
+where w.host = g.host and w.key = g.key and w.id = g.id
+"""
+
+
+async def _put_off(connection: Connection, late: Sequence[Told]) -> None:
+    if late:
+        await connection.execute(
+            _PUT_OFF,
+            numbers([t.pending.host for t in late]),
+            numbers([t.pending.key for t in late]),
+            numbers([t.pending.id for t in late]),
+            numbers([t.again_key for t in late]),
+        )
+
+
+async def end(connection: Connection, given: Sequence[Told]) -> None:
+    """Records attempts, and removes what has ended or puts it off. What follows another one is put off first: a process
+    that dies in between leaves it behind."""
+    await _put_off(connection, [t for t in given if t.outcome == PUT_OFF])
+    told = [t for t in given if t.outcome != PUT_OFF]
+    if not told:
+        return
     await connection.execute(
         END,
         numbers([t.pending.host for t in told]),

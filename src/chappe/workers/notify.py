@@ -118,7 +118,9 @@ class Notify:
         self._timeout_s = timeout_s
         self._hosts: dict[int, _Host] = {}
         self._in_hand = 0  # of all hosts
-        self._messages: set[int] = set()  # whose webhooks are under way: two of one message never overtake each other
+        self._turns: set[int] = (
+            set()
+        )  # what is under way, and what failed until that is recorded: no other of a turn begins
         self._trusted = Trusted()
         self._redirected = Seldom()
         self._calls = 0
@@ -258,10 +260,10 @@ class Notify:
             if doubtful and self._doubtful >= CALLS_DOUBTFUL_MAX:
                 break
             pending = host.queue.popleft()
-            if pending.message_id in self._messages:
+            if pending.turn in self._turns:
                 passed.append(pending)
                 continue
-            self._messages.add(pending.message_id)
+            self._turns.add(pending.turn)
             host.calls += 1
             self._calls += 1
             self._doubtful += doubtful
@@ -293,7 +295,8 @@ class Notify:
                 self._doubtful -= 1
                 doubtful = False
             self._results.append(told)  # not before the await: _record swaps the list meanwhile
-            self._messages.discard(pending.message_id)
+            if not told.again_key or not pending.talk:  # news of a message may follow: the older are then outdated
+                self._turns.discard(pending.turn)
             # Who says nothing makes room: others of whom nothing is known wait for their turn.
             following = None if doubtful and not well else self._next(host)
             if following is None:
@@ -311,13 +314,13 @@ class Notify:
         found: Pending | None = None
         while host.queue:
             pending = host.queue.popleft()
-            if pending.message_id not in self._messages:
+            if pending.turn not in self._turns:
                 found = pending
                 break
             passed.append(pending)
         host.queue.extendleft(reversed(passed))  # what has to wait keeps its place: news of one message stay in order
         if found is not None:
-            self._messages.add(found.message_id)
+            self._turns.add(found.turn)
         self._ring_when_low(host)
         if host.calls < host.calls_max and host.queue:
             self._event.set()
@@ -386,6 +389,7 @@ class Notify:
         if not self._results:
             return
         results, self._results = self._results, []
+        results += self._followers(results)
         try:
             async with self._database.connection(hot=True) as connection:
                 await webhooks.end(connection, results)
@@ -398,9 +402,25 @@ class Notify:
             if host is not None and told.pending.id in host.in_hand:
                 host.in_hand.remove(told.pending.id)
                 self._in_hand -= 1
+            if told.again_key and told.pending.talk:
+                self._turns.discard(told.pending.turn)
             outcomes[told.outcome] = outcomes.get(told.outcome, 0) + 1
         for outcome, count in outcomes.items():
             metrics().count("chappe_webhooks_total", count, outcome=outcome.partition(":")[0])
+
+    def _followers(self, results: list[Told]) -> list[Told]:
+        """The replies that wait here behind one that is to be told again: put off until then, in their order. They have
+        had no attempt of their own."""
+        followers: list[Told] = []
+        for told in results:
+            host = self._hosts.get(told.pending.host)
+            if not told.again_key or not told.pending.talk or host is None:
+                continue
+            behind = [one for one in host.queue if one.talk == told.pending.talk]
+            if behind:
+                host.queue = deque(one for one in host.queue if one.talk != told.pending.talk)
+                followers += [Told(one, told.at, 0, 0, webhooks.PUT_OFF, told.again_key) for one in behind]
+        return followers
 
 
 def _report(pending: Pending, secret: bytes) -> Report:

@@ -52,6 +52,8 @@ PACE_BELOW = 200  # so much is not waited for
 HURRY_S = 0.001  # between turns while the queue is full
 HALVED_ABOVE = 60  # a window so small is claimed whole
 CLOSING = timedelta(seconds=1)  # what does not leave so long before its window closes waits for the next opening
+CLOCKS_DIFFER = timedelta(seconds=1)
+"""How far apart two instants may be that two clocks give; if it is more, one of them was set."""
 LINGER_S = 5.0
 """How long what was claimed may wait in the link for its turn; then it goes back, and STOP and the window are asked
 again. So this is how long after a STOP its message may still leave."""
@@ -89,6 +91,7 @@ class Pump:
         self._shut: list[Requeue] = []  # claimed, and its sending window is closed
         self._receipts: list[ReceiptIn] = []
         self._messages: list[MessageIn] = []
+        self._arrived_at = datetime.min.replace(tzinfo=UTC)  # the last of them
         self._inbound: list[int] = []  # ids of the messages of subscribers that the last turn stored
         self._turns = 0
         self._looks = Looks()
@@ -216,7 +219,8 @@ class Pump:
         if want <= 0 and news.empty and decisions.empty and not messages and not done:
             self._seen_work = False
             return
-        claimed = await self._write(now, news, decisions, messages, still, want)
+        arrivals = [self._arrival(now - timedelta(seconds=began_s - message.arrived_s)) for message in messages]
+        claimed = await self._write(now, news, decisions, messages, arrivals, still, want)
         self._count(news, len(messages), asyncio.get_running_loop().time() - began_s)
         self._held = still + [row.message_id for row in claimed]
         tokens = [receipt.token for receipt in receipts] + [message.token for message in messages]
@@ -342,6 +346,7 @@ class Pump:
         news: Turn,
         decisions: Decisions,
         messages: list[MessageIn],
+        arrivals: list[datetime],
         still: list[int],
         want: int,
     ) -> list[Claimed]:
@@ -354,7 +359,7 @@ class Pump:
                     async with self._database.connection(hot=True) as connection:
                         return await binds.turn(connection, *asked)
                 async with self._database.transaction(hot=True) as tx:
-                    await self._write_unusual(tx, now, decisions, messages)
+                    await self._write_unusual(tx, now, decisions, messages, arrivals)
                     return await binds.turn(tx, *asked)
             except RETRY_ERRORS as error:  # rolled back: a deadlock with another bind, a lock held for too long
                 log.warning("turn_rolled_back", carrier=self._name, error=type(error).__name__)
@@ -370,7 +375,12 @@ class Pump:
                 want = 0
 
     async def _write_unusual(
-        self, tx: Connection, now: datetime, decisions: Decisions, messages: list[MessageIn]
+        self,
+        tx: Connection,
+        now: datetime,
+        decisions: Decisions,
+        messages: list[MessageIn],
+        arrivals: list[datetime],
     ) -> None:
         if decisions.requeue:
             await binds.requeue(tx, now, decisions.requeue)
@@ -387,9 +397,15 @@ class Pump:
         if decisions.late_refused:
             await binds.note(tx, now, "refused_late", decisions.late_refused)
         if messages:
-            clock_s = asyncio.get_running_loop().time()
-            ages_s = [clock_s - message.arrived_s for message in messages]
-            self._inbound = await inbound.store_inbound(tx, now, self.bind.carrier_id, messages, ages_s)
+            self._inbound = await inbound.store_inbound(tx, self.bind.carrier_id, messages, arrivals)
+
+    def _arrival(self, at: datetime) -> datetime:
+        """The same, or a little later: what came later over this session was not received earlier. The loop's clock
+        counts milliseconds."""
+        if timedelta(0) < self._arrived_at - at < CLOCKS_DIFFER:
+            at = self._arrived_at
+        self._arrived_at = at
+        return at
 
     async def _note_answers(self, inbound_ids: list[int]) -> None:
         """Subscribers' messages that the carrier need not send again; what is not noted counts as sent again when an
