@@ -61,6 +61,7 @@ class Orders(msgspec.Struct, frozen=True):
     port: int = 0
     descriptor: int = -1
     body_bytes_max: int = 0
+    connections_per_address_max: int = 128
     trusted_proxies: tuple[str, ...] = ()
     sender_default: str = ""
     stop_mention: str = ""
@@ -204,6 +205,7 @@ async def run_api(orders: Orders, part: str) -> None:
         refreshing = loop.create_task(refresh(api.refresh, changed))
         limits = Limits(
             body_bytes_max=orders.body_bytes_max,
+            connections_per_address_max=orders.connections_per_address_max,
             connections_max=max(1, min(CONNECTIONS_MAX, descriptors() - DESCRIPTORS_OWN)),
             trusted_proxies=tuple(ip_network(network) for network in orders.trusted_proxies),
         )

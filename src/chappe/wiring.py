@@ -305,6 +305,7 @@ def _orders(config: Config, address: Address) -> Orders:
         host=config.host,
         port=config.port,
         body_bytes_max=config.body_bytes_max,
+        connections_per_address_max=config.connections_per_address_max,
         trusted_proxies=config.trusted_proxies,
         sender_default=config.sender_default,
         stop_mention=config.stop_mention,

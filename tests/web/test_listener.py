@@ -6,6 +6,7 @@ Long because all of it shares one application, one client and one clock, and is 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import socket
@@ -632,17 +633,107 @@ async def test_the_memory_of_a_body_is_given_back_when_its_client_goes() -> None
 
 
 @pytest.mark.asyncio
-async def test_one_connection_too_many_is_told_so() -> None:
-    async with serving(Echo(), Limits(connections_max=1)) as listener, connected(listener) as first:
+async def test_one_connection_too_many_is_told_so_while_all_others_are_at_work() -> None:
+    echo = Echo(at_once=False)
+    async with serving(echo, Limits(connections_max=1)) as listener, connected(listener) as first:
         first.send(GET)
-        await first.answer()
+        await echo.wait_for(1)
         async with connected(listener) as second:
             status, fields, _ = await second.answer()
             assert (status, fields["retry-after"]) == (503, "1")
             assert await second.rest() == b""
-        first.send(GET)
+        echo.replies[0].send(Response(200, "text/plain", b"late"))
         assert (await first.answer())[0] == 200
         assert listener.connections_refused == 1
+
+
+@pytest.mark.parametrize("octets", [b"", GET, b"GET / HT", GET + b"POST /x HTTP/1.1\r\nHost: a\r\n"])
+@pytest.mark.asyncio
+async def test_a_connection_on_which_nothing_is_under_way_makes_room_for_a_new_one(octets: bytes) -> None:
+    clock = Clock()
+    async with serving(Echo(), Limits(connections_max=2), clock) as listener:
+        async with connected(listener) as busy, connected(listener) as silent:
+            silent.send(octets)
+            if octets.startswith(GET):
+                await silent.answer()
+            busy.send(POST[:-1])
+            await settled(lambda: listener.gathered_bytes > 0)
+            clock.now_s += 1
+            async with connected(listener) as new:
+                new.send(GET)
+                assert (await new.answer())[0] == 200
+                assert await silent.rest() == b"", "closed without an answer"
+                busy.send(POST[-1:])
+                assert (await busy.answer())[0] == 200
+        assert (listener.connections_refused, listener.connections_closed_for_others) == (0, 1)
+
+
+@pytest.mark.asyncio
+async def test_the_longest_silent_connection_of_the_address_with_most_makes_room() -> None:
+    clock = Clock()
+    async with serving(Echo(), Limits(connections_max=4), clock) as listener, contextlib.AsyncExitStack() as open_:
+        clients = []
+        for source in ("127.0.0.2", "127.0.0.3", "127.0.0.3", "127.0.0.3"):
+            streams = await asyncio.open_connection("127.0.0.1", listener.port, local_addr=(source, 0))
+            clients.append(client := Client(*streams))
+            open_.callback(client.close)
+            count = len(clients)
+            await settled(lambda count=count: len(listener.connections) == count)
+            clock.now_s += 1
+        clients[1].send(GET)  # no longer the longest silent one
+        await clients[1].answer()
+        clock.now_s += 1
+        async with connected(listener) as new:
+            new.send(GET)
+            assert (await new.answer())[0] == 200
+            assert await clients[2].rest() == b""
+            for client in (clients[0], clients[1], clients[3]):
+                client.send(GET)
+                assert (await client.answer())[0] == 200
+
+
+@pytest.mark.asyncio
+async def test_silent_connections_of_many_addresses_keep_nobody_out() -> None:
+    """Each new connection finds room, also when hundreds come before the listener looks at the clock again."""
+    clock = Clock()
+    async with serving(Echo(), Limits(connections_max=64), clock) as listener:
+        async with contextlib.AsyncExitStack() as open_:
+            for number in range(64):
+                streams = await asyncio.open_connection(
+                    "127.0.0.1", listener.port, local_addr=(f"127.0.0.{2 + number // 16}", 0)
+                )
+                open_.callback(Client(*streams).close)
+            await settled(lambda: len(listener.connections) == 64)
+            clock.now_s += 1
+            for _ in range(40):
+                client = await open_.enter_async_context(connected(listener))
+                client.send(GET)
+                assert (await client.answer())[0] == 200
+        assert listener.connections_refused == 0
+
+
+@pytest.mark.asyncio
+async def test_an_address_does_not_wait_for_all_that_another_one_has_sent() -> None:
+    order: list[str] = []
+
+    def ask(request: Request, reply: Reply) -> None:
+        order.append(request.remote)
+        reply.send(Response(200, "text/plain", b""))
+
+    async with serving(ask) as listener:
+        streams = await asyncio.open_connection("127.0.0.1", listener.port, local_addr=("127.0.0.2", 0))
+        flood, other = Client(*streams), Client(*await asyncio.open_connection("127.0.0.1", listener.port))
+        await settled(lambda: len(listener.connections) == 2)
+        for connection in listener.connections:  # in one turn of the loop, the flood first
+            if connection.peer == "127.0.0.2":
+                connection.data_received(GET * 60)
+        for connection in listener.connections:
+            if connection.peer == "127.0.0.1":
+                connection.data_received(GET)
+        assert (await other.answer())[0] == 200
+        assert order.index("127.0.0.1") == 1
+        flood.close()
+        other.close()
 
 
 @pytest.mark.parametrize(("proxies", "welcome"), [((), False), ((ip_network("127.0.0.1"),), True)])
@@ -693,7 +784,8 @@ async def test_half_a_request_before_the_end_is_forgotten() -> None:
 @pytest.mark.parametrize(
     ("octets", "after_s", "status"),
     [
-        (b"", 76, None),
+        (b"", 11, None),
+        (b"\r\n", 11, None),
         (GET, 76, 200),
         (b"GET / HT", 11, 408),
         (b"GET / HTTP/1.1\r\nHost: a\r\n", 11, 408),
@@ -711,7 +803,7 @@ async def test_silence_ends_a_connection(octets: bytes, after_s: float, status: 
             status = None
         await settled(lambda: len(listener.connections) == 1)
         (connection,) = listener.connections
-        await settled(lambda: connection.is_idle == (octets in (b"", GET)))
+        await settled(lambda: connection.is_idle == (octets in (b"", b"\r\n", GET)))
         clock.now_s += after_s - 2
         listener.sweep()
         assert not client.reader.at_eof()

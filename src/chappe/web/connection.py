@@ -45,8 +45,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_began_at", "_behind_proxy", "_body", "_chunked", "_closed_at", "_continue_due", "_eof", "_gathered_bytes",
-        "_head", "_held", "_left", "_lingers", "_paused", "_pending", "_phase", "_searched", "_seen_at", "_stalled_at",
-        "_transport", "dirty", "home", "peer",
+        "_head", "_held", "_is_new", "_left", "_lingers", "_paused", "_pending", "_phase", "_quiet_at",
+        "_searched", "_seen_at", "_stalled_at", "_transport", "dirty", "home", "peer",
     )  # fmt: skip
 
     def __init__(self, home: Home) -> None:
@@ -67,8 +67,9 @@ class Connection(asyncio.Protocol):
         self._paused = False  # reading is: too many requests in flight, or answers unread
         self._eof = False
         self._behind_proxy = False
+        self._is_new = True  # no request has been read yet
         self._lingers = False  # the client may still be sending when we have said our last word
-        self._seen_at = self._began_at = home.now()
+        self._seen_at = self._began_at = self._quiet_at = home.now()
         self._stalled_at: float | None = None
         self._closed_at: float | None = None
 
@@ -76,6 +77,16 @@ class Connection(asyncio.Protocol):
     def is_idle(self) -> bool:
         """Whether nothing is under way: neither a part of a request nor an answer."""
         return not self._pending and self._phase == _HEAD and not self._held
+
+    @property
+    def spare_since(self) -> float | None:
+        """Since when nothing has come that a request could be made of; None while one is under way.
+
+        The head of a request counts from its first octet: nobody has been promised anything yet.
+        """
+        if self._pending or self._phase != _HEAD or self._closed_at is not None:
+            return None
+        return self._began_at if self._held else self._quiet_at
 
     @property
     def hears(self) -> bool:
@@ -286,6 +297,7 @@ class Connection(asyncio.Protocol):
     def _dispatch(self, head: Head, body: bytes) -> None:
         """Gives one whole request to the application."""
         reply = Reply(self, head, self._seen_at)
+        self._is_new = False
         self._pending.append(reply)
         if not head.keep_alive:
             self._phase = _DEAF
@@ -352,7 +364,7 @@ class Connection(asyncio.Protocol):
             octets.append(answer)
             closes = pending.popleft().closes
         if octets:
-            self._seen_at = self.home.now()
+            self._seen_at = self._quiet_at = self.home.now()
             transport.write(octets[0] if len(octets) == 1 else b"".join(octets))
         if not pending:
             if closes or (self._eof and not (self._paused and self._held)):
@@ -404,6 +416,12 @@ class Connection(asyncio.Protocol):
         if self.is_idle and self._transport is not None and self._closed_at is None:
             self._finish(self._transport)
 
+    def make_room(self) -> None:
+        """Ends a connection on which nothing is under way, for another one; half a head is not answered."""
+        if self._transport is not None:
+            self._lingers = False
+            self._finish(self._transport)
+
     def cut(self) -> None:
         """Ends the connection at once, unsent answers included."""
         self._phase = _DEAF
@@ -428,7 +446,8 @@ class Connection(asyncio.Protocol):
                 _logger.error("request without an answer: connection closed (request %s)", self._pending[0].request_id)
                 self.cut()
         elif self._phase == _HEAD and not self._held:
-            if now - self._seen_at > limits.keep_alive_timeout_s:
+            # Empty lines before a request are no sign of life.
+            if now - self._quiet_at > (limits.first_request_timeout_s if self._is_new else limits.keep_alive_timeout_s):
                 self._finish(self._transport)
         elif now - self._seen_at > limits.progress_timeout_s or now - self._began_at > self._allowed_s():
             self.refuse(408, "The request took too long.")

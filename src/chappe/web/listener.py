@@ -7,8 +7,9 @@ half the processor time. Heads are read by head.py, connections by connection.py
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from email.utils import formatdate
 from typing import Final
@@ -25,6 +26,7 @@ Application = Callable[[Request, Reply], None]
 LimitApplication = Callable[[Request, str, Reply], None]
 
 _TICK_S: Final = 1.0
+_SPARE_S: Final = 0.1  # a list of those that may be closed serves for so long: to make one looks at every connection
 _RESUMED_PER_TURN: Final = 4
 _SERVED_PER_TURN: Final = 16
 
@@ -54,10 +56,13 @@ class Listener:
         self.gathered_bytes = 0  # of bodies that are not whole yet, all connections together
         self.connections: set[Connection] = set()
         self.connections_refused = 0
+        self.connections_closed_for_others = 0
         self._by_place: dict[str, int] = {}
+        self._spare: list[Connection] = []  # those that may be closed for new ones, the next one last
+        self._spare_at = -math.inf
         self._loop: asyncio.AbstractEventLoop | None = None
         self._servers: list[asyncio.Server] = []
-        self._asked: deque[tuple[Request, Reply]] = deque()
+        self._asked: OrderedDict[str, deque[tuple[Request, Reply]]] = OrderedDict()  # by address
         self._dirty: list[Connection] = []
         self._paused: deque[Connection] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -128,12 +133,29 @@ class Listener:
         place = self._place(connection)
         here = self._by_place[place] = self._by_place.get(place, 0) + 1
         limits = self.limits
-        welcome = not self.stopping and len(self.connections) < limits.connections_max
-        welcome = welcome and (not place or here <= limits.connections_per_address_max)
+        welcome = not self.stopping and (not place or here <= limits.connections_per_address_max)
+        welcome = welcome and (len(self.connections) < limits.connections_max or self._make_room())
         self.connections_refused += not welcome
         self.connections.add(connection)
         self._empty.clear()
         return welcome
+
+    def _make_room(self) -> bool:
+        """Closes a connection on which nothing is under way: of those whose address has the most, the one that has been
+        silent for the longest. False when there is none."""
+        now = self.now()
+        if not self._spare and now - self._spare_at >= _SPARE_S:
+            self._spare_at = now
+            found = [(self._by_place[place] if (place := self._place(one)) else 1, -since, one)
+                     for one in self.connections if (since := one.spare_since) is not None]  # fmt: skip
+            self._spare = [one for _, _, one in sorted(found, key=lambda row: row[:2])]
+        while self._spare:
+            spare = self._spare.pop()
+            if spare.spare_since is not None:
+                self.connections_closed_for_others += 1
+                spare.make_room()
+                return True
+        return False
 
     def leave(self, connection: Connection) -> None:
         self.connections.discard(connection)
@@ -151,15 +173,27 @@ class Listener:
     def ask(self, request: Request, reply: Reply) -> None:
         """Notes a whole request; the application gets a few in each turn of the loop. Where fifty clients have just
         been answered together, their next requests come together: what the first of them wait for, a commit, is under
-        way while the others are read."""
+        way while the others are read. Addresses take turns, so that nobody waits for all that another one has sent."""
         if not self._asked:
             assert self._loop is not None
             self._loop.call_soon(self._serve)
-        self._asked.append((request, reply))
+        place = place_of(request.remote)
+        waiting = self._asked.get(place)
+        if waiting is None:
+            waiting = self._asked[place] = deque()
+        waiting.append((request, reply))
 
     def _serve(self) -> None:
-        for _ in range(min(len(self._asked), _SERVED_PER_TURN)):
-            request, reply = self._asked.popleft()
+        asked = self._asked
+        for _ in range(_SERVED_PER_TURN):
+            if not asked:
+                return
+            place, waiting = next(iter(asked.items()))
+            request, reply = waiting.popleft()
+            if not waiting:
+                del asked[place]
+            elif len(asked) > 1:
+                asked.move_to_end(place)
             try:
                 self._application(request, reply)
             except Exception as error:  # noqa: BLE001 - whatever fails, this client gets an answer and others are served
