@@ -13,7 +13,8 @@ import pytest
 
 from chappe.core.errors import Fault, FaultKind
 from chappe.net import EXCERPT_BYTES_MAX, Answer, Door
-from chappe.net.names import Place, literal
+from chappe.net.names import literal
+from chappe.net.resolver import Place
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LOOPBACK = (ip_network("127.0.0.1/32"),)

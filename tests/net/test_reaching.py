@@ -15,8 +15,9 @@ import pytest
 
 from chappe.core.errors import Fault, FaultKind
 from chappe.net import Door
-from chappe.net.names import Names, Place, alternating, literal
+from chappe.net.names import Names, alternating, literal
 from chappe.net.reaching import PLACES_MAX
+from chappe.net.resolver import Place
 
 LOOPBACK = (ip_network("127.0.0.1/32"),)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -119,13 +120,15 @@ async def test_a_name_is_asked_for_once_by_all_and_believed_for_a_while() -> Non
 
 
 @pytest.mark.asyncio
-async def test_a_name_without_address_is_asked_for_again() -> None:
+@pytest.mark.parametrize(("kept_s", "asked"), [(30, 1), (0, 2)])
+async def test_that_a_name_has_no_address_is_believed_for_a_while(kept_s: float, asked: int) -> None:
     book = Book()
-    names = Names(book, 30)
+    names = Names(book, kept_s)
     for _ in range(2):
         with pytest.raises(OSError, match="no address"):
             await names.places("a.example", 80)
-    assert len(book.asked) == 2
+    assert len(book.asked) == asked
+    await names.close()
 
 
 @pytest.mark.asyncio

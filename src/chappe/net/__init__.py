@@ -3,6 +3,7 @@
     door        what callers see: one request and its answer; who may use which connection, and who waits
     target      what a URL asks for: the origin it leads to, and the octets of a request
     names       addresses of host names, believed for a while
+    resolver    who is asked for them: the DNS, and the machine's list of hosts
     reaching    from addresses to a connection: the guard's last word, the race of addresses, TLS
     guard       which addresses may be reached
     connection  one connection: octets out, an answer in, its clock

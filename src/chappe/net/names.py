@@ -1,4 +1,5 @@
-"""Addresses of host names: asked of the system, once for all who ask at the same time, and believed for a while."""
+"""Addresses of host names: asked once for all who ask at the same time, believed for a while, and not waited for when
+they were known before."""
 
 from __future__ import annotations
 
@@ -8,20 +9,16 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain, zip_longest
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
-Place = tuple[int, tuple[Any, ...]]  # an address family, and an address as socket.connect takes it
+from chappe.net.resolver import NoSuchName, Place, Resolver
+
 Resolve = Callable[[str, int], Awaitable[Sequence[Place]]]
 
+STALE_S: Final = 3_600.0  # from when on addresses that nobody confirms are not believed any more
 _NAMES_MAX: Final = 10_000
 
-
-async def ask_system(host: str, port: int) -> list[Place]:
-    """What getaddrinfo gives; raises OSError when the name has no address."""
-    found = await asyncio.get_running_loop().getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
-    )
-    return [(family, address) for family, _, _, _, address in found]
+_Name = tuple[str, int]
 
 
 def literal(host: str, port: int) -> list[Place]:
@@ -34,14 +31,48 @@ def literal(host: str, port: int) -> list[Place]:
     return [(family, (host, port) if family == socket.AF_INET else (host, port, 0, 0))]
 
 
+class _Known:
+    """What was answered for a name: where it is, or that nobody says."""
+
+    __slots__ = ("asked_at", "fresh_until", "places")
+
+    def __init__(self, places: list[Place], at: float, kept_s: float) -> None:
+        self.places = places
+        self.asked_at = at  # when it was answered for the last time
+        self.fresh_until = at + kept_s
+
+
+class _Remembered(OrderedDict[_Name, _Known]):
+    """The names that were used last."""
+
+    def keep(self, name: _Name, known: _Known) -> None:
+        self[name] = known
+        self.move_to_end(name)
+        if len(self) > _NAMES_MAX:
+            self.popitem(last=False)
+
+    def used(self, name: _Name) -> _Known | None:
+        known = self.get(name)
+        if known is not None:
+            self.move_to_end(name)
+        return known
+
+
 class Names:
-    """Resolves host names. resolve: who is asked; kept_s: how long its answers are believed, 0 for not at all."""
+    """Resolves host names. resolve: who is asked, None for the DNS; kept_s: how long its answers are believed, also
+    that a name has no address; 0 for not at all.
+
+    Whoever asks for a name whose addresses are older gets them at once, while they are asked for anew; for an hour
+    when nobody answers. Names that failed are remembered apart: one customer's dead names push out no good ones.
+    """
 
     def __init__(self, resolve: Resolve | None, kept_s: float) -> None:
-        self._resolve = resolve or ask_system
+        self._own = Resolver()
+        self._resolve: Resolve = resolve or self._own
         self._kept_s = kept_s
-        self._known: OrderedDict[tuple[str, int], tuple[float, list[Place]]] = OrderedDict()
-        self._asking: dict[tuple[str, int], asyncio.Task[list[Place]]] = {}
+        self._good = _Remembered()
+        self._failed = _Remembered()
+        self._asking: dict[_Name, asyncio.Task[list[Place]]] = {}
 
     async def places(self, host: str, port: int) -> list[Place]:
         """Where a host is reached, in the order in which to try; raises OSError when there is no such place."""
@@ -49,31 +80,49 @@ class Names:
         if found:
             return found
         name = (host, port)
-        until, found = self._known.get(name, (0.0, found))
-        if monotonic() < until:
-            return found
+        now = monotonic()
+        good = self._good.used(name)
+        if good is not None and now < good.asked_at + STALE_S:
+            if now >= good.fresh_until:
+                self._ask(name)
+            return good.places
+        failed = self._failed.used(name)
+        if failed is not None and now < failed.fresh_until:
+            raise OSError("the name had no address a moment ago")
+        return await asyncio.shield(self._ask(name))  # others wait for it too, and the next call will be glad of it
+
+    def _ask(self, name: _Name) -> asyncio.Task[list[Place]]:
         task = self._asking.get(name)
         if task is None:
-            task = asyncio.get_running_loop().create_task(self._ask(name))
+            task = asyncio.get_running_loop().create_task(self._answer(name))
             task.add_done_callback(_heard)
             self._asking[name] = task
-        return await asyncio.shield(task)  # others wait for it too, and the next call will be glad of it
+        return task
 
-    async def _ask(self, name: tuple[str, int]) -> list[Place]:
+    async def _answer(self, name: _Name) -> list[Place]:
         try:
             found = alternating(await self._resolve(*name))
-        except UnicodeError as error:  # the system's word for a name that no name can be
-            raise OSError("the name is none") from error
+            if not found:
+                raise NoSuchName("the name has no address")
+        except (OSError, UnicodeError) as error:  # the latter for a name that no name can be
+            self._note_failure(name, sure=isinstance(error, NoSuchName))
+            raise OSError("the name has no address") from error
         finally:
             del self._asking[name]
-        if not found:
-            raise OSError("the name has no address")
         if self._kept_s > 0:
-            self._known[name] = (monotonic() + self._kept_s, found)
-            self._known.move_to_end(name)
-            if len(self._known) > _NAMES_MAX:
-                self._known.popitem(last=False)
+            self._good.keep(name, _Known(found, monotonic(), self._kept_s))
+            self._failed.pop(name, None)
         return found
+
+    def _note_failure(self, name: _Name, *, sure: bool) -> None:
+        if self._kept_s <= 0:
+            return
+        good = self._good.get(name)
+        if good is not None and not sure:
+            good.fresh_until = monotonic() + self._kept_s  # believed on, and asked for again after that
+            return
+        self._good.pop(name, None)
+        self._failed.keep(name, _Known([], monotonic(), self._kept_s))
 
     async def close(self) -> None:
         """Waits for nobody's answer any more."""
@@ -81,6 +130,7 @@ class Names:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._own.close()
 
 
 def _heard(task: asyncio.Task[list[Place]]) -> None:

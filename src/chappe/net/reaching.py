@@ -12,7 +12,7 @@ from typing import Final
 from chappe.core.errors import Fault, FaultKind
 from chappe.net.connection import Connection
 from chappe.net.guard import Networks, may_reach
-from chappe.net.names import Place
+from chappe.net.resolver import Place
 from chappe.net.target import Origin
 
 PLACES_MAX: Final = 8  # of one name; whoever chose it also chose how many addresses it has
