@@ -324,6 +324,44 @@ async def test_replies_are_read_by_submission_and_by_message(database: Connectio
             assert refusal.value.code == "not_found"
 
 
+@pytest.mark.parametrize(
+    ("octets", "data_coding", "detail"),
+    [
+        (b"ARR\xcaT", 0, "read as windows-1252, which was announced as gsm7"),
+        ("ARR\u00caT".encode(), 0, "read as utf-8, which was announced as gsm7"),
+        ("ARR\u00caT".encode("utf-16-le"), 8, "read as utf-16-le, which was announced as ucs2"),
+        (b"STOP", 8, "read as ascii, which was announced as ucs2"),
+    ],
+)
+async def test_a_stop_in_another_charset_than_announced_is_obeyed_and_its_reading_told(
+    database: ConnectionParameters, octets: bytes, data_coding: int, detail: str
+) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        red = await shop.carrier()
+        await shop.messages(account, numbers=[PHONE], sender=CODE)
+        pdu = frame("", PHONE[1:], CODE)
+        pdu.data_coding, pdu.short_message = data_coding, octets
+        await arrive(shop, red, pdu)
+        assert [reply.kind for reply in await replies(shop, account)] == ["stop"]
+        assert await list_of(shop, account) == [(PHONE, "stop")]
+        assert await shop.database.value("select detail from reply") == detail
+
+
+async def test_the_parts_of_a_reply_may_be_announced_otherwise(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        red = await shop.carrier()
+        await shop.messages(account, numbers=[PHONE], sender=CODE)
+        one, two, three = parts(["d\u00e9j\u00e0 " + "a" * 140, "x", "ok"], 9)
+        two.data_coding, two.short_message = 8, two.short_message[:6] + "\u0153uvre ".encode("utf-16-be")
+        three.short_message = three.short_message[:6] + b"\xeatre"
+        await arrive(shop, red, three, one, two)
+        (reply,) = await replies(shop, account)
+        assert reply.text == "d\u00e9j\u00e0 " + "a" * 140 + "\u0153uvre \u00eatre"
+        assert reply.parts[1:] == ("\u0153uvre ", "\u00eatre")
+
+
 # -- what carriers send again
 
 

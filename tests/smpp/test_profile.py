@@ -81,6 +81,7 @@ WRITTEN: dict[str, tuple[str, object, str]] = {
     "default_charset": ("latin1", Charset.LATIN1, "ucs2"),
     "gsm7_data_coding": ("0xf1", 0xF1, "0x100"),
     "ucs2_data_coding": ("0x18", 0x18, "ucs2"),
+    "charsets_checked": ("no", False, "perhaps"),
     "charsets": ("0x03:latin1; 5:gsm7", ((3, Charset.LATIN1), (5, Charset.GSM7)), "3=latin1"),
     "flash": ("subunit", FlashMethod.SUBUNIT, "yes"),
     "long_method": ("sar", LongMethod.SAR, "udh"),

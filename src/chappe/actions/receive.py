@@ -81,6 +81,7 @@ class Whole:
     text: str
     parts: tuple[str, ...]
     reference: int
+    oddities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,24 +276,25 @@ def _whole(together: Sequence[Part]) -> Whole | None:
     first = together[0]
     row = first.row
     joined = longtext.join([part.piece for part in together])
-    decoded = textcoding.decode_joined(joined, row.data_coding, first.profile, gsm7.decode)
-    if decoded.text is None:
+    # A copy replaces nothing, so the data_coding of the first of each place is the one that counts.
+    data_codings = {part.piece.seqnum: part.row.data_coding for part in reversed(together)}
+    found = textcoding.decode_received(
+        joined,
+        [data_codings.get(seqnum, 0) for seqnum in range(1, len(joined.pieces) + 1)],
+        first.profile,
+        gsm7.decode,
+    )
+    if found.text is None:
         return None
-    single = [
-        textcoding.decode(
-            piece.body, row.data_coding, first.profile, gsm7.decode, header_octets=piece.header_octets
-        ).text
-        for piece in joined.pieces
-        if piece is not None
-    ]
     return Whole(
         carrier_id=row.carrier_id,
         at=row.received_at,
         number=e164(row.source),
         to=e164(row.destination),
-        text=_storable(decoded.text),
-        parts=tuple(_storable(text or "") for text in single),
+        text=_storable(found.text),
+        parts=tuple(_storable(text) for text in found.parts),
         reference=first.piece.reference,
+        oddities=tuple(oddity for oddity in found.oddities if oddity != "partial"),
     )
 
 
@@ -340,11 +342,20 @@ async def _deliver(tx: Connection, whole: Whole, round_: Round) -> list[int]:
     """Stores the message for whom it is, and obeys it; gives the replies' ids, none when it is nobody's."""
     every = await _answering(tx, whole, round_)
     said = await _obey(tx, whole, every, round_)
-    detail = f"{len(every)} accounts wrote to this number lately" if len(every) > 1 else ""
+    shared = f"{len(every)} accounts wrote to this number lately" if len(every) > 1 else ""
+    read = ", ".join(_words_of(oddity) for oddity in whole.oddities)
     return [
-        await _store(tx, whole, one, round_.now, ", ".join(part for part in (detail, said.get(one.account.id)) if part))
+        await _store(
+            tx, whole, one, round_.now, ", ".join(part for part in (shared, said.get(one.account.id), read) if part)
+        )
         for one in every
     ]
+
+
+def _words_of(oddity: str) -> str:
+    """How the timeline says what was unusual in the octets: `windows-1252_as_gsm7` and the like."""
+    charset, as_, announced = oddity.partition("_as_")
+    return f"read as {charset}, which was announced as {announced}" if as_ else oddity.replace("_", " ")
 
 
 async def _obey(tx: Connection, whole: Whole, every: Sequence[Answering], round_: Round) -> dict[int, str]:

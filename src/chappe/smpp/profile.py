@@ -59,6 +59,9 @@ class Charset(StrEnum):
     GSM7_PACKED = "gsm7-packed"  # eight septets in seven octets
     ASCII = "ascii"
     LATIN1 = "latin1"
+    WINDOWS_1252 = "windows-1252"  # Latin-1 with the euro and typographic marks
+    UTF8 = "utf-8"
+    UTF16_LE = "utf-16-le"  # only received: the wrong order
     UCS2 = "ucs2"  # read and written as UTF-16BE
     CYRILLIC = "iso-8859-5"
     HEBREW = "iso-8859-8"
@@ -199,6 +202,9 @@ class Profile:
     ucs2_data_coding: int = whole(8, 0, 255, "", "content", "data_coding of UCS-2 text")
     charsets: tuple[tuple[int, Charset], ...] = pairs(
         (), Charset, 0xFF, "content", "data_coding -> charset, beside the standard ones"
+    )
+    charsets_checked: bool = flag(
+        True, "content", "read replies by their octets where these contradict the announced data_coding"
     )
     flash: FlashMethod = choice(FlashMethod.CLASS, "content", "how a flash message is marked")
     long_method: LongMethod = choice(LongMethod.UDH8, "content", "how a text of several parts travels")

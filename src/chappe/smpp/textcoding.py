@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Final
 
-from chappe.smpp.longtext import Joined
+from chappe.smpp.charset_check import CODECS, check
+from chappe.smpp.longtext import Joined, Piece
 from chappe.smpp.profile import Charset, Profile
 from chappe.smpp.septets import fill_bits, unpack
 
@@ -30,19 +34,7 @@ _STANDARD: Final = MappingProxyType(
     }
 )
 
-_CODECS: Final = MappingProxyType(
-    {
-        Charset.ASCII: "ascii",
-        Charset.LATIN1: "latin-1",
-        Charset.SHIFT_JIS: "shift_jis",
-        Charset.CYRILLIC: "iso8859_5",
-        Charset.HEBREW: "iso8859_8",
-        Charset.ISO_2022_JP: "iso2022_jp",
-        Charset.EUC_KR: "euc_kr",
-        Charset.UCS2: "utf-16-be",
-    }
-)
-
+_C1: Final = re.compile("[\x80-\x9f]")
 _NATIONAL_SHIFTS: Final = (0x24, 0x25)  # 3GPP TS 23.040 section 9.2.3.24: single and locking shift tables
 
 
@@ -61,6 +53,21 @@ class Decoded:
     def __repr__(self) -> str:
         # Texts never reach a log.
         return f"<Decoded charset={self.charset} oddities={self.oddities}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What a subscriber wrote. `text` is None when it is no text; `parts` are the texts of the parts that came.
+
+    `oddities` are those of Decoded, and `<charset>_as_<announced>` where the octets were not what data_coding said.
+    """
+
+    text: str | None
+    parts: tuple[str, ...]
+    oddities: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Received parts={len(self.parts)} oddities={self.oddities}>"
 
 
 def charset_of(data_coding: int, profile: Profile) -> tuple[Charset, tuple[str, ...]]:
@@ -129,6 +136,57 @@ def decode_joined(joined: Joined, data_coding: int, profile: Profile, gsm7_decod
     return Decoded(decoded.text, decoded.charset, (*decoded.oddities, "national_shift"))
 
 
+def decode_received(joined: Joined, data_codings: Sequence[int], profile: Profile, gsm7_decode: Gsm7Decode) -> Received:
+    """Decode what a subscriber wrote: as announced where the octets allow that, else by what the octets are.
+
+    `data_codings` are those of the places of `joined`, since a phone may write each part in another alphabet; that of a
+    gap does not matter. Parts that follow each other in one charset are read as one. `profile.charsets_checked` off
+    takes every announcement as it is.
+    """
+    oddities: list[str] = []
+    charsets = _charsets(joined, data_codings, profile, gsm7_decode, oddities)
+    texts: list[str] = []
+    parts: list[str] = []
+    for charset, group in groupby(zip(joined.pieces, charsets, strict=True), key=itemgetter(1)):
+        pieces = [piece for piece, _ in group]
+        if charset is None:
+            oddities.append("partial")
+            texts += [GAP] * len(pieces)
+            continue
+        if charset is Charset.BINARY:
+            return Received(None, (), tuple(dict.fromkeys(oddities)))
+        octets = [_septets_or_octets(piece, charset) for piece in pieces if piece is not None]
+        texts.append(_repair(_read(b"".join(octets), charset, gsm7_decode, oddities) or "", charset, profile, oddities))
+        parts += [_repair(_read(part, charset, gsm7_decode, []) or "", charset, profile, []) for part in octets]
+    if any(identifier in _NATIONAL_SHIFTS for piece in joined.pieces if piece for identifier, _ in piece.elements):
+        oddities.append("national_shift")
+    return Received("".join(texts), tuple(parts), tuple(dict.fromkeys(oddities)))
+
+
+def _charsets(
+    joined: Joined, data_codings: Sequence[int], profile: Profile, gsm7_decode: Gsm7Decode, oddities: list[str]
+) -> list[Charset | None]:
+    """The charset of each place of a joined message, None for a gap; a change is an oddity."""
+    found: list[Charset | None] = []
+    keys = [None if piece is None else code for piece, code in zip(joined.pieces, data_codings, strict=True)]
+    for data_coding, group in groupby(zip(joined.pieces, keys, strict=True), key=itemgetter(1)):
+        places = [piece for piece, _ in group]
+        if data_coding is None:
+            found += [None] * len(places)
+            continue
+        pieces = [piece for piece in places if piece is not None]
+        announced, odd = charset_of(data_coding, profile)
+        oddities.extend(odd)
+        is_data = announced is Charset.BINARY and any(piece.ports for piece in pieces)
+        if not profile.charsets_checked or is_data:
+            found += [announced] * len(pieces)
+            continue
+        each = check([(piece.body, piece.header_octets) for piece in pieces], announced, gsm7_decode)
+        oddities.extend(f"{charset}_as_{announced}" for charset in each if charset is not announced)
+        found += each
+    return found
+
+
 def _decode(
     bodies: Sequence[tuple[bytes, int] | None], data_coding: int, profile: Profile, gsm7_decode: Gsm7Decode
 ) -> Decoded:
@@ -157,6 +215,26 @@ def _decode(
     return Decoded("".join(texts), charset, tuple(dict.fromkeys(oddities)))
 
 
+def _septets_or_octets(piece: Piece, charset: Charset) -> bytes:
+    return unpack(piece.body, fill_bits(piece.header_octets)) if charset is Charset.GSM7_PACKED else piece.body
+
+
+def _repair(text: str, charset: Charset, profile: Profile, oddities: list[str]) -> str:
+    """UTF-8 that somebody on the way took for Latin-1 and widened to UCS-2, read again: `ARR\xc3\x8aT`.
+
+    No text has control characters of ISO 8859-1, and UTF-8 of a French capital has one; small letters have none, so
+    `Ã©` stays what it may be.
+    """
+    if not profile.charsets_checked or charset not in (Charset.UCS2, Charset.UTF16_LE) or not _C1.search(text):
+        return text
+    try:
+        repaired = text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
+    oddities.append("utf-8_in_ucs2")
+    return repaired
+
+
 def _read(octets: bytes, charset: Charset, gsm7_decode: Gsm7Decode, oddities: list[str]) -> str | None:
     """The text of octets, U+FFFD where they say nothing; None when not even that."""
     if charset in (Charset.GSM7, Charset.GSM7_PACKED):
@@ -167,9 +245,12 @@ def _read(octets: bytes, charset: Charset, gsm7_decode: Gsm7Decode, oddities: li
         except ValueError:
             oddities.append("undecodable")
             return None
-    codec = _CODECS[charset]
-    if charset is Charset.UCS2:
-        octets, codec = _without_mark(octets, oddities)
+    codec = CODECS[charset]
+    if charset is Charset.UTF8 and octets[:3] == b"\xef\xbb\xbf":
+        oddities.append("byte_order_mark")
+        octets = octets[3:]
+    if charset in (Charset.UCS2, Charset.UTF16_LE):
+        octets, codec = _without_mark(octets, codec, oddities)
     try:
         return octets.decode(codec)
     except UnicodeDecodeError:
@@ -177,12 +258,11 @@ def _read(octets: bytes, charset: Charset, gsm7_decode: Gsm7Decode, oddities: li
         return octets.decode(codec, "replace")
 
 
-def _without_mark(octets: bytes, oddities: list[str]) -> tuple[bytes, str]:
-    """UCS-2 without a byte-order mark (there should be none) and without half a unit at the end; and its codec."""
-    codec = _CODECS[Charset.UCS2]
+def _without_mark(octets: bytes, codec: str, oddities: list[str]) -> tuple[bytes, str]:
+    """UTF-16 without a byte-order mark (there should be none) and without half a unit at the end; and its codec."""
     if octets[:2] in (b"\xfe\xff", b"\xff\xfe"):
         oddities.append("byte_order_mark")
-        codec = codec if octets[:2] == b"\xfe\xff" else "utf-16-le"
+        codec = "utf-16-be" if octets[:2] == b"\xfe\xff" else "utf-16-le"
         octets = octets[2:]
     if len(octets) % 2:
         oddities.append("odd_length")
