@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chappe.carriers import Outgoing
 from chappe.carriers.submission import CannotCarry, address, encode, pdus, reference_of, validity
-from chappe.core import gsm7
+from chappe.core import gsm7, segments
 from chappe.smpp.pdu import SubmitSm
 from chappe.smpp.profile import LongMethod, Profile, profile
 from chappe.smpp.tlv import Tag
@@ -165,6 +165,29 @@ def test_the_carriers_default_alphabet_is_used_where_it_can_say_the_text(
 ) -> None:
     (pdu,) = made(text, default_charset=charset)
     assert (pdu.data_coding, pdu.short_message) == (data_coding, octets)
+
+
+@pytest.mark.parametrize("charset", ["gsm7", "gsm7-packed", "ascii", "latin1"])
+@pytest.mark.parametrize("method", ["udh8", "sar"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 160, "a" * 161, "[" * 80, "[" * 81, "[" * 160, "a" * 152 + "[" + "b" * 20, "a" * 159 + "\\", "~" * 240,
+        "é" * 160, "é" * 161, "ê" * 70, "ê" * 71, "ê" * 160, "`" * 160, "a" * 100 + "ç", "x" + "{}" * 200,
+    ],
+)  # fmt: skip
+def test_every_alphabet_is_cut_as_it_is_priced(charset: str, method: str, text: str) -> None:
+    """Octets of Latin-1 are septets or UCS-2 on air: 160 times `[` takes 320 septets, whatever carries it."""
+    encoding, priced = segments.count(text)
+    found = made(text, default_charset=charset, long_method=method, parts_max="40")
+    if charset == "ascii" and not text.isascii():  # must travel as UCS-2, whatever it was priced as
+        encoding, priced = segments.count(text, unicode=True)
+    assert len(found) == priced
+    if charset in ("ascii", "latin1") and found[0].data_coding == 0:
+        pieces = [payload(pdu).decode("latin-1") for pdu in found]
+        assert "".join(pieces) == text
+        limit = (70 if priced == 1 else 67) if encoding == "ucs2" else (160 if priced == 1 else 153)
+        assert all((gsm7.cost(piece) if encoding == "gsm7" else len(piece)) <= limit for piece in pieces)  # type: ignore[operator]
 
 
 def test_validity_is_written_as_the_carrier_reads_it() -> None:

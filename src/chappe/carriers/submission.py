@@ -67,15 +67,9 @@ def encode(text: str, *, unicode: bool, flash: bool, profile: Profile) -> Body:
     flash_class = flash and profile.flash is FlashMethod.CLASS
     if not unicode:
         if charset in _PYTHON_CODECS:
-            octets = _in_charset(text, _PYTHON_CODECS[charset])
-            if octets is not None:
-                each = sizes.gsm7_part
-                cut = (
-                    (octets,)
-                    if len(octets) <= 160
-                    else tuple(octets[i : i + each] for i in range(0, len(octets), each))
-                )
-                return Body(cut, _FLASH_GSM7 if flash_class else profile.gsm7_data_coding, False, False)
+            parts = _in_charset(text, _PYTHON_CODECS[charset], sizes)
+            if parts is not None:
+                return Body(parts, _FLASH_GSM7 if flash_class else profile.gsm7_data_coding, False, False)
             unicode = True
         else:
             septets = gsm7.septets(text)
@@ -90,11 +84,20 @@ def encode(text: str, *, unicode: bool, flash: bool, profile: Profile) -> Body:
     return Body(parts, _FLASH_UCS2 if flash_class else profile.ucs2_data_coding, True, False)
 
 
-def _in_charset(text: str, codec: str) -> bytes | None:
+def _in_charset(text: str, codec: str, sizes: segments.Sizes) -> tuple[bytes, ...] | None:
+    """The parts in an alphabet of one octet a character; None where it cannot say the text.
+
+    Cut as it is priced: on air the text is GSM-7 or UCS-2 again, where `[` takes two septets and `ê` sixteen bits.
+    """
     try:
-        return text.encode(codec)
+        octets = text.encode(codec)
     except UnicodeEncodeError:
         return None
+    if len(octets) <= sizes.ucs2_single:
+        units = gsm7.cost(text)
+        if units is None or units <= sizes.gsm7_single:
+            return (octets,)
+    return tuple(part.encode(codec) for part in segments.split(text, sizes=sizes).parts)
 
 
 def reference_of(message_id: int, method: LongMethod) -> int:

@@ -113,13 +113,17 @@ def _judge_gsm7(octets: bytes, gsm7_decode: Gsm7Decode, header_octets: int | Non
     """Octets announced as septets that are neither UTF-16 nor UTF-8."""
     if not _HIGH.search(octets):
         return Charset.GSM7
-    if header_octets is not None and (_CONTROL.search(octets) or _C1.search(octets)):
-        if not _is_words(octets.decode("cp1252", "replace")) and _is_words(
-            gsm7_decode(unpack(octets, fill_bits(header_octets)))
-        ):
-            return Charset.GSM7_PACKED
+    if header_octets is not None and _is_packed(octets, header_octets, gsm7_decode):
+        return Charset.GSM7_PACKED
     # Control octets are letters of GSM-7 and nothing in Windows-1252: a few broken octets are shown as such.
     return Charset.GSM7 if _CONTROL.search(octets) else Charset.WINDOWS_1252
+
+
+def _is_packed(octets: bytes, header_octets: int, gsm7_decode: Gsm7Decode) -> bool:
+    """Whether octets are words as packed septets and none as Windows-1252."""
+    if not (_CONTROL.search(octets) or _C1.search(octets)) or _is_words(octets.decode("cp1252", "replace")):
+        return False
+    return _is_words(gsm7_decode(unpack(octets, fill_bits(header_octets))))
 
 
 def _judge_utf16(octets: bytes, announced: Charset, gsm7_decode: Gsm7Decode) -> Charset:
