@@ -316,7 +316,7 @@ ERRORS = [
     ("carrier add main", 2, "missing option"),
     ("carrier add Main --host h --port 1 --system-id s --password p", 2, "is no name of a carrier"),
     ("carrier add c --host h --port 70000 --system-id s --password p", 2, "1 to 65535"),
-    ("carrier add c --host h --port 1 --system-id 0123456789abcdefg --password p", 2, "1 to 15"),
+    ("carrier add c --host h --port 1 --system-id " + "x" * 65 + " --password p", 2, "1 to 64"),
     ("carrier add c --host h --port 1 --system-id s --password p --profile wyde", 2, "did you mean 'wide'?"),
     ("carrier add c --host h --port 1 --system-id s --password p --set tsl=yes", 2, "did you mean 'tls'?"),
     ("carrier add c --host h --port 1 --system-id s --password p --set tls", 2, "key=value"),

@@ -46,6 +46,7 @@ def test_what_is_not_given_comes_from_the_profile() -> None:
         {"port": 0},
         {"system_id": ""},
         {"system_id": "é"},
+        {"system_id": "x" * 65},
         {"password": "é"},
         {"password": "x" * 65},
         {"window": 10_001},
@@ -62,6 +63,20 @@ def test_a_carrier_that_cannot_work_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(CarrierMisuse) as raised:
         made(**{**BASE, **wrong})
     assert "sesame" not in str(raised.value)
+
+
+@pytest.mark.parametrize("octets", [1, 15, 16, 64])
+def test_names_and_passwords_as_long_as_carriers_hand_them_out_are_taken(octets: int) -> None:
+    given = made(**{**BASE, "system_id": "s" * octets, "password": "p" * octets})
+    assert (given.system_id, given.password) == ("s" * octets, "p" * octets)
+    words = [f"system_id={'t' * octets}", f"password={'q' * octets}", f"system_type={'v' * octets}"]
+    after = changed(given, [*words, f"address_range={'r' * octets}", f"service_type={'u' * octets}"])
+    assert (after.system_id, after.password) == ("t" * octets, "q" * octets)
+    assert after.settings == {
+        "system_type": "v" * octets,
+        "address_range": "r" * octets,
+        "service_type": "u" * octets,
+    }
 
 
 @pytest.mark.parametrize(
@@ -95,11 +110,11 @@ def test_words_that_cannot_be_used_change_nothing(words: list[str]) -> None:
 async def test_changes_at_the_same_time_lose_none(opened: Database) -> None:
     await actions.add(opened, "main", made(**BASE))
     await asyncio.gather(
-        *(actions.change(opened, "main", [f"{knob}=5"]) for knob in ("parts_max", "priority_flag", "port")),
+        *(actions.change(opened, "main", [f"{knob}=5"]) for knob in ("parts_max", "esm_class_mode", "port")),
         return_exceptions=True,
     )
     carrier = await actions.get(opened, "main")
-    assert (carrier.settings.port, carrier.settings.settings) == (5, {"parts_max": "5"})  # priority_flag ends at 3
+    assert (carrier.settings.port, carrier.settings.settings) == (5, {"parts_max": "5"})  # esm_class_mode ends at 3
 
 
 @pytest.mark.asyncio

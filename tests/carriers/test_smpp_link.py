@@ -75,10 +75,19 @@ class Owner:
 
 @asynccontextmanager
 async def linked(
-    smsc: Smsc, *, window: int = 10, rate: float = 0, password: str = "secret", host: str = "127.0.0.1", **knobs: str
+    smsc: Smsc,
+    *,
+    window: int = 10,
+    rate: float = 0,
+    password: str = "secret",
+    host: str = "127.0.0.1",
+    system_id: str = "me",
+    **knobs: str,
 ) -> AsyncIterator[Owner]:
     woken = asyncio.Event()
-    link = SmppLink("red", host, smsc.port, "me", password, window, rate, profile("generic", QUICK | knobs), woken.set)
+    link = SmppLink(
+        "red", host, smsc.port, system_id, password, window, rate, profile("generic", QUICK | knobs), woken.set
+    )
     owner = Owner(link, woken)
     await link.start()
     try:
@@ -410,6 +419,34 @@ async def test_what_cannot_even_be_tried_is_shown(password: str, host: str) -> N
         assert smsc.binds == []
         assert owner.link._task is not None
         assert not owner.link._task.done(), "it goes on trying"
+
+
+async def test_long_credentials_and_every_bit_of_registered_delivery_reach_the_carrier() -> None:
+    long = {"system_type": "t" * 64, "address_range": "r" * 64, "service_type": "s" * 64}
+    asked = {"registered_delivery_single": "0x21", "priority_flag": "4"}
+    async with listening() as smsc, linked(smsc, password="p" * 64, system_id="i" * 64, **long, **asked) as owner:
+        await owner.bound()
+        request = smsc.binds[0].request
+        assert (request.system_id, request.password) == (b"i" * 64, b"p" * 64)
+        assert (request.system_type, request.address_range) == (b"t" * 64, b"r" * 64)
+        owner.send(1)
+        await owner.until(lambda: owner.results)
+        (pdu,) = smsc.submits
+        assert (pdu.service_type, pdu.registered_delivery, pdu.priority_flag) == (b"s" * 64, 0x21, 4)
+
+
+async def test_a_carrier_that_wants_a_pause_between_sessions_gets_it() -> None:
+    """The delay of the reconnection has jitter, and is short; this pause is exact, and after sessions only."""
+    async with listening() as smsc, linked(smsc, rebind_delay_s="0.4") as owner:
+        await owner.bound()
+        loop = asyncio.get_running_loop()
+        for sessions in (2, 3):
+            smsc.wires[-1].session.unbind(loop.time())
+            smsc.wires[-1].flush()
+            await smsc.until(lambda: smsc.wires[-1].gone.is_set())
+            ended_at = loop.time()
+            await smsc.until(lambda count=sessions: len(smsc.binds) == count)  # type: ignore[misc]
+            assert loop.time() - ended_at >= 0.39
 
 
 async def test_an_older_session_is_given_time() -> None:

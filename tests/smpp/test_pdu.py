@@ -209,7 +209,8 @@ REFUSED_FIELDS: list[tuple[pdu.Pdu, str]] = [
     (pdu.SubmitSm(source_addr=b"1" * 21), "source_addr"),
     (pdu.SubmitSm(source_addr=b"12\x003"), "NUL"),
     (pdu.SubmitSm(destination_addr=b"\0"), "NUL"),
-    (pdu.SubmitSm(service_type=b"123456"), "service_type"),
+    (pdu.SubmitSm(service_type=b"x" * 65), "service_type"),
+    (pdu.SubmitSm(destination_addr=b"1" * 21), "destination_addr"),
     (pdu.SubmitSm(validity_period=b"2602010830"), "validity_period"),
     (pdu.SubmitSm(schedule_delivery_time=b"26020108300000\x00+"), "NUL"),
     (pdu.SubmitSm(data_coding=256), "data_coding"),
@@ -228,6 +229,9 @@ REFUSED_FIELDS: list[tuple[pdu.Pdu, str]] = [
     (pdu.SubmitSmResp(status=-1), "command_status"),
     (pdu.DeliverSmResp(b"1"), "message_id"),
     (pdu.BindTransceiver(system_id=b"x" * 65), "system_id"),
+    (pdu.BindTransceiver(password=b"x" * 65), "password"),
+    (pdu.BindTransceiver(system_type=b"x" * 65), "system_type"),
+    (pdu.BindTransceiver(address_range=b"x" * 65), "address_range"),
     (pdu.SubmitMulti(), "destinations"),
     (pdu.SubmitMulti(destinations=(DistributionList(b"x"),) * 255), "destinations"),
     (pdu.SubmitMulti(destinations=(Destination(1, 1, b"x" * 21),)), "destinations"),
@@ -247,10 +251,23 @@ def test_what_the_standard_does_not_allow_is_not_written(value: pdu.Pdu, said: s
 def test_names_and_passwords_longer_than_the_standard_s_are_written_since_carriers_hand_them_out(
     cls: type[pdu.BindRequest],
 ) -> None:
-    value = cls(b"customer-name@example", b"a-long-password")
+    value = cls(b"i" * 64, b"p" * 64, b"t" * 64, 0x34, 0, 0, b"r" * 64)
     decoded = pdu.decode(value.encode())
     assert decoded == value
-    assert decoded.flags == ("overlong:system_id", "overlong:password")
+    assert decoded.flags == (
+        "overlong:system_id",
+        "overlong:password",
+        "overlong:system_type",
+        "overlong:address_range",
+    )
+
+
+@pytest.mark.parametrize("cls", [pdu.SubmitSm, pdu.DataSm])
+def test_a_service_type_that_names_a_route_is_written_whole(cls: type[pdu.SubmitSm | pdu.DataSm]) -> None:
+    value = cls(b"s" * 64, destination_addr=b"33600000001")
+    decoded = pdu.decode(value.encode())
+    assert decoded == value
+    assert decoded.flags == ("overlong:service_type",)
 
 
 # -- liberal when reading

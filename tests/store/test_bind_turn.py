@@ -109,6 +109,25 @@ async def test_a_bind_is_taken_by_one_and_only_when_it_is_free(database: Connect
         assert key in await binds.free(shop.database, "x")
 
 
+async def test_a_bind_that_rests_is_nobodys_until_the_carrier_wants_it_again(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        red = await shop.carrier()
+        key = BindKey(red, 0)
+        taken = await binds.take(shop.database, key, "me", 60)
+        assert taken is not None
+        await binds.release(shop.database, key, taken.token, 600.0)
+        await binds.shorten(shop.database)
+        for owner in ("me", "x"):
+            assert key not in await binds.free(shop.database, owner)
+            assert await binds.take(shop.database, key, owner, 60) is None
+        await shop.database.execute("update bind set expires_at = expires_at - interval '600 s'")
+        assert key in await binds.free(shop.database, "x")
+        await shop.database.execute("update bind set expires_at = now() + interval '1 day'")  # the clock was set back
+        await binds.shorten(shop.database)
+        await shop.database.execute("update bind set expires_at = expires_at - interval '13 s'")
+        assert key in await binds.free(shop.database, "x")
+
+
 async def test_binds_are_as_many_as_configured_but_never_forget_what_they_hold(database: ConnectionParameters) -> None:
     async with opened(database) as shop:
         account = await shop.account()

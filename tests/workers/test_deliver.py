@@ -130,6 +130,24 @@ async def test_changes_take_effect_and_lose_nothing(database: ConnectionParamete
         await smsc.until(lambda: not smsc.bound)
 
 
+async def test_a_changed_carrier_gets_the_pause_that_it_wants_between_two_sessions(
+    database: ConnectionParameters,
+) -> None:
+    async with opened(database, hot=6) as shop, listening() as smsc, delivering(shop) as deliver:
+        loop = asyncio.get_running_loop()
+        red = await shop.carrier("red", port=smsc.port, settings=QUICK | {"rebind_delay_s": "0.6"})
+        await bound(shop, 1)
+        await shop.database.execute(
+            "update carrier set settings = settings || '{\"window\": 2}'::jsonb where id = $1", red
+        )
+        deliver.changed()
+        await smsc.until(lambda: smsc.closed)
+        ended_at = loop.time()
+        await smsc.until(lambda: len(smsc.binds) == 2)
+        assert loop.time() - ended_at >= 0.5
+        await bound(shop, 1)
+
+
 async def test_what_a_dead_process_held_is_taken_over_within_a_round(database: ConnectionParameters) -> None:
     async with opened(database, hot=6) as shop, listening() as smsc:
         red = await carrier(shop, smsc)

@@ -32,6 +32,11 @@ def rules_of(carrier: Carrier) -> tuple[str, float]:
     return made.uncertain_policy.value, made.uncertain_grace_s
 
 
+def rest_of(carrier: Carrier) -> float:
+    """Seconds that the carrier wants between the end of a session and the next bind, whoever makes it."""
+    return profile_of(carrier).rebind_delay_s
+
+
 def _smpp(carrier: Carrier, wake: Callable[[], None]) -> Link:
     from chappe.carriers.smpp import SmppLink  # only a worker makes links; commands and APIs want profiles
 
@@ -55,4 +60,4 @@ KINDS: dict[str, Callable[[Carrier, Callable[[], None]], Link]] = {
     "smpp": _smpp,
 }
 
-__all__ = ["KINDS", "policy_of", "profile_of", "rules_of"]
+__all__ = ["KINDS", "policy_of", "profile_of", "rest_of", "rules_of"]

@@ -206,7 +206,10 @@ class SmppLink:
             elif self._refused == Status.RALYBND:
                 self._show(LinkState.DOWN, "the carrier still holds an older session")
             # the delay of the reconnection, with its jitter
-            await asyncio.sleep(delay_s * (0.75 + random.random() / 2))
+            delay_s *= 0.75 + random.random() / 2
+            if bound or self._refused is not None:
+                delay_s = max(delay_s, self._profile.rebind_delay_s)
+            await asyncio.sleep(delay_s)
 
     async def _session(self) -> bool:
         """One connection, or a pair of them, from its start to its end; whether it was bound."""

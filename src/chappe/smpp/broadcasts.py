@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chappe.smpp.fields import C6, C21, C65, T17, U8
+from chappe.smpp.fields import C21, C65, T17, U8, ServiceType
 from chappe.smpp.header import Request, Response
 
 
@@ -15,7 +15,7 @@ class BroadcastSm(Request):
 
     command_id: ClassVar[int] = 0x00000111
 
-    service_type: C6 = b""
+    service_type: ServiceType = b""
     source_addr_ton: U8 = 0
     source_addr_npi: U8 = 0
     source_addr: C21 = b""
@@ -64,7 +64,7 @@ class CancelBroadcastSm(Request):
 
     command_id: ClassVar[int] = 0x00000113
 
-    service_type: C6 = b""
+    service_type: ServiceType = b""
     message_id: C65 = b""
     source_addr_ton: U8 = 0
     source_addr_npi: U8 = 0

@@ -79,16 +79,19 @@ class Failure:
 
 Kind = CString | Time | Octet | Counted | DestinationList | FailureList
 
-C6 = Annotated[bytes, CString(6)]
-C13 = Annotated[bytes, CString(13)]
 C21 = Annotated[bytes, CString(21)]
-C41 = Annotated[bytes, CString(41)]
 C65 = Annotated[bytes, CString(65)]
 # Empty by the standard, yet filled by some peers: reading keeps it with a flag, writing refuses it.
 C1 = Annotated[bytes, CString(1)]
-# Carriers hand out longer names and passwords than the standard knows (16 and 9 octets), so writing allows more.
-SystemId = Annotated[bytes, CString(16, 65)]
-Password = Annotated[bytes, CString(9, 65)]
+# Carriers hand out longer names and passwords than the standard knows (16 and 9 octets), and put names of routes and
+# profiles into the types (13 and 6 octets), so writing allows 64 octets and a NUL. Addresses stay at the standard's 20:
+# no number is longer.
+LONG_OCTETS_MAX = 64
+SystemId = Annotated[bytes, CString(16, LONG_OCTETS_MAX + 1)]
+Password = Annotated[bytes, CString(9, LONG_OCTETS_MAX + 1)]
+SystemType = Annotated[bytes, CString(13, LONG_OCTETS_MAX + 1)]
+AddressRange = Annotated[bytes, CString(41, LONG_OCTETS_MAX + 1)]
+ServiceType = Annotated[bytes, CString(6, LONG_OCTETS_MAX + 1)]
 T17 = Annotated[bytes, Time()]
 U8 = Annotated[int, Octet()]
 Octets = Annotated[bytes, Counted(254)]

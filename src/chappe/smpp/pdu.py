@@ -37,18 +37,18 @@ from chappe.smpp.broadcasts import (
 from chappe.smpp.commands import RESPONSE_BIT, Status
 from chappe.smpp.fields import (
     C1,
-    C6,
-    C13,
     C21,
-    C41,
     C65,
     T17,
     U8,
+    AddressRange,
     Destinations,
     Failures,
     Octets,
     Password,
+    ServiceType,
     SystemId,
+    SystemType,
 )
 from chappe.smpp.header import HEADER, DecodeError, EncodeError, Pdu, Request, Response, Tlvs
 
@@ -74,11 +74,11 @@ class BindRequest(Request):
 
     system_id: SystemId = b""
     password: Password = b""
-    system_type: C13 = b""
+    system_type: SystemType = b""
     interface_version: U8 = 0x34
     addr_ton: U8 = 0
     addr_npi: U8 = 0
-    address_range: C41 = b""
+    address_range: AddressRange = b""
 
 
 @dataclass(slots=True, repr=False)
@@ -179,7 +179,7 @@ class GenericNack(Response):
 class ShortMessage(Request):
     """The body of submit_sm and deliver_sm; sm_length is the length of short_message (SMPP 3.4, 4.4.1 and 4.6.1)."""
 
-    service_type: C6 = b""
+    service_type: ServiceType = b""
     source_addr_ton: U8 = 0
     source_addr_npi: U8 = 0
     source_addr: C21 = b""
@@ -236,7 +236,7 @@ class SubmitMulti(Request):
 
     command_id: ClassVar[int] = 0x00000021
 
-    service_type: C6 = b""
+    service_type: ServiceType = b""
     source_addr_ton: U8 = 0
     source_addr_npi: U8 = 0
     source_addr: C21 = b""
@@ -269,7 +269,7 @@ class DataSm(Request):
 
     command_id: ClassVar[int] = 0x00000103
 
-    service_type: C6 = b""
+    service_type: ServiceType = b""
     source_addr_ton: U8 = 0
     source_addr_npi: U8 = 0
     source_addr: C65 = b""
@@ -320,7 +320,7 @@ class CancelSm(Request):
 
     command_id: ClassVar[int] = 0x00000008
 
-    service_type: C6 = b""
+    service_type: ServiceType = b""
     message_id: C65 = b""
     source_addr_ton: U8 = 0
     source_addr_npi: U8 = 0

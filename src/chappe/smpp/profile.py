@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from chappe.smpp.commands import Status
+from chappe.smpp.fields import LONG_OCTETS_MAX
 from chappe.smpp.knobs import (
     Knob,
     choice,
@@ -146,8 +147,8 @@ class Profile:
     mode: Mode = choice(Mode.TRX, "link", "which binds to open")
     binds: int = whole(1, 1, 64, "sessions", "link", "parallel sessions of each kind")
     interface_version: int = one_of(0x34, VERSIONS, "link", "SMPP version announced in the bind")
-    system_type: str = text("", 12, "link", "system_type of the bind")
-    address_range: str = text("", 40, "link", "address_range of the bind")
+    system_type: str = text("", LONG_OCTETS_MAX, "link", "system_type of the bind")
+    address_range: str = text("", LONG_OCTETS_MAX, "link", "address_range of the bind")
     bind_ton: int = whole(0, 0, 255, "", "link", "addr_ton of the bind")
     bind_npi: int = whole(0, 0, 255, "", "link", "addr_npi of the bind")
     tls: bool = flag(False, "link", "speak TLS")
@@ -169,6 +170,7 @@ class Profile:
     auth_retry_delay_s_min: float = seconds(60, 0.01, 86400, "timers", "first delay after refused credentials")
     auth_retry_delay_s_max: float = seconds(900, 0.01, 86400, "timers", "longest delay after refused credentials")
     already_bound_delay_s: float = seconds(45, 0.01, 86400, "timers", "delay after 'already bound'")
+    rebind_delay_s: float = seconds(0, 0, 600, "timers", "shortest pause between a session's end and the next bind")
 
     # flow
     window: int = whole(10, 1, 10_000, "PDUs", "flow", "unanswered submit_sm per bind; bounds what can be uncertain")
@@ -213,9 +215,9 @@ class Profile:
     tlvs_allowed: bool = flag(True, "content", "the carrier takes TLVs in submit_sm (never sent below version 3.4)")
     validity_format: ValidityFormat = choice(ValidityFormat.ABSOLUTE, "content", "how validity_period is written")
     validity_s: float = seconds(172_800, 60, 604_800, "content", "validity when the message asks for none")
-    service_type: str = text("", 5, "content", "service_type of submit_sm")
+    service_type: str = text("", LONG_OCTETS_MAX, "content", "service_type of submit_sm")
     protocol_id: int = whole(0, 0, 255, "", "content", "protocol_id of submit_sm")
-    priority_flag: int = whole(0, 0, 3, "", "content", "priority_flag of submit_sm")
+    priority_flag: int = whole(0, 0, 255, "", "content", "priority_flag of submit_sm")
     esm_class_mode: int = whole(0, 0, 3, "", "content", "mode bits of esm_class; some refuse the wrong one of 0 and 3")
 
     # receipts
@@ -228,12 +230,12 @@ class Profile:
         RECEIPT_FIELDS[:-1], RECEIPT_FIELDS, "receipts", "fields, in order, that a receipt known by its text must have"
     )
     receipts_on_tx: bool = flag(True, "receipts", "take receipts that arrive on a TX bind")
-    registered_delivery_single: int = whole(1, 0, 31, "", "receipts", "registered_delivery of a message of one part")
+    registered_delivery_single: int = whole(1, 0, 255, "", "receipts", "registered_delivery of a message of one part")
     registered_delivery_first: int = whole(
-        1, 0, 31, "", "receipts", "registered_delivery of the first of several parts"
+        1, 0, 255, "", "receipts", "registered_delivery of the first of several parts"
     )
-    registered_delivery_middle: int = whole(1, 0, 31, "", "receipts", "registered_delivery of the parts in between")
-    registered_delivery_last: int = whole(1, 0, 31, "", "receipts", "registered_delivery of the last of several parts")
+    registered_delivery_middle: int = whole(1, 0, 255, "", "receipts", "registered_delivery of the parts in between")
+    registered_delivery_last: int = whole(1, 0, 255, "", "receipts", "registered_delivery of the last of several parts")
     multipart_policy: MultipartPolicy = choice(MultipartPolicy.ALL, "receipts", "which parts' receipts count")
     response_id_format: IdFormat = choice(IdFormat.LEARN, "receipts", "how ids are written in submit_sm_resp")
     receipt_id_format: IdFormat = choice(IdFormat.LEARN, "receipts", "how ids are written in receipts")

@@ -75,6 +75,9 @@ async def expire(database: Database, owner: str) -> None:
 PLAUSIBLE_S = 60.0
 """No lease is taken for so long: one that seems to last longer was taken before the database's clock was set back."""
 
+REST_S_MAX = 660.0
+"""No bind rests with nobody for so long: ten minutes are the most that a carrier can ask for."""
+
 SHORTENED_S = 12.0  # its owner, if there is one, renews it long before
 
 
@@ -83,11 +86,13 @@ async def shorten(database: Database) -> None:
     await database.execute(
         """with binds as (
                update bind set expires_at = clock_timestamp() + make_interval(secs => $1)
-               where expires_at > clock_timestamp() + make_interval(secs => $2))
+               where expires_at > clock_timestamp()
+                                  + make_interval(secs => case owner when '' then $3::float else $2::float end))
            update lease set expires_at = clock_timestamp() + make_interval(secs => $1)
            where expires_at > clock_timestamp() + make_interval(secs => $2)""",
         SHORTENED_S,
         PLAUSIBLE_S,
+        REST_S_MAX,
     )
 
 
@@ -126,14 +131,18 @@ async def renew(
     return bool(rows)
 
 
-async def release(database: Database, bind: BindKey, token: int) -> None:
-    """Gives a lease back, so that another process may take it at once."""
+async def release(database: Database, bind: BindKey, token: int, rest_s: float = 0.0) -> None:
+    """Gives a lease back, so that another process may take it at once, or after rest_s seconds."""
     await database.execute(
-        """update bind set expires_at = '-infinity', owner = '', state = 'down', detail = 'released'
+        """update bind set owner = '', state = 'down',
+                  detail = case when $4::float > 0 then 'waits as long as the carrier wants' else 'released' end,
+                  expires_at = case when $4::float > 0 then clock_timestamp() + make_interval(secs => $4)
+                                    else '-infinity' end
            where carrier_id = $1 and slot = $2 and token = $3""",
         bind.carrier_id,
         bind.slot,
         token,
+        rest_s,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from chappe.actions.windows import Windows
 from chappe.carriers import Link, LinkState
-from chappe.carriers.registry import KINDS, policy_of, rules_of
+from chappe.carriers.registry import KINDS, policy_of, rest_of, rules_of
 from chappe.core.network import Carrier
 from chappe.observe import get_logger
 from chappe.store import binds, carriers, workers
@@ -119,7 +119,7 @@ class Deliver:
         self._share.still_free(free)
         for bind in free:
             found = known.get(bind.carrier_id)
-            if found is None or bind in self._running or bind.slot >= found.settings.binds:
+            if found is None or bind in self._running or bind.slot >= found.settings.binds or self._is_ending(bind):
                 continue
             now = asyncio.get_running_loop().time()
             if self._not_before.get(bind, 0.0) > now or not self._share.wants(bind, len(self._running), now):
@@ -200,7 +200,7 @@ class Deliver:
             now = asyncio.get_running_loop().time()
             steady = now - running.began_at > STEADY_S
             delay_s = AGAIN_S_MIN if steady else self._delay_s.get(bind, AGAIN_S_MIN)
-            self._not_before[bind] = now + delay_s
+            self._not_before[bind] = now + max(delay_s, rest_of(running.carrier))
             self._delay_s[bind] = min(delay_s * 2, AGAIN_S_MAX)
         if isinstance(error, LeaseLost):
             log.error("lease_lost", carrier=running.carrier.name, slot=bind.slot)
@@ -216,18 +216,23 @@ class Deliver:
             await running.pump.stop()
             await asyncio.wait([running.task])
             try:
-                await binds.release(self._database, bind, running.pump.token)
+                # The lease rests with nobody for as long as the carrier wants between two sessions.
+                await binds.release(self._database, bind, running.pump.token, rest_of(running.carrier))
             except (*CONNECTION_ERRORS, DatabaseError):
                 log.warning("lease_not_released", carrier=running.carrier.name, slot=bind.slot)
             if self._running.get(bind) is running:
                 self._buried(bind, running)
             self._event.set()
 
-        if any(task.get_name() == str(bind) for task in self._ending):
+        if self._is_ending(bind):
             return
         task = asyncio.get_running_loop().create_task(end(), name=str(bind))
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
+
+    def _is_ending(self, bind: BindKey) -> bool:
+        """Whether we still hold its lease, and are about to give it back."""
+        return any(task.get_name() == str(bind) for task in self._ending)
 
     async def _end_all(self) -> None:
         for bind, running in list(self._running.items()):
