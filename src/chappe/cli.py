@@ -105,6 +105,7 @@ def serve(
     except ConfigError as error:
         raise Misuse(str(error)) from error
     from chappe import wiring
+    from chappe.actions.account_settings import SettingError
     from chappe.core.stop import WordError
     from chappe.core.window_profiles import ProfileError
     from chappe.store.database import CONNECTION_ERRORS, DatabaseError
@@ -113,7 +114,7 @@ def serve(
 
     try:
         status = wiring.serve(config)
-    except (ProfileError, WordError) as error:
+    except (ProfileError, SettingError, WordError) as error:
         raise Misuse(str(error)) from error
     except (EmbeddedError, MigrationError) as error:
         raise Failure(str(error)) from error

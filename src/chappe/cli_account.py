@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 app = click.Group()
 
+_COMMERCIAL = (
+    "its messages are commercial: at night, on Sundays and on public holidays they wait for the sending window, while "
+    "its programs hear that they were accepted; `chappe account set {login} transactional=on` lifts that for codes, "
+    "alarms and the like"
+)
+
 login_argument = click.argument("login", help="Login of the account.")
 api_key_option = click.option("--api-key", metavar="KEY", help="The key instead of a generated one.")
 
@@ -53,22 +59,20 @@ def create(
     key = api_key if api_key is not None else secrets.token_hex(32)
     balance_micros = _micros(balance)
     words = [f"email={email}", f"firstname={firstname}", f"lastname={lastname}"]
+    if transactional:
+        words.append("transactional=on")
 
     async def work(database: Database) -> Account:
         from chappe.actions import account_settings, accounts
-        from chappe.core.model import Account, AccountSettings
+        from chappe.core.model import Account
 
-        settings = AccountSettings(
-            transactional=transactional,
-            price_premium_micros=config.price_premium_micros,
-            price_lowcost_micros=config.price_lowcost_micros,
-            price_hlr_micros=config.price_hlr_micros,
-        )
-        wanted = account_settings.changed(Account(id=0, login=login, settings=settings), words)
-        return await accounts.create(database, login, key, wanted.settings, balance_micros)
+        wanted = account_settings.changed(Account(id=0, login=login), words)
+        return await accounts.create(database, login, key, wanted.own, balance_micros)
 
     made = perform(config, work)
     print_json(_document(made) | {"api_key": key})
+    if not made.settings.transactional:
+        say(_COMMERCIAL.format(login=made.login))
     if len(key) < KEY_CHARACTERS_SAFE:
         say(f"a key of fewer than {KEY_CHARACTERS_SAFE} characters can be guessed")
 

@@ -95,6 +95,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     price_lowcost_micros: Annotated[Micros, _help("Price of a low cost part for accounts without their own price.")] = 23_000
     price_hlr_micros: Annotated[Micros, _help("Price of an HLR lookup for accounts without their own price.")] = 5_000
 
+    account_defaults: Annotated[dict[str, Any], _expects("a table, as [account_defaults] in chappe.toml"), _help("What accounts have that have nothing of their own, with the keys of docs/account-settings.md; holds at once for all of them.")] = {}
+
     retention_days: Annotated[Days, _help("After how many days texts and numbers are blanked; amounts and states stay.")] = 400
 
     log_format: Annotated[Literal["console", "json"], _help("How log lines are written.")] = "console"

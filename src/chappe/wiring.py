@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import uvloop
@@ -95,6 +95,7 @@ def serve(config: Config) -> int:
         logging.getLogger("chappe.postgres").setLevel(logging.WARNING)
     read_profiles(config.windows)  # a mistake is told before anything starts
     check_words(Words(config.stop_words, config.start_words))
+    account_defaults(config)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(config))
 
@@ -120,6 +121,7 @@ async def _serve(config: Config) -> int:
             address = Address(url=config.database_url)
             parts = _started(config, doors, supervisor)
         await bring_up(address)
+        await _set_account_defaults(config, address)
         orders = msgspec.structs.replace(_orders(config, address), counts=str(counts))
         await _instruct(config, doors, supervisor, parts, orders, stop)
         waiting = [asyncio.ensure_future(stop.wait()), *([watching] if watching else [])]
@@ -204,6 +206,27 @@ async def bring_up(address: Address) -> None:
         await migrate.migrate(connection)
     finally:
         await connection.close()
+
+
+def account_defaults(config: Config) -> dict[str, Any]:
+    """What accounts have that have nothing of their own, by field. Raises SettingError."""
+    from chappe.actions.account_settings import read_defaults
+
+    return read_defaults(config.account_defaults, _prices(config))
+
+
+def _prices(config: Config) -> dict[str, int]:
+    names = ("price_premium_micros", "price_lowcost_micros", "price_hlr_micros")
+    return {name: getattr(config, name) for name in names}
+
+
+async def _set_account_defaults(config: Config, address: Address) -> None:
+    """Has every node and command know what accounts have that have nothing of their own."""
+    from chappe.store import accounts
+
+    async with open_database(address, "chappe serve") as database, database.transaction() as tx:
+        if await accounts.set_defaults(tx, account_defaults(config), _prices(config)):
+            log.info("account_defaults_set")
 
 
 async def _demo(config: Config, address: Address, smsc_port: int) -> str:

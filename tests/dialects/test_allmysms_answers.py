@@ -2,6 +2,7 @@
 
 import json
 import xml.etree.ElementTree as ET
+from typing import Any
 
 import msgspec
 import pytest
@@ -128,3 +129,47 @@ def test_the_language_of_a_reply_is_the_account_s() -> None:
     command = msgspec.structs.replace(_accepted().command, account=msgspec.structs.replace(ACCOUNT, settings=settings))
     outcome = msgspec.structs.replace(_accepted(), command=command)
     assert json.loads(answers.accepted(outcome, "json").body)["statusText"] == "Your messages have been sent"
+
+
+@pytest.mark.parametrize(
+    ("reasons", "held", "settings", "status"),
+    [
+        ((), False, {}, 100),
+        (("opted_out",), False, {}, 100),  # the others were sent: 113 would have some clients send to them again
+        (("opted_out", "number_invalid"), False, {}, 113),
+        (("number_invalid",), False, {}, 113),
+        (("number_not_mobile",), False, {}, 113),
+        (("price_missing",), False, {}, 113),
+        (("number_invalid",), False, {"invalid_numbers_as_sent": True}, 100),
+        (("number_invalid",), True, {"invalid_numbers_as_sent": True}, 101),
+        ((), True, {}, 101),  # it waits for its sending window
+        (("opted_out",), True, {}, 101),
+        (("number_invalid",), True, {}, 113),
+    ],
+)
+def test_what_is_left_out_and_what_waits_decide_the_status(
+    reasons: tuple[str, ...], held: bool, settings: dict[str, Any], status: int
+) -> None:
+    outcome = _accepted()
+    account = Account(1, "demo", settings=AccountSettings(**settings))
+    skipped = tuple(Skipped(str(place), reason) for place, reason in enumerate(reasons))
+    command = msgspec.structs.replace(outcome.command, account=account, skipped=skipped)
+    told = json.loads(answers.accepted(msgspec.structs.replace(outcome, command=command, held=held), "json").body)
+    assert told["status"] == status
+    assert told["invalidNumbers"] == "|".join(str(place) for place in range(len(reasons)))
+
+
+@pytest.mark.parametrize(
+    ("reasons", "text"),
+    [
+        (("opted_out", "opted_out"), "Le destinataire s’est désabonné (STOP)"),
+        (("price_missing",), "Le numéro est valide, mais ce compte n’a pas de tarif pour sa destination"),
+        (("price_missing", "opted_out"), texts.TEXTS["fr"]["none_valid"]),
+        (("number_invalid",), texts.TEXTS["fr"]["none_valid"]),
+        ((), texts.TEXTS["fr"]["none_valid"]),
+    ],
+)
+def test_114_says_the_one_reason_for_which_good_numbers_get_nothing(reasons: tuple[str, ...], text: str) -> None:
+    refusal = Refusal("recipients_unusable", skipped=tuple(Skipped("1", reason) for reason in reasons))
+    told = json.loads(answers.refused(refusal, "json", AccountSettings()).body)
+    assert (told["status"], told["statusText"]) == (114, text)

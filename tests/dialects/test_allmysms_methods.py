@@ -304,7 +304,7 @@ def test_our_own_troubles_keep_their_http_status(method: str, code: str, http: i
 )
 def test_answers_are_the_contract_s(method: str, outcome: Outcome, body: str) -> None:
     response = _told(method, outcome)
-    assert (response.content_type, response.body) == ("application/json", body.encode())
+    assert (response.content_type, response.body) == ("text/html; charset=utf-8", body.encode())
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,7 @@ WIDE = AccountSettings(prices={"32": 70_000, "1": 10_000, "262639": None, "": 90
 
 
 def test_the_price_of_a_country_is_the_contract_s_row() -> None:
-    assert respond(prices("fr", DEFAULT), "json").body == (
-        b'{"countries":[{"isoCode":"FR","sms":0.045,"directdeposit":0.19,"tts":0.09,"call":0.09,"prefix":33}]}'
-    )
+    assert respond(prices("fr", DEFAULT), "json").body == (b'{"countries":[{"isoCode":"FR","sms":0.045,"prefix":33}]}')
 
 
 def test_without_a_country_all_that_is_served_are_told() -> None:

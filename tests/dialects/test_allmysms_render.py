@@ -21,7 +21,7 @@ FIELDS: Fields = {
 
 def test_an_object_is_ascii_json_with_numbers_as_they_are_written() -> None:
     response = respond(FIELDS, "json")
-    assert (response.status, response.content_type) == (200, "application/json")
+    assert (response.status, response.content_type) == (200, "text/html; charset=utf-8")
     assert response.body == b'{"a":"\\u00e9","n":3,"none":null,"m":0.10,"rows":[{"x":"1","y":null},{"x":2}],"e":[]}'
 
 
@@ -49,3 +49,13 @@ def test_any_text_can_be_read_back(text: str, items: list[str]) -> None:
     root = ET.fromstring(respond(fields, "xml").body)
     assert len(root.findtext("t") or "") == len(text)
     assert [len(item.text or "") for item in root.findall("rows/item/x")] == [len(item) for item in items]
+
+
+def test_json_that_is_labelled_as_a_page_holds_no_markup() -> None:
+    hostile = "<script>alert(1)</script><!--"
+    response = respond({"invalidNumbers": hostile, "rows": [{"a": hostile}]}, "json")
+    assert response.content_type == "text/html; charset=utf-8"
+    assert b"<" not in response.body
+    assert b">" not in response.body
+    assert json.loads(response.body) == {"invalidNumbers": hostile, "rows": [{"a": hostile}]}
+    assert respond({"a": hostile}, "rest").content_type == "application/json"

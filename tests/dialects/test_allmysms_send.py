@@ -86,7 +86,11 @@ def test_a_malformed_sender_gives_way_to_the_account_s_own(written: str) -> None
         ("MaMarque", ("MaMarque", ())),
         ("33700000001", ("33700000001", ())),  # a listed sender may be a number
         ("Autre", ("36180", ("sender_not_allowed",))),
-        ("mamarque", ("36180", ("sender_not_allowed",))),
+        ("mamarque", ("MaMarque", ())),  # as it is listed
+        ("+33700000001", ("33700000001", ())),
+        ("07 00 00 00 01", ("33700000001", ())),
+        ("0033700000001", ("33700000001", ())),
+        ("+33700000002", ("36180", ("sender_not_allowed",))),
         ("ListedButFarTooLong", ("36180", ("sender_malformed",))),
     ],
 )

@@ -271,10 +271,11 @@ def test_everything_below_v1_is_ours(path: str, ours: bool) -> None:
 @pytest.mark.parametrize(
     ("query", "content_type"), [(b"apiKey=KEY", "application/json"), (b"_format=xml", "application/xml")]
 )
-def test_what_is_not_there_is_not_found_in_the_form_asked_for(path: str, query: bytes, content_type: str) -> None:
-    response = ask(Request("GET", path, query))
-    assert (response.status, response.content_type) == (404, content_type)
-    assert b"404" in response.body
+def test_what_is_not_there_is_denied_in_the_form_asked_for(path: str, query: bytes, content_type: str) -> None:
+    response = ask(Request("GET", f"{path}", query + b"&apiKey=KEY"))
+    assert (response.status, response.content_type) == (400, content_type)
+    assert b"40" in response.body
+    assert b"404" not in response.body
 
 
 @pytest.mark.parametrize("key", ["", "   ", None, False])

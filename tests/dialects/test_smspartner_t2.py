@@ -202,10 +202,17 @@ def test_errors_as_200_is_for_page_codes_too() -> None:
     assert smspartner.refuse(Refusal("not_found"), request, call, account(errors_as_http_200=True)).status == 200
 
 
-@pytest.mark.parametrize("page", ["group/add", "contact/list", "subaccount/create", "vn/callforward", "cancel"])
-def test_what_is_not_offered_is_not_found(page: str) -> None:
+@pytest.mark.parametrize(
+    "page",
+    [
+        *("group/add", "group/list", "groupe/delete", "contact/list", "contact/detail", "contact/update"),
+        *("subaccount/create", "vn/callforward", "sondage/to/send", "cancel", "(unserved)", "x/y/z", ""),
+    ],
+)
+def test_what_is_not_offered_is_denied_since_404_is_a_deletion_here(page: str) -> None:
     response = ask(Request("POST", f"/v1/{page}", b"apiKey=KEY"), act)
-    assert (response.status, json.loads(response.body)["code"]) == (404, 404)
+    assert (response.status, json.loads(response.body)["code"]) == (400, 40)
+    assert json.loads(ask(Request("POST", f"/v1/{page}", b""), act).body)["code"] == 1
 
 
 class TestWriting:

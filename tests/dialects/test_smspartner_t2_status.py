@@ -11,8 +11,17 @@ from smspartner_desk import PROLOG, account, ask, code_of, get, never, post, rea
 
 from chappe.core.errors import Refusal
 from chappe.core.lifecycle import State
-from chappe.core.model import Cancel, Cancelled, MessagesFound, MessageStatus, ReadMessages, ReadTagged, Selector
-from chappe.dialects import Request, Response
+from chappe.core.model import (
+    Cancel,
+    Cancelled,
+    MessagesFound,
+    MessageStatus,
+    ReadMessages,
+    ReadTagged,
+    Report,
+    Selector,
+)
+from chappe.dialects import Request, Response, smspartner
 
 ONE, TWO = "+33600000001", "+33600000002"
 
@@ -351,3 +360,50 @@ class TestTagged:
     @pytest.mark.parametrize("page", ["0", "-1", "x", "1.5", "9" * 12])
     def test_a_page_that_is_none_is_code_6(self, page: str) -> None:
         assert code_of(ask(get("bulk-status-by-tag", tag="promo", page=page), never)) == 6
+
+
+@pytest.mark.parametrize(
+    ("own", "delivered", "cancelled"),
+    [("capital", "Delivered", "ko"), ("lower", "delivered", "ko"), ("upper", "DELIVERED", "KO")],
+)
+def test_the_letters_of_states_are_the_account_s(own: str, delivered: str, cancelled: str) -> None:
+    owner = account(status_words=own)
+    rows = [status(), status(state="cancelled")]
+    bulk = json.loads(ask(get("bulk-status", messageId="1111"), found(rows), owner).body)
+    assert [row["status"] for row in bulk["StatutResponse_List"]] == [delivered, cancelled]
+    tag = json.loads(ask(get("bulk-status-by-tag", tag="t"), found(rows, total=2), owner).body)
+    assert [row["status"] for row in tag["StatutResponse_List"]] == [delivered, cancelled]
+    one = json.loads(ask(get("message-status", messageId="1111", phoneNumber=ONE), found(rows), owner).body)
+    assert one["statut"] == delivered
+    wanted = [{"phoneNumber": ONE, "messageId": "1111"}]
+    many = json.loads(ask(post("multi-status", {"SMSStatut_List": wanted}), found(rows), owner).body)
+    assert many["StatutResponse_List"][0]["status"] == delivered
+
+
+LONG_TAG = "missive_0b9c1b0e-2f53-11f0-9d6b-0242ac120002"
+
+
+@pytest.mark.parametrize("page", ["send", "bulk-send", "vn/send"])
+def test_a_tag_that_is_too_long_is_refused_or_cut_as_the_account_wants(page: str) -> None:
+    numbers = {
+        "send": {"phoneNumbers": ONE, "message": "x"},
+        "bulk-send": {"SMSList": [{"phoneNumber": ONE, "message": "x"}]},
+        "vn/send": {"to": ONE, "from": "33700000001", "message": "x"},
+    }[page]
+    wish = post(page, {**numbers, "tag": LONG_TAG})
+    assert json.loads(ask(wish, never).body)["code"] == 9
+    command = read(wish, account(tag_cut=True))
+    assert (command.tag, command.client_reference) == (LONG_TAG[:20], LONG_TAG)
+    short = read(post(page, {**numbers, "tag": "short"}), account(tag_cut=True))
+    assert (short.tag, short.client_reference) == ("short", "")
+    beyond = post(page, {**numbers, "tag": "x" * 256})
+    assert json.loads(ask(beyond, never, account(tag_cut=True)).body)["code"] == 9
+
+
+def test_a_tag_that_was_cut_is_found_by_the_whole_and_comes_back_whole() -> None:
+    ask_for = get("bulk-status-by-tag", tag=LONG_TAG)
+    assert code_of(ask(ask_for, never)) == 4
+    assert read(ask_for, account(tag_cut=True)).tag == LONG_TAG[:20]
+    report = Report("smspartner", 1, 65536, "", ONE, "delivered", datetime(2026, 3, 2, tzinfo=UTC), 45_000,
+                    "https://a.example/", tag=LONG_TAG[:20], client_reference=LONG_TAG)  # fmt: skip
+    assert json.loads(smspartner.tell(report).body)["tag"] == LONG_TAG

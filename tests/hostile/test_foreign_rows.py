@@ -105,13 +105,8 @@ STOPPED_ITEM = {"phoneNumber": STOPPED, "message": "hi"}
 STATUS_ITEM = {"phoneNumber": PHONE, "messageId": "%(submission)s"}
 
 NOT_SERVED = {
-    "allmysms": ("sendMms", "sendEmail", "shortenUrl"),
-    "smspartner": (
-        "hlr/notify",
-        "rcs/send",
-        "location/optin",
-        "location/status",
-    ),
+    "allmysms": allmysms_methods.UNSERVED,
+    "smspartner": (smspartner.UNSERVED,),
 }
 
 TABLE: dict[tuple[str, str], list[Case]] = {

@@ -179,7 +179,7 @@ def windev(program: Program, login: tuple[str, str], text: str, date: datetime) 
         Host: api.www.allmysms.com
         Content-Length: {len(body)}"""
     answer = ask_raw(program.url, head, body)
-    assert (answer.status, answer.content_type.partition(";")[0]) == (200, "application/json")
+    assert (answer.status, answer.content_type.partition(";")[0]) == (200, "text/html")
     return answer.json()
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
-from shop import PRICE, later, opened
+from shop import PRICE, Shop, later, opened
 
 from chappe.core.model import AccountSettings, AccountState
 from chappe.store import accounts
@@ -85,3 +86,45 @@ async def test_every_node_has_the_same_secret_and_every_installation_another(dat
         secret = await accounts.installation_secret(one.database)
         assert secret == await accounts.installation_secret(two.database)
         assert len(secret) == 32
+
+
+PRICES = {"price_premium_micros": 41_000}
+
+
+async def _set(shop: Shop, own: dict[str, Any], copied: dict[str, Any] | None = None) -> bool:
+    async with shop.database.transaction() as tx:
+        return await accounts.set_defaults(tx, own, copied or {})
+
+
+async def test_a_default_holds_at_once_for_whoever_has_nothing_of_his_own(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        await shop.account("own", price_premium_micros=50_000, prices={"49": 1, "33": 2})
+        await shop.account("plain")
+        assert await _set(shop, {**PRICES, "message_language": "en", "prices": {"33": 9, "32": 8}})
+        own, plain = [await accounts.by_login(shop.database, login) for login in ("own", "plain")]
+        assert own is not None
+        assert plain is not None
+        assert (own.settings.price_premium_micros, plain.settings.price_premium_micros) == (50_000, 41_000)
+        assert (own.settings.message_language, plain.settings.message_language) == ("en", "en")
+        assert (own.settings.prices, plain.settings.prices) == ({"33": 2, "32": 8, "49": 1}, {"33": 9, "32": 8})
+        assert (await accounts.by_key(shop.database, "key of plain")) == plain
+        assert (await accounts.all_accounts(shop.database)) == [own, plain]
+        assert await accounts.defaults(shop.database) == plain.settings
+        assert not await _set(shop, {**PRICES, "message_language": "en", "prices": {"33": 9, "32": 8}})
+        assert await _set(shop, {})
+        assert (await accounts.by_login(shop.database, "plain")).settings == AccountSettings()  # type: ignore[union-attr]
+
+
+async def test_a_price_that_was_copied_into_an_account_follows_the_installation(database: ConnectionParameters) -> None:
+    """Earlier versions wrote the configured prices into each account when it was made."""
+    async with opened(database) as shop:
+        await shop.account("copied", price_premium_micros=45_000)
+        await shop.account("own", price_premium_micros=50_000)
+        await _set(shop, {"price_premium_micros": 45_000}, {"price_premium_micros": 45_000})
+        await _set(shop, PRICES, PRICES)
+        found = {a.login: a.settings.price_premium_micros for a in await accounts.all_accounts(shop.database)}
+        assert found == {"copied": 41_000, "own": 50_000}
+        await shop.account("later", price_premium_micros=41_000)  # the operator's word, not a copy
+        await _set(shop, {"price_premium_micros": 30_000}, {"price_premium_micros": 41_000})
+        found = {a.login: a.settings.price_premium_micros for a in await accounts.all_accounts(shop.database)}
+        assert found == {"copied": 30_000, "own": 50_000, "later": 41_000}

@@ -47,10 +47,10 @@ async def send(door: Front, login: str = "demo", **values: Any) -> Answer:
         ("POST", "/v1send", 404),
         ("GET", "/favicon.ico", 404),
         ("GET", "//v1/send", 404),
-        ("GET", "/v1/../v1/send", 404),
+        ("GET", "/v1/../v1/send", 400),
         ("OPTIONS", "*", 404),
         ("CONNECT", "a:443", 404),
-        ("GET", "/v1/nothing", 404),
+        ("GET", "/v1/nothing", 400),
         ("GET", "/v1/send", 400),
         ("TRACE", "/v1/me", 400),
         ("GET", "/http/9.0/nothing", 404),
@@ -156,6 +156,28 @@ async def test_what_an_operator_changes_holds_after_refresh(database: Connection
         before = {row["lane"] for row in await shop.outbox()}
         assert (await send(door)).json()["code"] == 200
         assert {row["lane"] for row in await shop.outbox()} > before, "the new route is used"
+
+
+async def test_errors_as_200_of_the_installation_hold_for_callers_that_are_unknown(
+    database: ConnectionParameters,
+) -> None:
+    async with opened(database) as shop, front(shop) as door:
+        await shop.account()
+        wrong = {"apiKey": "wrong", "phoneNumbers": PHONE}
+        assert (await door.post("/v1/send", wrong)).status == 400
+        async with shop.database.transaction() as tx:
+            await accounts.set_defaults(tx, {"errors_as_http_200": True, "message_language": "en"}, {})
+        await door.api.refresh()
+        for target, body, code in (
+            ("/v1/send", b'{"apiKey":"wrong"}', 10),
+            ("/v1/send", b"{}", 1),
+            ("/v1/send", b'{"apiKey":', 90),
+            ("/v1/send", b'{"apiKey":"key of demo"}', 2),
+            ("/v1/group/list", b'{"apiKey":"key of demo"}', 40),
+        ):
+            answer = await door.ask("POST", target, body)
+            assert (answer.status, answer.json()["code"]) == (200, code)
+        assert (await door.post("/v1/me", {"apiKey": "wrong"})).json()["message"] == "Invalid API key"
 
 
 # -- when a yes is a yes

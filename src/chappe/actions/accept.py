@@ -227,7 +227,8 @@ def outcome(placed: Placed, stored: Stored, moment: Moment) -> Accepted | Refusa
     if send.public_ids:
         first = message_id(stored.submission_id, 0)
         ids = tuple(public_id(moment.secret, first + place) for place in range(len(send.recipients)))
-    return Accepted(stored.submission_id, send, stored.balance_micros, ids)
+    held = placed.reasons is not None and any(placed.reasons)
+    return Accepted(stored.submission_id, send, stored.balance_micros, ids, held)
 
 
 def without(placed: Placed, places: Set[int]) -> Placed:

@@ -159,7 +159,10 @@ TABLE: Final = (
     Row("unicode_enabled", "unicode_enabled", SWITCH, "Unicode messages may be asked for"),
     Row("sandbox_reports", "sandbox_reports", SWITCH, "sandbox messages get reports like real ones"),
     Row("errors_as_http_200", "errors_as_http_200", SWITCH, "errors are answered with the HTTP status 200"),
+    Row("invalid_numbers_as_sent", "invalid_numbers_as_sent", SWITCH, "a list with invalid numbers is answered 100"),
     Row("schedule_zero_may_be_absent", "schedule_zero_may_be_absent", SWITCH, "an hour or minute left out is 0"),
+    Row("tag_cut", "tag_cut", SWITCH, "tags over 20 characters are cut, not refused (SMS Partner)"),
+    Row("status_words", "status_words", _choice("capital", "lower", "upper"), "letters of states in status calls"),
     Row("status_date_as_text", "status_date_as_text", SWITCH, "status calls tell dates as local time (SMS Partner)"),
     Row("numbers_per_request_max", "numbers_per_request_max", _whole(1, RECIPIENTS_MAX), "most recipients a request"),
     Row("message_characters_max", "message_characters_max", _whole(1, 16_000), "longest text of a message (AllMySMS)"),
@@ -180,13 +183,27 @@ BESIDE: Final = {
     "api": ("on or off", "whether its key is let in"),
     "price.PREFIX": ("a price in EUR, or none", "price of a premium part to one destination; none: refused"),
 }
+NO_DEFAULT: Final = frozenset(("email", "firstname", "lastname", "company", "window", "master"))
+"""Settings that only make sense for one account, or that more hangs on than the next request."""
 _STATES: Final = {state.name.lower(): state for state in AccountState}
 _PRICE_PREFIX: Final = "price."
 
 
-def changed(account: Account, assignments: Iterable[str]) -> Account:
-    """The account after `key=value` words; raises SettingError at the first that cannot be used. Pure."""
+class Changed(msgspec.Struct, frozen=True):
+    """An account after a change, and what it then has of its own, by field, as JSON has it."""
+
+    account: Account
+    own: dict[str, Any]
+
+
+def changed(account: Account, assignments: Iterable[str], own: Mapping[str, Any] | None = None) -> Changed:
+    """The account after `key=value` words; raises SettingError at the first that cannot be used. Pure.
+
+    own: what it has of its own so far. A value that is set is its own from then on, also where it is the default; an
+    empty one is not.
+    """
     values: dict[str, Any] = {}
+    kept = dict(own or {})
     prices = dict(account.settings.prices)
     seen: set[str] = set()
     for assignment in assignments:
@@ -205,11 +222,36 @@ def changed(account: Account, assignments: Iterable[str]) -> Account:
             if row is None:
                 raise SettingError(f"unknown setting {name}{_nearest(name)}")
             values[row.field] = row.default if value == "" else _read(name, value, row.kind.parse)
+            kept.pop(row.field, None)
+            if value != "":
+                kept[row.field] = msgspec.to_builtins(values[row.field])
     if len(prices) > PRICES_MAX:
         raise SettingError(f"an account has at most {PRICES_MAX} prices of its own")
     settings = msgspec.structs.replace(account.settings, prices=prices, **values)
     _check_words(settings)
-    return msgspec.structs.replace(account, settings=settings)
+    kept.pop("prices", None)
+    if prices:
+        kept["prices"] = prices
+    return Changed(msgspec.structs.replace(account, settings=settings), kept)
+
+
+def read_defaults(written: Mapping[str, Any], prices: Mapping[str, int]) -> dict[str, Any]:
+    """What accounts have that have nothing of their own, by field: the table `account_defaults` of the configuration,
+    and its prices where the table has none. Raises SettingError."""
+    words = []
+    for name, value in written.items():
+        plain = name.strip().lower().replace("-", "_")
+        if plain in NO_DEFAULT or plain in BESIDE:
+            raise SettingError(f"account_defaults: {name} is each account's own")
+        if isinstance(value, bool):
+            value = "on" if value else "off"
+        elif isinstance(value, list):
+            value = ",".join(map(str, value))
+        words.append(f"{name}={value}")
+    try:
+        return {**prices, **changed(Account(0, ""), words).own}
+    except SettingError as error:
+        raise SettingError(f"account_defaults: {error}") from error
 
 
 def shown(account: Account) -> dict[str, str]:

@@ -12,7 +12,7 @@ from chappe.actions.account_settings import SettingError, changed
 from chappe.core.model import Account, AccountSettings
 from chappe.core.pricing import euros
 from chappe.store import accounts, operator
-from chappe.store.accounts import LoginTaken
+from chappe.store.accounts import LoginTaken, Own
 from chappe.store.database import Database
 
 AMOUNT_MICROS_MAX: Final = 10**15  # a thousand million euros
@@ -57,23 +57,24 @@ def check_amount(amount_micros: int) -> int:
 
 
 async def create(
-    database: Database, login: str, key: str, settings: AccountSettings, balance_micros: int = 0
+    database: Database, login: str, key: str, settings: AccountSettings | Own, balance_micros: int = 0
 ) -> Account:
-    """Makes an account. Raises SettingError for a login, key or amount without the form, AccountError when taken."""
+    """Makes an account; settings: what it has of its own. Raises SettingError for a login, key or amount without the
+    form, AccountError when taken."""
     check_login(login)
     check_key(key)
     if check_amount(balance_micros) < 0:
         raise SettingError("a balance is not negative")
     try:
         async with database.transaction() as tx:
-            account_id = await accounts.create(tx, login, key, settings, balance_micros)
+            await accounts.create(tx, login, key, settings, balance_micros)
     except LoginTaken as error:
         if await accounts.by_login(database, login) is None:
             raise AccountError("another account has this API key") from error
         raise AccountError(
             f"the account {login} exists already: `chappe account set` changes it, `chappe account key` gives a new key"
         ) from error
-    return Account(id=account_id, login=login, balance_micros=balance_micros, settings=settings)
+    return await get(database, login)
 
 
 async def get(database: Database, login: str) -> Account:
@@ -108,17 +109,18 @@ async def change(database: Database, login: str, assignments: Iterable[str]) -> 
     if not words:
         raise SettingError("nothing to set: write KEY=VALUE")
     async with database.transaction() as tx:
-        account = await operator.account_for_update(tx, login)
-        if account is None:
+        found = await operator.account_for_update(tx, login)
+        if found is None:
             raise AccountUnknown(login)
-        after = changed(account, words)
-        master = after.settings.master
+        account, own = found
+        after = changed(account, words, own)
+        master = after.account.settings.master
         if master and master != account.settings.master:
             if master.lower() == account.login.lower():
                 raise AccountError("an account is not its own master")
             if await tx.fetchval("select true from account where lower(login) = lower($1)", master) is None:
                 raise AccountUnknown(master)
-        await operator.save_account(tx, after)
+        await operator.save_account(tx, after.account, after.own)
     return await get(database, login)
 
 

@@ -69,7 +69,10 @@ class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unicode_enabled: bool = True
     sandbox_reports: bool = False
     errors_as_http_200: bool = False
+    invalid_numbers_as_sent: bool = False  # AllMySMS only: 100 instead of 113 when some numbers are invalid
     schedule_zero_may_be_absent: bool = False
+    tag_cut: bool = False  # SMS Partner only: a tag that is too long is cut instead of refused
+    status_words: str = "capital"  # SMS Partner only: `Delivered`; or lower, upper
     status_date_as_text: bool = False  # SMS Partner only: `2015-02-07 22:39:46` instead of seconds since 1970
     numbers_per_request_max: int = 500
     message_characters_max: int = 640  # AllMySMS only
@@ -296,13 +299,15 @@ class Accepted(msgspec.Struct, frozen=True):
     """A submission is durable, and charged unless it is a sandbox one.
 
     message ids are submission_id * 65536 + the recipient's place in command.recipients. public_ids: one each, in
-    that order, when the command asked for them. balance_micros: what is left afterwards.
+    that order, when the command asked for them. balance_micros: what is left afterwards. held: some of it waits for the
+    sending window.
     """
 
     submission_id: int
     command: Send
     balance_micros: int
     public_ids: tuple[str, ...] = ()
+    held: bool = False
 
 
 class Simulated(msgspec.Struct, frozen=True):

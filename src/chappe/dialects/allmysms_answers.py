@@ -18,9 +18,9 @@ SOME_INVALID: Final = 113
 
 
 def accepted(outcome: Accepted, form: str) -> Response:
-    """The reply to a send that was accepted: status 100, 101 when deferred, 113 when some numbers were left out."""
+    """The reply to an accepted send: status 100, 101 when it leaves later, 113 when some numbers are invalid."""
     command = outcome.command
-    status, text = _status(command)
+    status, text = _status(command, held=outcome.held)
     fields: dict[str, Value] = {
         "status": status,
         "statusText": texts_of(command.account.settings.message_language)[text],
@@ -72,6 +72,8 @@ def refused(refusal: Refusal, form: str, settings: AccountSettings, *, unknown: 
     if unknown is not None and row.number != LOGIN and (row.http == 200 or code == "not_found"):
         number, http = "0", 200
         name = refusal.values.get("text", unknown) if code == "not_found" else row.text
+    if name == "none_valid" and (why := all_for(refusal)):
+        name = why
     text = texts_of(settings.message_language).get(name, name)
     if "{" in text:
         text = text.format(
@@ -92,6 +94,12 @@ def violated(refusal: Refusal) -> str:
     return "text_too_long" if code == "text_missing" and first.rule == "too_long" else code
 
 
+def all_for(refusal: Refusal) -> str:
+    """Why there is no number left, where it is one reason for all and the numbers are good: the key of its text."""
+    reasons = {skipped.reason for skipped in refusal.values.get("skipped", ())}
+    return reasons.pop() if len(reasons) == 1 and reasons <= {"opted_out", "price_missing"} else ""
+
+
 def retry_after(refusal: Refusal) -> Headers:
     """When a refusal says how long to wait, the header that does."""
     wait_s = refusal.values.get("retry_after_s")
@@ -99,8 +107,8 @@ def retry_after(refusal: Refusal) -> Headers:
 
 
 def invalid_numbers(command: Send) -> str:
-    """The numbers that get nothing, as they were given."""
-    return ";".join([skipped.written for skipped in command.skipped])
+    """The numbers that get nothing, as they were given, split as clients read them."""
+    return "|".join([skipped.written for skipped in command.skipped])
 
 
 def credits_left(balance_micros: int) -> int:
@@ -113,7 +121,10 @@ def credits_needed(cost_micros: int) -> int:
     return -pricing.credits_of(-cost_micros)
 
 
-def _status(command: Send) -> tuple[int, str]:
-    if command.skipped:
+def _status(command: Send, *, held: bool = False) -> tuple[int, str]:
+    """113 says that some numbers are invalid or not served. Who has opted out is neither: the others were sent, and a
+    client that takes 113 for a failure would send to them again."""
+    invalid = any(skipped.reason != "opted_out" for skipped in command.skipped)
+    if invalid and not command.account.settings.invalid_numbers_as_sent:
         return SOME_INVALID, "some_invalid"
-    return (SENT, "sent") if command.scheduled_at is None else (SCHEDULED, "scheduled")
+    return (SCHEDULED, "scheduled") if held or command.scheduled_at is not None else (SENT, "sent")

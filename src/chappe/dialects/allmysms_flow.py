@@ -1,4 +1,7 @@
-"""The flow of AllMySMS: XML or JSON with the one root DATA, read into fields and recipient blocks."""
+"""The flow of AllMySMS: XML or JSON with the one root DATA, read into fields and recipient blocks.
+
+JSON may also come without DATA, and with numbers in place of blocks: one library of the older API writes it so.
+"""
 
 from __future__ import annotations
 
@@ -106,7 +109,10 @@ def _from_json(flow: str) -> Flow:
         root = msgspec.json.decode(flow)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
         raise Refusal("flow_invalid") from error
-    data = next((value for name, value in root.items() if name.strip().upper() == "DATA"), None)
+    by_name = {name.strip().upper(): value for name, value in root.items()}
+    data = by_name.get("DATA")
+    if "DATA" not in by_name and ("MESSAGE" in by_name or "SMS" in by_name):
+        data = root  # one library leaves the root out
     if not isinstance(data, dict):
         raise Refusal("flow_invalid")
     fields: dict[str, str] = {}
@@ -114,7 +120,7 @@ def _from_json(flow: str) -> Flow:
     for key, value in data.items():
         name = key.strip().upper()
         if name == "SMS":
-            written = [value] if isinstance(value, dict) else value if isinstance(value, list) else []
+            written = value if isinstance(value, list) else [] if value is None else [value]
             if len(written) > RECIPIENTS_MAX:
                 raise Refusal("recipients_too_many")
             tags = _Tags()
@@ -154,8 +160,9 @@ class _Tags(dict[str, int | None]):
 def _block_of_json(block: object, tags: _Tags) -> Block:
     numbers: list[str] = []
     parameters: dict[int, str] = {}
-    if not isinstance(block, dict):
-        return Block((), parameters)
+    if not isinstance(block, dict):  # the number alone
+        number = (scalar(block) or "").strip()
+        return Block((number,) if number else (), parameters)
     for written, value in block.items():
         tag = tags[written]
         if tag is None:

@@ -149,7 +149,7 @@ def _read_prices(values: Values, account: Account, moment: Moment) -> Command:
 
 
 def _not_served(values: Values, account: Account, moment: Moment) -> NoReturn:
-    """MMS, e-mail and short links, which no part of an installation of one's own can do."""
+    """MMS, e-mail, short links, lists of contacts and the making of sub-accounts: nothing here does them."""
     raise Refusal("not_found", text="service_missing")
 
 
@@ -282,6 +282,11 @@ def _deletion(outcome: Cancelled, call: Call) -> Fields | None:
 
 
 INFO: Final = "getInfo"
+UNSERVED: Final = (
+    *("sendMms", "sendEmail", "shortenUrl"),
+    *("createSubAccount", "updateSubAccount", "getSubAccounts", "manageSubAccountCredits", "deleteSubAccount"),
+    *("createList", "populateList", "deleteContacts", "deleteList", "getLists", "getContacts"),
+)
 _TABLE: Final = (
     Method("getAcks", _read_acks, _acks, "campaign_unknown"),
     Method("getAckBySmsId", _read_ack, _ack, "sms_unknown"),
@@ -293,7 +298,7 @@ _TABLE: Final = (
     Method("getCreditsByCountryIsoCode", _read_prices, _credits, "country_unknown"),
     Method("getPrices", _read_prices, _prices, "country_unknown"),
     Method("getCampaignStats", _read_acks, _statistics, "campaign_unknown"),
-    *(Method(name, _not_served, _nothing) for name in ("sendMms", "sendEmail", "shortenUrl")),
+    *(Method(name, _not_served, _nothing) for name in UNSERVED),
     Method("deleteCampaign", _read_deletion, _deletion, "campaign_unknown"),
 )
 METHODS: Final[Mapping[str, Method]] = {method.name: method for method in _TABLE}

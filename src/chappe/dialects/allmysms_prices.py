@@ -10,11 +10,9 @@ from chappe.core.errors import Refusal
 from chappe.core.model import AccountSettings
 from chappe.core.pricelist import price_list
 from chappe.dialects.allmysms_answers import credits_needed
-from chappe.dialects.allmysms_render import Fields, Number, Row, money
+from chappe.dialects.allmysms_render import Fields, Row, money
 
 HOME: Final = "FR"
-# Euros of voice, which clients expect beside the SMS's: a message dropped into voicemail, read aloud, a call.
-_VOICE: Final[Row] = {"directdeposit": Number("0.19"), "tts": Number("0.09"), "call": Number("0.09")}
 
 
 def credits_of_country(written: str, settings: AccountSettings) -> Fields:
@@ -57,4 +55,5 @@ def _priced(places: Iterable[Country], settings: AccountSettings) -> Iterable[tu
 
 
 def _row(place: Country, price_micros: int) -> Row:
-    return {"isoCode": place.region, "sms": money(price_micros), **_VOICE, "prefix": place.code}
+    # The provider names three prices of voice messages here too. There is no voice, and what is priced gets planned.
+    return {"isoCode": place.region, "sms": money(price_micros), "prefix": place.code}

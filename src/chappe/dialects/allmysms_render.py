@@ -1,7 +1,8 @@
 """How AllMySMS writes a reply: one object as JSON, or as XML with the same names in the same order.
 
-JSON is ASCII only, so that no client's belief about the charset matters. XML: the root is `response`, a list is an
-element of its key's name with one `item` an entry, what is empty or null is an empty element.
+JSON is ASCII only, so that no client's belief about the charset matters. The provider labels the JSON of 9.0
+`text/html`, and one large client accepts nothing else; REST says `application/json`. XML: the root is `response`, a
+list is an element of its key's name with one `item` an entry, what is empty or null is an empty element.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from chappe.dialects import Response
 from chappe.dialects.xmlflow import escape
 
 JSON_TYPE: Final = "application/json"
+HTML_TYPE: Final = "text/html; charset=utf-8"
 XML_TYPE: Final = "text/xml; charset=utf-8"
 
 PROLOG: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -40,10 +42,20 @@ def money(amount_micros: int) -> Number:
 
 
 def respond(fields: Fields, form: str, http: int = 200, headers: Headers = ()) -> Response:
-    """The object as a response; form: xml, everything else is JSON."""
+    """The object as a response; form: xml; rest, which is JSON labelled as such; everything else is the JSON of 9.0."""
     if form == "xml":
         return Response(http, XML_TYPE, f"{PROLOG}<response>{_elements(fields)}</response>".encode(), headers)
-    return Response(http, JSON_TYPE, _object(fields).encode("ascii"), headers)
+    if form == "rest":
+        return Response(http, JSON_TYPE, _object(fields).encode("ascii"), headers)
+    return Response(http, HTML_TYPE, _without_markup(_object(fields)).encode("ascii"), headers)
+
+
+def _without_markup(json: str) -> str:
+    """The same JSON without `<` and `>`, which stand in strings only: the label lets a browser read it as a page, and
+    what a customer wrote comes back in it."""
+    if "<" in json or ">" in json:
+        return json.replace("<", "\\u003c").replace(">", "\\u003e")
+    return json
 
 
 def _object(fields: Fields) -> str:

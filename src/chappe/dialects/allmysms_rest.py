@@ -1,7 +1,7 @@
 """The REST API of AllMySMS, at the root of the host: what its requests ask for.
 
-Bodies are JSON whatever their label says; names in any case. Sending differs from 9.0 in what the REST codes can say: a
-sender that cannot be used is refused, and variables are `#param1#` of recipients that are objects.
+Bodies are JSON whatever their label says; names in any case. Sending differs from 9.0 in its variables: they are
+`#param1#` of recipients that are objects.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def _read_send(
     if not all(block.numbers for block in blocks):
         raise Refusal("recipient_absent")
     instant = scheduled_at(_text(values, "date").strip(), moment)
-    sender, warnings = sender_of(_text(values, "from").strip(), account.settings, strict=True)
+    sender, warnings = sender_of(_text(values, "from").strip(), account.settings)
     wish = Wish(
         message=message,
         blocks=blocks,

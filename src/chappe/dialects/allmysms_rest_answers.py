@@ -11,7 +11,7 @@ from chappe.core import localtime, pricing
 from chappe.core.errors import Refusal
 from chappe.core.model import Accepted, Balance, MessagesFound, Outcome, Ready, Send, Simulated
 from chappe.dialects import Call, Response
-from chappe.dialects.allmysms_answers import SCHEDULED, SENT, invalid_numbers, retry_after, violated
+from chappe.dialects.allmysms_answers import SCHEDULED, SENT, all_for, invalid_numbers, retry_after, violated
 from chappe.dialects.allmysms_methods import key_of
 from chappe.dialects.allmysms_prices import HOME, price_at_home_micros
 from chappe.dialects.allmysms_render import Row, Value, money, respond
@@ -23,7 +23,7 @@ VOICE: Final = "voice/send/bulk"
 REPORT: Final = "report/campaign"
 ACCOUNT: Final = "account"
 
-JSON: Final = "json"
+JSON: Final = "rest"
 SUCCESS: Final = 100
 SUCCESS_TEXT: Final = "Success"
 SIMULATED_TEXT: Final = "Simulation done, no message has been sent"
@@ -50,6 +50,12 @@ _NONE_VALID: Final = Error(114, 400, "No valid phone number")
 _DATE: Final = Error(115, 400, "The date is invalid: it is written YYYY-MM-DD HH:MM:SS")
 _WINDOW: Final = Error(115, 400, "Commercial messages may not be sent at this date or hour")
 _SENDER: Final = Error(116, 400, "Invalid sender")
+
+# By the one reason for which nobody is left, where the numbers are good.
+_NONE_LEFT: Final[Mapping[str, str]] = {
+    "opted_out": f"{_NONE_VALID.text}: the recipient has opted out",
+    "price_missing": "The phone number is valid, but this account has no price for its destination",
+}
 
 ERRORS: Final[Mapping[str, Error]] = {
     "unreadable": _CONTENT,
@@ -111,8 +117,8 @@ def refused(refusal: Refusal) -> Response:
             needed=pricing.json_number(refusal.values.get("needed_micros", 0)),
             left=pricing.json_number(refusal.values.get("balance_micros", 0)),
         )
-    elif error is _NONE_VALID and _all_opted_out(refusal):
-        text = f"{text}: the recipient has opted out"
+    elif error is _NONE_VALID:
+        text = _NONE_LEFT.get(all_for(refusal), text)
     elif error is _CONTENT and "tag" in refusal.values:
         text = f"{text}: {refusal.values['tag']}"
     headers = retry_after(refusal)
@@ -121,18 +127,20 @@ def refused(refusal: Refusal) -> Response:
     return respond({"code": error.code, "description": text}, JSON, error.http, headers)
 
 
-def _all_opted_out(refusal: Refusal) -> bool:
-    skipped = refusal.values.get("skipped", ())
-    return bool(skipped) and all(one.reason == "opted_out" for one in skipped)
-
-
 def pong() -> Response:
     """The answer to a ping."""
     return respond({"code": SUCCESS, "description": "pong"}, JSON)
 
 
 def _accepted(outcome: Accepted, call: Call) -> Response:
-    fields = _sent(outcome.command, call.verb, str(outcome.submission_id), outcome.public_ids, outcome.balance_micros)
+    fields = _sent(
+        outcome.command,
+        call.verb,
+        str(outcome.submission_id),
+        outcome.public_ids,
+        outcome.balance_micros,
+        held=outcome.held,
+    )
     return respond(fields, JSON, 201)
 
 
@@ -143,9 +151,9 @@ def _simulated(outcome: Simulated, call: Call) -> Response:
 
 
 def _sent(
-    command: Send, verb: str, campaign: str, public_ids: tuple[str, ...], balance_micros: int
+    command: Send, verb: str, campaign: str, public_ids: tuple[str, ...], balance_micros: int, *, held: bool = False
 ) -> dict[str, Value]:
-    scheduled = command.scheduled_at is not None
+    scheduled = held or command.scheduled_at is not None
     fields: dict[str, Value] = {
         "code": SCHEDULED if scheduled else SENT,
         "description": "Your messages have been scheduled" if scheduled else "Your messages have been sent",

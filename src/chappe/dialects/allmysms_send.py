@@ -114,27 +114,29 @@ def scheduled_at(written: str, moment: Moment) -> datetime | None:
     return at if at > moment.now else None
 
 
-def sender_of(wanted: str, settings: AccountSettings, *, strict: bool = False) -> tuple[str, tuple[str, ...]]:
+def sender_of(wanted: str, settings: AccountSettings) -> tuple[str, tuple[str, ...]]:
     """The sender to use and the warnings that go with it.
 
-    The status table of 9.0 has no refusal for a sender, so a sender that cannot be used gives way to the account's own;
-    where the account or the API (`strict`) has one, Refusal sender_invalid or sender_refused is raised.
+    The status table of 9.0 has no refusal for a sender, so a sender that cannot be used gives way to the account's own,
+    in REST as well, and the timeline says why. With `sender_strict` Refusal sender_invalid or sender_refused is raised.
     """
-    strict = strict or settings.sender_strict
     if not wanted or wanted == settings.sender:
         return settings.sender, ()
+    # A listed sender may have any form, a long number for instance, and goes out as it is listed.
+    listed = senders.listed(wanted, settings.senders_allowed)
     if senders.is_denied(wanted, settings.senders_denied):
-        return _replaced("sender_refused", SENDER_NOT_ALLOWED, settings, strict)
-    # A listed sender may have any form, a long number for instance.
-    if settings.senders_allowed and wanted not in settings.senders_allowed:
-        return _replaced("sender_refused", SENDER_NOT_ALLOWED, settings, strict)
-    if len(wanted) > SENDER_CHARACTERS_MAX or not (settings.senders_allowed or _SENDER.fullmatch(wanted)):
-        return _replaced("sender_invalid", SENDER_MALFORMED, settings, strict)
-    return wanted, ()
+        return _replaced("sender_refused", SENDER_NOT_ALLOWED, settings)
+    if settings.senders_allowed and not listed:
+        return _replaced("sender_refused", SENDER_NOT_ALLOWED, settings)
+    if listed:
+        malformed = len(listed.removeprefix("+")) > (15 if listed[1:].isdecimal() else SENDER_CHARACTERS_MAX)
+    else:
+        malformed = _SENDER.fullmatch(wanted) is None
+    return _replaced("sender_invalid", SENDER_MALFORMED, settings) if malformed else (listed or wanted, ())
 
 
-def _replaced(code: str, warning: str, settings: AccountSettings, strict: bool) -> tuple[str, tuple[str, ...]]:
-    if strict:
+def _replaced(code: str, warning: str, settings: AccountSettings) -> tuple[str, tuple[str, ...]]:
+    if settings.sender_strict:
         raise Refusal(code)
     return settings.sender, (warning,)
 
@@ -158,7 +160,7 @@ def _adds_mention(settings: AccountSettings) -> bool:
 def send(wish: Wish, account: Account) -> Send:
     """The command for a wish.
 
-    Raises Refusal recipients_too_many, text_too_long, text_missing, recipients_unusable, sender_refused.
+    Raises Refusal recipients_too_many, text_too_long, text_missing, recipients_unusable, price_missing, sender_refused.
     """
     settings = account.settings
     sender, warnings = wish.sender, wish.warnings
@@ -167,9 +169,10 @@ def send(wish: Wish, account: Account) -> Send:
     texts = _Texts(wish, settings)
     recipients, skipped = _recipients(wish.blocks, texts, settings)
     if not recipients:
-        raise Refusal("recipients_unusable", skipped=skipped)
+        only_prices = all(recipient.reason == "price_missing" for recipient in skipped)
+        raise Refusal("price_missing" if only_prices else "recipients_unusable", skipped=skipped)
     if settings.sender_needs_stop and sender != settings.sender and _is_stop_missing(wish, recipients, settings):
-        sender, more = _replaced("sender_refused", SENDER_WITHOUT_STOP, settings, settings.sender_strict)
+        sender, more = _replaced("sender_refused", SENDER_WITHOUT_STOP, settings)
         warnings += more
     lowcost = wish.lowcost and settings.lowcost_enabled
     if wish.lowcost and not lowcost:

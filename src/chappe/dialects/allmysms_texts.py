@@ -22,6 +22,8 @@ _FRENCH: Final[dict[str, str]] = {
     "some_invalid": "Certains numéros de téléphone sont invalides ou non pris en charge",
     "none_valid": "Aucun numéro de téléphone valide dans le flux. Veuillez-vous référer à la documentation "
     "en ligne pour connaitre les formats valides.",
+    "opted_out": "Le destinataire s’est désabonné (STOP)",
+    "price_missing": "Le numéro est valide, mais ce compte n’a pas de tarif pour sa destination",
     "date": "Flux XML invalide ou date mal formatée entre les balises <DATE> et </DATE>",
     "window": "Envoi commercial non autorisé à cette date ou à cette heure",
     "link": "Balise <URL> – Lien trop long, dépasse les 80 caractères",
@@ -51,6 +53,8 @@ _ENGLISH: Final[dict[str, str]] = {
     "message_long": "The message is longer than {limit} characters",
     "some_invalid": "Some phone numbers are invalid or not supported",
     "none_valid": "No valid phone number in the flow. See the online documentation for the accepted formats.",
+    "opted_out": "The recipient has opted out (STOP)",
+    "price_missing": "The phone number is valid, but this account has no price for its destination",
     "date": "The XML flow is invalid or the date between <DATE> and </DATE> is badly formatted",
     "window": "Commercial messages may not be sent at this date or hour",
     "link": "Tag <URL>: the link is too long, over 80 characters",

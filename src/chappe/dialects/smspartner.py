@@ -26,6 +26,7 @@ from chappe.dialects.smspartner_values import Values
 NAME = "smspartner"
 PREFIX: Final = "/v1/"
 KEY_CHARACTERS_MAX: Final = 200
+UNSERVED: Final = "(unserved)"  # no path can be it: parentheses are in none of the names below
 
 _DEFAULTS: Final = AccountSettings()
 
@@ -34,8 +35,11 @@ Writer = Callable[[Any, Values, AccountSettings, bool], Response]
 
 
 def _not_served(values: Values, account: Account, moment: Moment) -> NoReturn:
-    """What needs a partner that an installation of one's own does not have: access is denied, as to accounts of the
-    provider that have not ordered it."""
+    """What does not exist here: contacts, groups, sub-accounts, surveys, RCS, and every name that is unknown.
+
+    Access is denied, as to accounts of the provider that have not ordered it. 404 means in this API that a contact, a
+    group or a sub-account does not exist, and a program that keeps two lists alike takes it for a deletion.
+    """
     raise Refusal("access_denied")
 
 
@@ -55,7 +59,7 @@ PAGES: Final[Mapping[str, tuple[Reader, Writer]]] = {
     "stop-sms/add": (stop.read_add, stop.added),
     "stop-sms/delete": (stop.read_delete, stop.deleted),
     "lookup": (lookup.read, lookup.found),
-    **dict.fromkeys(("hlr/notify", "rcs/send", "location/optin", "location/status"), (_not_served, answers.sent)),
+    UNSERVED: (_not_served, answers.sent),
 }
 
 
@@ -65,10 +69,10 @@ def matches(path: str) -> bool:
 
 
 def open(request: Request) -> Call:
-    """The request with its key. Raises Refusal not_found, unreadable, key_missing, key_unknown."""
+    """The request with its key. Raises Refusal unreadable, key_missing, key_unknown."""
     verb = _verb(request.path)
     if verb not in PAGES:
-        raise Refusal("not_found")
+        verb = UNSERVED
     values = request_values.read(request)
     key = request_values.text(values.get("apiKey"))
     if not key:

@@ -55,7 +55,7 @@ def read(values: Values, account: Account, moment: Moment) -> Send:
     found = _items(listed, values, settings, lowcost=lowcost, unicode=unicode)
     sender = named_sender(values, settings)
     schedule = smspartner_schedule.read(values, settings, moment.now)
-    extras = read_extras(values)
+    extras = read_extras(values, settings)
 
     of_request = (*sender.violations, *schedule.violations, *extras.violations)
     if of_request:
@@ -82,6 +82,7 @@ def read(values: Values, account: Account, moment: Moment) -> Send:
         scheduled_at=schedule.at,
         schedule_strict=True,
         tag=extras.tag,
+        client_reference=extras.whole_tag,
         report_url=extras.report_url or settings.reports_url,
         reply_url=extras.reply_url or settings.replies_url,
     )

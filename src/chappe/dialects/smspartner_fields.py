@@ -21,6 +21,7 @@ SENDER_CHARACTERS_MAX: Final = 11
 PARTS_MAX: Final = 10
 PLACES_PER_NUMBER_MAX: Final = 10  # a list may have empty places, but millions of commas are no list
 TAG_CHARACTERS_MAX: Final = 20
+WHOLE_TAG_CHARACTERS_MAX: Final = 255  # of one that may be cut: it is stored with each submission
 URL_CHARACTERS_MAX: Final = 2_000
 
 _SENDER: Final = re.compile(rf"[A-Za-z0-9 ]{{{SENDER_CHARACTERS_MIN},{SENDER_CHARACTERS_MAX}}}").fullmatch
@@ -41,6 +42,7 @@ class Extras(NamedTuple):
     """What travels with a message without changing it."""
 
     tag: str = ""
+    whole_tag: str = ""  # where it was cut
     report_url: str = ""
     reply_url: str = ""
     violations: tuple[Violation, ...] = ()
@@ -135,11 +137,13 @@ def virtual_sender(values: Values) -> Sender:
     return Sender(number) if number else Sender(violations=(Violation("sender", "invalid", written),))
 
 
-def read_extras(values: Values) -> Extras:
+def read_extras(values: Values, settings: AccountSettings) -> Extras:
     """The tag and the addresses, with what is wrong with them."""
     if values.keys().isdisjoint(_EXTRA_NAMES):
         return _NO_EXTRAS
-    tag = segments.clean(text(values.get("tag")))
+    tag, whole_tag = segments.clean(text(values.get("tag"))), ""
+    if settings.tag_cut and TAG_CHARACTERS_MAX < len(tag) <= WHOLE_TAG_CHARACTERS_MAX:
+        tag, whole_tag = tag[:TAG_CHARACTERS_MAX], tag
     report_url = _url(values.get("urlDlr", values.get("webhookUrl")))
     reply_url = _url(values.get("urlResponse"))
     violations = []
@@ -149,7 +153,7 @@ def read_extras(values: Values) -> Extras:
         violations.append(Violation("report_url", "invalid"))
     if reply_url is None:
         violations.append(Violation("reply_url", "invalid"))
-    return Extras(tag, report_url or "", reply_url or "", tuple(violations))
+    return Extras(tag, whole_tag, report_url or "", reply_url or "", tuple(violations))
 
 
 def e164(written: str) -> str:

@@ -50,7 +50,7 @@ def read(verb: str, values: Values, account: Account, moment: Moment) -> Send:
     recipients = _recipients(written)
     sender = virtual_sender(values) if virtual else named_sender(values, settings)
     schedule = smspartner_schedule.read(values, settings, moment.now)
-    extras = read_extras(values)
+    extras = read_extras(values, settings)
 
     blank = composed is not None and composed.parts == 0
     if blank or recipients.violations or sender.violations or schedule.violations or extras.violations:
@@ -82,6 +82,7 @@ def read(verb: str, values: Values, account: Account, moment: Moment) -> Send:
         scheduled_at=schedule.at,
         schedule_strict=True,
         tag=extras.tag,
+        client_reference=extras.whole_tag,
         report_url=extras.report_url or settings.reports_url,
         reply_url=extras.reply_url or settings.replies_url,
         virtual_number=virtual,

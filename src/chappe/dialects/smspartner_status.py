@@ -39,7 +39,11 @@ PAGE_MAX: Final = 1_000_000
 ID_MAX: Final = (1 << 47) - 1  # so that the ids of its messages fit the database
 
 _WHOLE: Final = re.compile(r"[0-9]{1,18}", re.ASCII).fullmatch
-_WORDS: Final = {state: "ko" if word == "ko" else word.capitalize() for state, word in STATE_WORDS.items()}
+_WORDS: Final = {
+    "capital": {state: "ko" if word == "ko" else word.capitalize() for state, word in STATE_WORDS.items()},
+    "lower": STATE_WORDS,
+    "upper": {state: word.upper() for state, word in STATE_WORDS.items()},
+}
 _NOT_FOUND: Final = ("Numéro introuvable", "Number not found")
 
 
@@ -88,7 +92,7 @@ def one(outcome: MessagesFound, values: Values, settings: AccountSettings, xml: 
         "messageId": CData(message.submission_id),
         "stopSms": message.opted_out,
         "date": _date(message, settings),
-        "statut": CData(_WORDS[message.state]),
+        "statut": CData(_WORDS[settings.status_words][message.state]),
         "cost": money(message.cost_micros),
         "countryCode": CData(_region(message.recipient)),
         "currency": CData("EUR"),
@@ -125,7 +129,7 @@ def many(outcome: MessagesFound, values: Values, settings: AccountSettings, xml:
                 "code": 200,
                 "phoneNumber": CData(message.recipient),
                 "messageId": message.submission_id,
-                "status": CData(_WORDS[message.state]),
+                "status": CData(_WORDS[settings.status_words][message.state]),
                 "date": _date(message, settings),
                 "stopSms": CData("1" if message.opted_out else "0"),
                 "isSpam": CData("0"),
@@ -158,7 +162,9 @@ def read_tagged(values: Values, account: Account, moment: Moment) -> ReadTagged:
     if not tag:
         raise Violations((Violation("tag", "required"),))
     if len(tag) > TAG_CHARACTERS_MAX:
-        raise Refusal("not_found")  # no send could have had it
+        if not account.settings.tag_cut:
+            raise Refusal("not_found")  # no send could have had it
+        tag = tag[:TAG_CHARACTERS_MAX]
     return ReadTagged(account, tag, _page(values), ROWS_A_PAGE)
 
 
@@ -228,7 +234,7 @@ def _rows(messages: Sequence[MessageStatus], settings: AccountSettings, *, xml: 
     for message in messages:
         row: dict[str, object] = {
             "phoneNumber": CData(message.recipient),
-            "status": CData(_WORDS[message.state]),
+            "status": CData(_WORDS[settings.status_words][message.state]),
             "stopSMS": message.opted_out,
             "date": _date(message, settings),
         }

@@ -34,7 +34,8 @@ STATE_WORDS: Final = {
 
 def report(event: Report) -> WebhookCall:
     """A delivery report: one number, one change of status."""
-    tag = f',"tag":{json.dumps(event.tag)}' if event.tag else ""
+    written = event.client_reference or event.tag  # a tag that was cut comes back whole
+    tag = f',"tag":{json.dumps(written)}' if written else ""
     body = (
         f'{{"status":"{STATE_WORDS[event.state]}","msgId":"{event.submission_id}","date":{int(event.at.timestamp())},'
         f'"phone":{json.dumps(event.recipient)},"cost":"{decimal(event.cost_micros)}","currency":"EUR"{tag}}}'

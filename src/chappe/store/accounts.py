@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
 import asyncpg
 import msgspec
@@ -13,8 +13,15 @@ from chappe.core.model import Account, AccountSettings, AccountState
 from chappe.store import waiting
 from chappe.store.database import Connection, Database
 
-COLUMNS = """a.id, a.login, a.state, a.api_enabled, a.settings, coalesce(b.balance_micros, 0) as balance_micros
-    from account a left join balance b on b.account_id = a.id"""
+# What an account has of its own over what the operator has set for all; of prices each prefix for itself.
+COLUMNS = """a.id, a.login, a.state, a.api_enabled, coalesce(b.balance_micros, 0) as balance_micros,
+    i.account_defaults || a.settings || jsonb_build_object('prices',
+        coalesce(i.account_defaults -> 'prices', '{}') || coalesce(a.settings -> 'prices', '{}')) as settings
+    from account a cross join lateral (select coalesce(account_defaults, '{}') as account_defaults from installation) i
+    left join balance b on b.account_id = a.id"""
+_BUILT_IN: Final = msgspec.to_builtins(AccountSettings())
+Own = Mapping[str, Any]
+"""Settings that an account has of its own, by field, as JSON has them; what is not in it is the installation's."""
 
 
 class LoginTaken(Exception):
@@ -57,16 +64,23 @@ async def all_accounts(database: Database) -> list[Account]:
     return [_account(row) for row in await database.fetch(f"select {COLUMNS} order by a.login")]
 
 
+def own_of(settings: AccountSettings) -> dict[str, Any]:
+    """What of these settings is not as the built-in defaults have it."""
+    return {name: value for name, value in msgspec.to_builtins(settings).items() if value != _BUILT_IN[name]}
+
+
 async def create(
-    connection: Connection, login: str, key: str, settings: AccountSettings, balance_micros: int = 0
+    connection: Connection, login: str, key: str, settings: AccountSettings | Own, balance_micros: int = 0
 ) -> int:
-    """Makes an account and gives its id; raises LoginTaken."""
+    """Makes an account and gives its id; raises LoginTaken. Of AccountSettings only what differs from the built-in
+    defaults becomes the account's own."""
+    own = own_of(settings) if isinstance(settings, AccountSettings) else settings
     try:
         account_id: int = await connection.fetchval(
             "insert into account (login, key_sha256, settings) values ($1, $2, $3::text::jsonb) returning id",
             login,
             fingerprint(key),
-            msgspec.json.encode(msgspec.to_builtins(settings)).decode(),
+            msgspec.json.encode(own).decode(),
         )
     except asyncpg.UniqueViolationError as error:
         raise LoginTaken(login) from error
@@ -100,7 +114,7 @@ async def save_settings(database: Database, account_id: int, settings: AccountSe
     await database.execute(
         "update account set settings = $2::text::jsonb where id = $1",
         account_id,
-        msgspec.json.encode(msgspec.to_builtins(settings)).decode(),
+        msgspec.json.encode(own_of(settings)).decode(),
     )
 
 
@@ -118,6 +132,33 @@ async def balance(database: Database, account_id: int) -> tuple[int, int]:
 async def balance_micros(database: Database, account_id: int) -> int:
     """The balance alone, which costs nothing however much waits."""
     return await database.value("select balance_micros from balance where account_id = $1", account_id) or 0
+
+
+async def defaults(database: Database) -> AccountSettings:
+    """What an account has that has nothing of its own."""
+    written = await database.value("select coalesce(account_defaults, '{}') from installation")
+    return msgspec.json.decode(written, type=AccountSettings)
+
+
+async def set_defaults(connection: Connection, own: Own, copied: Own) -> bool:
+    """Sets what accounts have that have nothing of their own; True when that is another than before.
+
+    copied: values that earlier versions wrote into each account when it was made. The first time they are taken out of
+    the accounts that still have them, so that these follow the installation like all others.
+    """
+    before: str | None = await connection.fetchval("select account_defaults from installation for update")
+    written = msgspec.json.encode(own)
+    if before is not None and msgspec.json.decode(before) == msgspec.json.decode(written):
+        return False
+    if before is None and copied:
+        await connection.execute(
+            """update account a set settings = (
+                   select coalesce(jsonb_object_agg(s.key, s.value), '{}') from jsonb_each(a.settings) s
+                   where s.value is distinct from $1::text::jsonb -> s.key)""",
+            msgspec.json.encode(copied).decode(),
+        )
+    await connection.execute("update installation set account_defaults = $1::text::jsonb", written.decode())
+    return True
 
 
 async def installation_secret(database: Database) -> bytes:

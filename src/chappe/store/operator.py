@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 
@@ -32,28 +34,30 @@ class Movement(msgspec.Struct, frozen=True):
     note: str
 
 
-async def account_for_update(connection: Connection, login: str) -> Account | None:
-    """An account whose row nobody else changes before the caller's transaction ends."""
+async def account_for_update(connection: Connection, login: str) -> tuple[Account, dict[str, Any]] | None:
+    """An account whose row nobody else changes before the caller's transaction ends, and what it has of its own; its
+    settings are those alone, over the built-in defaults."""
     row = await connection.fetchrow(
         "select id, login, state, api_enabled, settings from account where lower(login) = lower($1) for update", login
     )
     if row is None:
         return None
-    return Account(
+    account = Account(
         id=row["id"],
         login=row["login"],
         state=AccountState(row["state"]),
         api_enabled=row["api_enabled"],
         settings=msgspec.json.decode(row["settings"], type=AccountSettings),
     )
+    return account, msgspec.json.decode(row["settings"])
 
 
-async def save_account(connection: Connection, account: Account) -> None:
-    """Stores settings, state and access of an account; its balance is the ledger's."""
+async def save_account(connection: Connection, account: Account, own: Mapping[str, Any]) -> None:
+    """Stores state and access of an account, and the settings that it has of its own; its balance is the ledger's."""
     await connection.execute(
         "update account set settings = $2::text::jsonb, state = $3, api_enabled = $4 where id = $1",
         account.id,
-        msgspec.json.encode(account.settings).decode(),
+        msgspec.json.encode(own).decode(),
         account.state,
         account.api_enabled,
     )

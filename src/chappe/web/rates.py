@@ -16,7 +16,6 @@ from chappe.core.model import Account
 PER_MINUTE: Final[Mapping[tuple[str, str], int]] = {
     ("smspartner", "statistics/cost-resume"): 5,
     ("smspartner", "lookup"): 360,
-    ("smspartner", "hlr/notify"): 360,
 }
 KEPT_MAX: Final = 20_000
 

@@ -26,7 +26,7 @@ from chappe.core.routing import Route, Router
 from chappe.dialects import Call, Dialect, Request, Response
 from chappe.dialects.registry import DIALECTS
 from chappe.observe import get_logger, metrics
-from chappe.store import carriers
+from chappe.store import accounts, carriers
 from chappe.store.database import CONNECTION_ERRORS, Bell, Database, DatabaseError, GroupCommit
 from chappe.store.messages import Placed
 from chappe.web.accounts import AccountBook
@@ -83,6 +83,7 @@ class Api:
         self._sending = UnderWay(SENT_AT_ONCE_MAX)
         self._locked = Locked(now)
         self._router = Router([])
+        self._nobody = Account(0, "")  # whose settings word the answers to callers that are unknown
         self._commit: GroupCommit[Placed, Accepted | Refusal] = GroupCommit(
             self._accept, lambda placed: len(placed.states), find=self._find
         )
@@ -98,6 +99,7 @@ class Api:
     async def refresh(self) -> None:
         """Reads routes again and forgets accounts: called at the start and whenever the configuration changes."""
         self._book.forget()
+        self._nobody = Account(0, "", settings=await accounts.defaults(self._database))
         routes = await carriers.all_routes(self._database)
         self._router = Router([Route(r.prefix, r.range, str(r.carrier_id), r.priority) for r in routes])
 
@@ -128,7 +130,7 @@ class Api:
         except Refusal as refusal:
             if heavy:
                 self._book.guesses.count(request.remote, len(request.body) / HEAVY_BYTES)
-            reply.send(dialect.refuse(_refused(dialect, refusal), request))
+            reply.send(dialect.refuse(_refused(dialect, refusal), request, None, self._nobody))
             return
         if isinstance(call, Response):
             reply.send(call)
@@ -147,7 +149,7 @@ class Api:
         if dialect is None:
             reply.send(_plain(413, "This is too large."))
             return
-        reply.send(dialect.refuse(Refusal(code), request))
+        reply.send(dialect.refuse(Refusal(code), request, None, self._nobody))
 
     # -- the way of a command
 
@@ -161,7 +163,7 @@ class Api:
         if isinstance(found, Refusal):
             if len(request.body) > HEAVY_BYTES:
                 self._book.guesses.count(request.remote, len(request.body) / HEAVY_BYTES)
-            reply.send(dialect.refuse(_refused(dialect, found), request, call))
+            reply.send(dialect.refuse(_refused(dialect, found), request, call, self._nobody))
             return
         moment = Moment(datetime.now(UTC), random.random(), self._secret)
         try:
