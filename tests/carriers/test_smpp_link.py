@@ -20,9 +20,10 @@ from chappe.carriers import inbox as module
 from chappe.carriers.smpp import SmppLink
 from chappe.carriers.wire import Wire
 from chappe.core.lifecycle import State
+from chappe.smpp import longtext
 from chappe.smpp.commands import Status
 from chappe.smpp.pdu import DataSm, DeliverSm, DeliverSmResp, SubmitSm
-from chappe.smpp.profile import profile
+from chappe.smpp.profile import LongMethod, profile
 from chappe.smpp.states import Mode
 from chappe.smpp.tlv import Tag
 from chappe.workers.flight import Rules
@@ -597,14 +598,55 @@ async def test_a_link_on_trial_has_one_part_under_way_until_it_is_answered() -> 
         await owner.until(lambda: owner.link.free() == 5)
 
 
-async def test_a_message_that_needs_tlvs_of_a_peer_without_them_fails_and_stops_nobody() -> None:
-    async with listening() as smsc, linked(smsc, long_method="sar") as owner:
+LONG = "Wir schreiben lange Texte. " * 12
+OLD, NEW = [0x00, 0x33], [None, 0x34, 0x50, 0xFF]
+
+
+def _text(pdus: list[SubmitSm]) -> str:
+    pieces = [longtext.read(pdu.esm_class, pdu.short_message, pdu.tlvs) for pdu in pdus]
+    return longtext.join(pieces).octets.decode("ascii") if len(pieces) > 1 else pieces[0].body.decode("ascii")
+
+
+@pytest.mark.parametrize("method", list(LongMethod))
+@pytest.mark.parametrize("version", OLD + NEW)
+async def test_long_messages_go_as_the_peer_s_version_allows(version: int | None, method: LongMethod) -> None:
+    async with listening() as smsc, linked(smsc, long_method=method.value) as owner:
+        smsc.version = version
         await owner.bound()
-        assert owner.link._transmit is not None
-        owner.link._transmit.session._tlvs_allowed = False  # as after an answer with sc_interface_version 0x33
-        owner.send(1, "x" * 400)
-        owner.send(2)
-        await owner.until(lambda: len(owner.results) == 4)
-        assert [fate for number, fate in owner.fates() if number == 1] == [Fate.FAILED] * 3
-        assert (2, Fate.TAKEN) in owner.fates()
-        assert {result.reason for result in owner.results} == {"unwritable", ""}
+        owner.send(1, LONG)
+        needs_tlvs = method in (LongMethod.SAR, LongMethod.PAYLOAD)
+        expected = LongMethod.UDH8 if needs_tlvs and version in OLD else method
+        parts = 1 if expected is LongMethod.PAYLOAD else 3
+        await owner.until(lambda: len(owner.results) == parts)
+        assert {result.fate for result in owner.results} == {Fate.TAKEN}
+        assert _text(smsc.submits) == LONG
+        assert any(pdu.tlvs for pdu in smsc.submits) is (needs_tlvs and version not in OLD)
+        assert all(
+            bool(pdu.esm_class & 0x40) is (expected in (LongMethod.UDH8, LongMethod.UDH16)) for pdu in smsc.submits
+        )
+
+
+@pytest.mark.parametrize(("version", "data_coding", "tlvs"), [(0x33, 0xF0, ()), (0x34, 0x00, ((0x0005, b"\x01"),))])
+async def test_a_flash_message_flashes_on_every_version(version: int, data_coding: int, tlvs: object) -> None:
+    async with listening() as smsc, linked(smsc, flash="subunit") as owner:
+        smsc.version = version
+        await owner.bound()
+        owner.send(1, flash=True)
+        await owner.until(lambda: owner.results)
+        assert [(pdu.data_coding, pdu.tlvs) for pdu in smsc.submits] == [(data_coding, tlvs)]
+
+
+async def test_a_peer_of_another_version_after_a_reconnection_gets_what_it_can_read() -> None:
+    async with listening() as smsc, linked(smsc, long_method="sar") as owner:
+        for version, by_udh in ((0x34, False), (0x33, True), (0x34, False)):
+            smsc.version = version
+            if smsc.bound:
+                smsc.bound[-1].cut()
+            await owner.until(lambda: owner.link.state is not LinkState.BOUND or not smsc.binds)
+            await owner.bound()
+            smsc.submits.clear()
+            owner.results.clear()
+            owner.send(1, LONG)
+            await owner.until(lambda: len(owner.results) == 3)
+            assert {result.fate for result in owner.results} == {Fate.TAKEN}
+            assert {bool(pdu.esm_class & 0x40) for pdu in smsc.submits} == {by_udh}

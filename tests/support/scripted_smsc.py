@@ -21,7 +21,8 @@ class Smsc:
     """Listens on a free port of loopback.
 
     on_submit: called with each submit_sm and its connection; by default it is answered with the next number as id.
-    on_bind: gives the status of the answer to a bind, None for no answer at all.
+    on_bind: gives the status of the answer to a bind, None for no answer at all. version: the sc_interface_version of
+    these answers, None for what the session says by itself.
     """
 
     def __init__(self) -> None:
@@ -34,6 +35,7 @@ class Smsc:
         self.on_submit: Callable[[Wire, SubmitSm], None] = self.take
         self.on_bind: Callable[[BindRequested], int | None] = lambda _: 0
         self.settings: dict[str, Any] = {}
+        self.version: int | None = None
         self._ids = count(1)
         self._heard = asyncio.Event()
         self._server: asyncio.Server | None = None
@@ -113,7 +115,7 @@ class Smsc:
                 self.binds.append(event)
                 status = self.on_bind(event)
                 if status is not None:
-                    wire.session.answer_bind(event.sequence, status)
+                    wire.session.answer_bind(event.sequence, status, version=self.version)
             elif isinstance(event, Received) and isinstance(event.pdu, SubmitSm):
                 self.submits.append(event.pdu)
                 self.on_submit(wire, event.pdu)

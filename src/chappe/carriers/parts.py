@@ -7,6 +7,7 @@ goes the whole way through `submission.pdus`. Both ways write the same octets.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -37,6 +38,20 @@ class Part(msgspec.Struct, gc=False):
     order: int
     octets: bytes = b""
     pdu: SubmitSm | None = None
+
+
+def without_tlvs(profile: Profile) -> Profile:
+    """The profile as a peer without TLVs needs it: what a TLV would have said is said inside the message.
+
+    SAR, payload and `udh8` cut a text at the same places, so a message that was begun one way can go on the other.
+    """
+    needs_tlvs = profile.long_method in (LongMethod.SAR, LongMethod.PAYLOAD)
+    return replace(
+        profile,
+        tlvs_allowed=False,
+        long_method=LongMethod.UDH8 if needs_tlvs else profile.long_method,
+        flash=FlashMethod.CLASS if profile.flash is FlashMethod.SUBUNIT else profile.flash,
+    )
 
 
 class Parts:

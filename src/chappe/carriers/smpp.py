@@ -19,7 +19,7 @@ from typing import Any
 from chappe.carriers import Fate, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn, connecting
 from chappe.carriers.fates import FATES
 from chappe.carriers.inbox import Inbox
-from chappe.carriers.parts import Part, Parts
+from chappe.carriers.parts import Part, Parts, without_tlvs
 from chappe.carriers.receiving import Reader
 from chappe.carriers.submission import CannotCarry
 from chappe.carriers.wire import Wire
@@ -276,6 +276,7 @@ class SmppLink:
                 self._counts["connects"] += 1
                 if mode is not BindMode.RX:
                     self._transmit = wire
+                    self._parts = Parts(self._profile_for(wire.session))
                 self._show(LinkState.BOUND, "")
                 log.info("carrier_bound", carrier=self.name, mode=mode.name)
             case BindRefused(status=status):
@@ -375,6 +376,21 @@ class SmppLink:
 
     # -- sending
 
+    def _profile_for(self, session: Session) -> Profile:
+        """The profile as this peer can be spoken to: its answer to the bind says whether it takes TLVs."""
+        if session.tlvs_allowed or not self._profile.tlvs_sent:
+            return self._profile
+        adapted = without_tlvs(self._profile)
+        if (adapted.long_method, adapted.flash) != (self._profile.long_method, self._profile.flash):
+            log.warning(
+                "carrier_takes_no_tlvs",
+                carrier=self.name,
+                version=f"{session.peer_version or 0:#04x}",
+                long_method=adapted.long_method.value,
+                flash=adapted.flash.value,
+            )
+        return adapted
+
     def _window_free(self, wire: Wire) -> int:
         return 1 - wire.session.outstanding if self._on_trial else wire.session.free
 
@@ -416,8 +432,10 @@ class SmppLink:
     def _submit_pdu(self, session: Session, part: Part, now: float) -> None:
         try:
             session.submit(self._parts.renewed(part, time.time()), part, now)
-        except (EncodeError, TlvsRefused) as error:
+        except EncodeError as error:
             self._add(part, Fate.FAILED, reason="unwritable", detail=str(error))
+        except TlvsRefused:
+            self._add(part, Fate.UNSENT)  # it was made for the session before this one, which took them
         else:
             self._counts["submitted"] += 1
 

@@ -162,6 +162,11 @@ class Link:
         return self.mode is not None and self._ending is Ending.NO and not self._closing
 
     @property
+    def tlvs_allowed(self) -> bool:
+        """Whether the peer takes optional parameters: both sides speak 3.4 or later, as far as it is told."""
+        return self._tlvs_allowed
+
+    @property
     def free(self) -> int:
         """How many requests the window takes now; 0 when not bound or ending."""
         return max(0, self._window.size - len(self._window.sent)) if self._sendable else 0

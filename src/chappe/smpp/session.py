@@ -324,14 +324,19 @@ class Session(Peer):
     # -- answers to the peer's requests. All return False, writing nothing, when the session has ended meanwhile; and
     # raise StateError when no such request waits.
 
-    def answer_bind(self, sequence: int, status: int = 0, system_id: bytes | None = None) -> bool:
-        """SMSC: accepts (0) or refuses a BindRequested. A refused peer may try again until session_init_s is over."""
+    def answer_bind(
+        self, sequence: int, status: int = 0, system_id: bytes | None = None, version: int | None = None
+    ) -> bool:
+        """SMSC: accepts (0) or refuses a BindRequested. A refused peer may try again until session_init_s is over.
+
+        version: what sc_interface_version says; without one, Settings.interface_version where both sides know TLVs.
+        """
         if self._closing:
             return False
         if self._bind_asked is None or self._bind_asked[0] != sequence:
             raise StateError(f"no bind waits with sequence {sequence}")
         request = self._bind_asked[1]
-        self._respond(self._bind_response(request, sequence, status, system_id))
+        self._respond(self._bind_response(request, sequence, status, system_id, version))
         self._bind_asked = None
         if not status:
             self.peer_version = request.interface_version
@@ -403,14 +408,16 @@ class Session(Peer):
         self._out.append(octets)
         self._written += len(octets)
 
-    def _bind_response(self, request: BindRequest, sequence: int, status: int, system_id: bytes | None) -> Response:
+    def _bind_response(
+        self, request: BindRequest, sequence: int, status: int, system_id: bytes | None, version: int | None
+    ) -> Response:
         response_type = RESPONSES[request.command_id]
         if status:
             return response_type(sequence=sequence, status=status)
         assert issubclass(response_type, BindResponse)
-        tlvs: Tlvs = ()
-        if request.interface_version >= TLVS_SINCE <= self.settings.interface_version:
-            tlvs = ((Tag.SC_INTERFACE_VERSION, bytes((self.settings.interface_version,))),)
+        if version is None and request.interface_version >= TLVS_SINCE <= self.settings.interface_version:
+            version = self.settings.interface_version
+        tlvs: Tlvs = () if version is None else ((Tag.SC_INTERFACE_VERSION, bytes((version,))),)
         name = self.settings.system_id if system_id is None else system_id
         return response_type(name, sequence=sequence, tlvs=tlvs)
 
