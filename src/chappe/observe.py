@@ -300,6 +300,7 @@ METRICS: dict[str, Metric] = {
     "chappe_receipts_total": Metric("counter", "Receipts stored.", ("carrier", "state")),
     "chappe_inbound_total": Metric("counter", "Messages of subscribers stored.", ("carrier",)),
     "chappe_webhooks_total": Metric("counter", "Webhook attempts.", ("outcome",)),
+    "chappe_failures_total": Metric("counter", "Work that failed unexpectedly and is tried again.", ("task",)),
 }
 """What each process counts; store/gauges.py has what the database knows."""
 

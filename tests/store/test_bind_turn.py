@@ -9,8 +9,8 @@ import pytest
 from shop import NOW, PRICE, Shop, eventually, later, opened
 
 from chappe.core.lifecycle import State
-from chappe.store import binds
-from chappe.store.binds import BindKey, Doubt, Finish, LeaseLost, Requeue
+from chappe.store import binds, carriers
+from chappe.store.binds import BindKey, Doubt, Finish, Lease, LeaseLost, Renewed, Requeue
 from chappe.store.embedded import ConnectionParameters
 from chappe.store.messages import LaneClass, key_of, lane
 
@@ -93,8 +93,12 @@ async def test_a_bind_is_taken_by_one_and_only_when_it_is_free(database: Connect
         assert key in await binds.free(shop.database, "another")
         again = await binds.take(shop.database, key, "another", 60)
         assert again is not None
-        assert not await binds.renew(shop.database, key, again.token - 1, 60, "bound", "", {})
-        assert await binds.renew(shop.database, key, again.token, 60, "bound", "fine", {"rate": 1.5})
+        stale = Lease(key, again.token - 1, "bound", "", {})
+        assert await binds.renew_all(shop.database, [stale], 60) == Renewed([], [stale], [])
+        assert await binds.renew_waiting(shop.database, stale, 60, 0.1) is False
+        fine = Lease(key, again.token, "bound", "fine", {"rate": 1.5})
+        assert await binds.renew_waiting(shop.database, fine, 60, 0.1) is True
+        assert await binds.renew_all(shop.database, [fine], 60) == Renewed([fine], [], [])
         (view, _) = await binds.views(shop.database)
         assert (view.owner, view.state, view.detail, view.alive, view.figures) == (
             "another",
@@ -107,6 +111,44 @@ async def test_a_bind_is_taken_by_one_and_only_when_it_is_free(database: Connect
         assert key not in await binds.free(shop.database, "x")
         await binds.release(shop.database, key, again.token)
         assert key in await binds.free(shop.database, "x")
+        assert await binds.renew_all(shop.database, [fine], 60) == Renewed([], [fine], []), "a late one changes nothing"
+        assert key in await binds.free(shop.database, "x")
+
+
+async def test_leases_are_renewed_together_and_one_whose_row_is_locked_holds_up_none(
+    database: ConnectionParameters,
+) -> None:
+    async with opened(database) as shop:
+        red = await shop.carrier(binds=4)
+        taken = [await shop.bind(red, slot=slot, lease_s=0.001) for slot in range(4)]
+        leases = [Lease(bind.key, bind.token, "bound", "", {}) for bind in taken]
+        leases[3] = Lease(taken[3].key, taken[3].token - 1, "bound", "", {})
+        gone = Lease(BindKey(red, 9), 1, "bound", "", {})
+        async with shop.database.transaction() as tx:
+            await tx.execute("select from bind where slot = 1 for update")
+            outcome = await binds.renew_all(shop.database, [*leases, gone], 60)
+            assert outcome == Renewed([leases[0], leases[2]], [leases[3], gone], [leases[1]])
+            assert await binds.renew_waiting(shop.database, leases[1], 60, 0.05) is None
+        assert [view.alive for view in await binds.views(shop.database)] == [True, False, True, False]
+        assert await binds.renew_waiting(shop.database, leases[1], 60, 0.05) is True
+
+
+async def test_a_carrier_that_is_gone_has_no_binds_but_what_is_in_flight_is_remembered(
+    database: ConnectionParameters,
+) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        red, blue = await shop.carrier(binds=3), await shop.carrier("blue", binds=2)
+        bind = await shop.bind(red, slot=1)
+        await shop.messages(account, 1)
+        await bind.turn(1)
+        await binds.expire(shop.database, "me")
+        await carriers.remove(shop.database, "red")
+        await binds.resize_all(shop.database, {blue: 4})
+        found = [(view.carrier_id, view.slot) for view in await binds.views(shop.database)]
+        assert found == [(red, 1), *((blue, slot) for slot in range(4))]
+        await binds.resize_all(shop.database, {blue: 1})
+        assert [view.carrier_id for view in await binds.views(shop.database)] == [red, blue]
 
 
 async def test_a_bind_that_rests_is_nobodys_until_the_carrier_wants_it_again(database: ConnectionParameters) -> None:

@@ -263,6 +263,60 @@ async def test_a_driver_that_cannot_renew_its_lease_sends_nothing_and_goes_on_wh
         assert len(smsc.binds) == 1, "the connection to the carrier was kept"
 
 
+@pytest.mark.parametrize("slots", [1, 16])
+async def test_binds_that_end_while_others_are_renewed_end_nobody_else(
+    database: ConnectionParameters, slots: int
+) -> None:
+    """A carrier's settings change: its binds end while the worker waits for the row of another one's."""
+    async with opened(database, hot=slots + 4, ordinary=6) as shop, listening() as smsc, delivering(shop) as deliver:
+        await carrier(shop, smsc, "blue")
+        await bound(shop, 1)
+        red = await carrier(shop, smsc, "red", binds=slots)
+        await bound(shop, slots + 1)
+        blue_wire = smsc.wires[0]
+        async with opened(database) as other, other.database.transaction() as holding:
+            await holding.execute("select from bind where carrier_id <> $1 for update", red)
+            await eventually(lambda: shop.database.value("select true from pg_locks where not granted limit 1"))
+            change = "update carrier set settings = settings || '{\"window\": 2}'::jsonb where id = $1"
+            await shop.database.execute(change, red)
+            deliver.changed()
+            left = "select count(*) = 0 from bind where carrier_id = $1 and state = 'bound' and owner = $2"
+            old = left + " and (figures->>'window')::float <> 2"
+            await eventually(lambda: shop.database.value(old, red, "me"))
+        await bound(shop, slots + 1)
+        await referred(shop, await sent(shop, 5))
+        assert not blue_wire.gone.is_set(), "the other carrier's connection was kept"
+
+
+async def test_a_round_that_fails_is_told_and_the_next_goes_on(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "LEASE_S", 0.5)
+    async with opened(database, hot=6) as shop, listening() as smsc, delivering(shop) as deliver:
+        await carrier(shop, smsc)
+        await bound(shop, 1)
+        real = binds.owners
+        failed = 0
+
+        async def owners(database: Database) -> list[str]:
+            nonlocal failed
+            failed += 1
+            raise KeyError("what nobody thought of")
+
+        monkeypatch.setattr(binds, "owners", owners)
+        deliver.changed()
+        await eventually(lambda: _is(failed >= 3))
+        await referred(shop, await sent(shop, 3))
+        assert len(smsc.binds) == 1, "the lease was renewed all the time"
+        monkeypatch.setattr(binds, "owners", real)
+        await carrier(shop, smsc, "blue", prefix=None)
+        deliver.changed()
+        await bound(shop, 2)
+    told = [record for record in caplog.records if record.message == "deliver_failed"]
+    assert len(told) >= 3
+    assert all(record.exc_info is not None for record in told)
+
+
 async def _is(truth: bool) -> bool:
     return truth
 

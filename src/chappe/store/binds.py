@@ -7,14 +7,14 @@ has claimed and not yet accounted for stands in its row, as ids: after a crash t
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import asyncpg
 import msgspec
 
-from chappe.store.database import LEASE_LOST, Connection, Database
+from chappe.store.database import LEASE_LOST, Connection, Database, LockHeld
 from chappe.store.looks import KEY_MIN, Looks
 from chappe.store.messages import REFUND_STATES, key_of, numbers, texts
 from chappe.store.timeline import BY_ANY_WAY, BY_RANGE
@@ -111,30 +111,93 @@ async def take(database: Database, bind: BindKey, owner: str, lease_s: float) ->
     return Taken(rows[0]["token"], tuple(rows[0]["in_flight"])) if rows else None
 
 
-async def renew(
-    database: Database, bind: BindKey, token: int, lease_s: float, state: str, detail: str, figures: dict[str, float]
-) -> bool:
-    """Prolongs a lease and tells the bind's state; False when it is no longer ours."""
+class Lease(msgspec.Struct, frozen=True):
+    """What is told with the renewal of one bind's lease: how its link is."""
+
+    bind: BindKey
+    token: int
+    state: str
+    detail: str
+    figures: dict[str, float]
+
+
+class Renewed(msgspec.Struct, frozen=True):
+    """What came of a renewal. lost: another process has the bind; busy: its row was locked, so nothing is known."""
+
+    renewed: list[Lease]
+    lost: list[Lease]
+    busy: list[Lease]
+
+
+# A row that is locked is passed over: one that nobody lets go of must not let all leases lapse.
+_RENEW = """
+with asked as (
+    select * from unnest($1::text::int[], $2::text::int[], $3::text::bigint[], $4::text[], $5::text[], $6::text[])
+             as a(carrier_id, slot, token, state, detail, figures)
+), free as (
+    select b.carrier_id, b.slot, a.state, a.detail, a.figures
+    from asked a join bind b on b.carrier_id = a.carrier_id and b.slot = a.slot and b.token = a.token
+    for update of b skip locked
+), renewed as (
+    update bind b set expires_at = clock_timestamp() + make_interval(secs => $7),
+           state_at = case when b.state = f.state then b.state_at else now() end,
+           state = f.state, detail = f.detail, figures = f.figures::jsonb
+    from free f where b.carrier_id = f.carrier_id and b.slot = f.slot
+    returning b.carrier_id, b.slot
+)
+select r.slot is not null as renewed, coalesce(b.token <> a.token, true) as lost
+from asked a
+left join bind b on b.carrier_id = a.carrier_id and b.slot = a.slot
+left join renewed r on r.carrier_id = a.carrier_id and r.slot = a.slot
+order by a.carrier_id, a.slot
+"""
+
+
+async def renew_all(database: Database, leases: Sequence[Lease], lease_s: float) -> Renewed:
+    """Prolongs the leases of many binds, and tells their states, in one statement."""
+    ordered = sorted(leases, key=lambda lease: (lease.bind.carrier_id, lease.bind.slot))
     rows = await database.fetch(
-        """update bind set expires_at = clock_timestamp() + make_interval(secs => $4),
-                  state_at = case when state = $5 then state_at else now() end,
-                  state = $5, detail = $6, figures = $7::text::jsonb
-           where carrier_id = $1 and slot = $2 and token = $3 returning true""",
-        bind.carrier_id,
-        bind.slot,
-        token,
+        _RENEW,
+        numbers([lease.bind.carrier_id for lease in ordered]),
+        numbers([lease.bind.slot for lease in ordered]),
+        numbers([lease.token for lease in ordered]),
+        [lease.state for lease in ordered],
+        [lease.detail for lease in ordered],
+        [msgspec.json.encode(lease.figures).decode() for lease in ordered],
         lease_s,
-        state,
-        detail,
-        msgspec.json.encode(figures).decode(),
     )
-    return bool(rows)
+    outcome = Renewed([], [], [])
+    for lease, row in zip(ordered, rows, strict=True):
+        where = outcome.renewed if row["renewed"] else outcome.lost if row["lost"] else outcome.busy
+        where.append(lease)
+    return outcome
+
+
+async def renew_waiting(database: Database, lease: Lease, lease_s: float, patience_s: float) -> bool | None:
+    """Prolongs one lease, waiting so long for its row; False when it is no longer ours, None when it stayed locked."""
+    try:
+        async with database.transaction() as tx:
+            await tx.execute("select set_config('lock_timeout', $1, true)", f"{patience_s * 1000:.0f}ms")
+            row = await tx.fetchrow(
+                _RENEW.replace("for update of b skip locked", "for update of b"),
+                numbers([lease.bind.carrier_id]),
+                numbers([lease.bind.slot]),
+                numbers([lease.token]),
+                [lease.state],
+                [lease.detail],
+                [msgspec.json.encode(lease.figures).decode()],
+                lease_s,
+            )
+    except LockHeld:
+        return None
+    return bool(row["renewed"])
 
 
 async def release(database: Database, bind: BindKey, token: int, rest_s: float = 0.0) -> None:
-    """Gives a lease back, so that another process may take it at once, or after rest_s seconds."""
+    """Gives a lease back, so that another process may take it at once, or after rest_s seconds; no late renewal brings
+    it back."""
     await database.execute(
-        """update bind set owner = '', state = 'down',
+        """update bind set owner = '', token = token + 1, state = 'down',
                   detail = case when $4::float > 0 then 'waits as long as the carrier wants' else 'released' end,
                   expires_at = case when $4::float > 0 then clock_timestamp() + make_interval(secs => $4)
                                     else '-infinity' end
@@ -144,6 +207,28 @@ async def release(database: Database, bind: BindKey, token: int, rest_s: float =
         token,
         rest_s,
     )
+
+
+# A carrier that is gone has none; what a bind still holds is never forgotten.
+_RESIZE_ALL = """
+with meant as (
+    select * from unnest($1::text::int[], $2::text::int[]) as m(carrier_id, binds)
+), made as (
+    insert into bind (carrier_id, slot)
+    select m.carrier_id, s from meant m cross join lateral generate_series(0, m.binds - 1) s
+    where not exists (select from bind b where b.carrier_id = m.carrier_id and b.slot = s)
+    on conflict do nothing
+)
+delete from bind b
+where b.in_flight = '{}' and b.expires_at < clock_timestamp()
+  and (exists (select from meant m where m.carrier_id = b.carrier_id and b.slot >= m.binds)
+       or not exists (select from carrier c where c.id = b.carrier_id))
+"""
+
+
+async def resize_all(database: Database, binds: Mapping[int, int]) -> None:
+    """Makes the rows of binds be as many as each carrier (by id) should have, and none of carriers that are gone."""
+    await database.execute(_RESIZE_ALL, numbers(list(binds)), numbers(list(binds.values())))
 
 
 async def resize(database: Database, carrier_id: int, binds: int) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from chappe.actions.windows import Windows
 from chappe.carriers import Link, LinkState
 from chappe.carriers.registry import KINDS, policy_of, rest_of, rules_of
 from chappe.core.network import Carrier
-from chappe.observe import get_logger
+from chappe.observe import get_logger, metrics
 from chappe.store import binds, carriers, workers
-from chappe.store.binds import BindKey, LeaseLost
+from chappe.store.binds import BindKey, Lease, LeaseLost
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
 from chappe.store.outage import DatabaseAway
 from chappe.workers.flight import Rules
@@ -24,6 +24,8 @@ log = get_logger("chappe.deliver")
 
 LEASE_S = 6.0
 ROUND_S = 1.5  # how often leases are renewed and free ones looked for
+RENEWED_AT_ONCE = 2  # of those whose row was locked: others need connections as well
+LOCKED_S = 0.5  # how long one of them is waited for; then it has its turn in the next round
 READ_ROUNDS = 10  # after so many the carriers are read again, although nobody said that they have changed
 AGAIN_S_MIN = 1.0  # before a bind whose pump failed is driven again; doubled each time
 AGAIN_S_MAX = 60.0
@@ -71,12 +73,9 @@ class Deliver:
             running.pump.wake()
 
     async def run(self) -> None:
+        renewing = asyncio.get_running_loop().create_task(self._keep_leases())
         while not self._stopping:
-            try:
-                await self._round()
-            except (*CONNECTION_ERRORS, DatabaseError) as error:
-                if not isinstance(error, DatabaseAway):  # that has been told
-                    log.warning("deliver_waits_for_database", error=type(error).__name__)
+            await self._guarded("deliver", self._round)
             try:
                 async with asyncio.timeout(ROUND_S):
                     await self._event.wait()
@@ -84,10 +83,24 @@ class Deliver:
                 pass
             self._event.clear()
         await self._end_all()
+        renewing.cancel()
+        await asyncio.wait([renewing])
         try:
             await workers.leave(self._database, self._owner)
         except (*CONNECTION_ERRORS, DatabaseError):
             log.warning("worker_ends_without_database")
+
+    async def _guarded(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
+        """One step of ours. What fails in it is told and tried again in the next: every carrier's connection would end
+        with this process."""
+        try:
+            await step()
+        except (*CONNECTION_ERRORS, DatabaseError) as error:
+            if not isinstance(error, DatabaseAway):  # that has been told
+                log.warning(f"{name}_waits_for_database", error=type(error).__name__)
+        except Exception as error:
+            log.error(f"{name}_failed", exc_info=error)
+            metrics().count("chappe_failures_total", task=name)
 
     async def stop(self) -> None:
         self._stopping = True
@@ -104,13 +117,12 @@ class Deliver:
         known = await self._known()
         others = [one for one in await workers.enlist(self._database, self._owner, LEASE_S) if not is_dead(one)]
         self._share.hear(sum(carrier.settings.binds for carrier in known.values()), len(others))
-        for bind, running in list(self._running.items()):
+        for bind, running in list(self._running.items()):  # nothing is awaited in here: tasks that end change the table
             if running.task.done():
                 self._buried(bind, running)
             elif known.get(bind.carrier_id) != running.carrier or bind.slot >= running.carrier.settings.binds:
                 self._end(bind, running)
             else:
-                await self._renew(bind, running)
                 self._leave_to_others(bind, running)
         for owner in await binds.owners(self._database):
             if owner != self._owner and is_dead(owner):
@@ -147,8 +159,9 @@ class Deliver:
         try:
             found = await carriers.all_carriers(self._database)
             self._carriers = {carrier.id: carrier for carrier in found if carrier.enabled}
-            for carrier in self._carriers.values():
-                await binds.resize(self._database, carrier.id, carrier.settings.binds)
+            await binds.resize_all(
+                self._database, {carrier.id: carrier.settings.binds for carrier in self._carriers.values()}
+            )
         except BaseException:
             self._rounds_left = 0
             raise
@@ -167,16 +180,45 @@ class Deliver:
             self._share.give_back(bind, now)
             self._end(bind, running)
 
-    async def _renew(self, bind: BindKey, running: _Running) -> None:
-        pump = running.pump
-        token = pump.token
-        link = pump.link
+    async def _keep_leases(self) -> None:
+        """Renews what we hold, whatever a round waits for, until cancelled; also while pumps end in good order."""
+        while True:
+            if self._running:
+                await self._guarded("leases", self._renew_all)
+            await asyncio.sleep(ROUND_S)  # the pace of renewing
+
+    async def _renew_all(self) -> None:
+        """Renews the leases of all our binds in one statement; of those whose row was locked, as by a turn, each by
+        itself, some at a time."""
         asked_at = asyncio.get_running_loop().time()
-        is_ours = await binds.renew(self._database, bind, token, LEASE_S, link.state.value, link.detail, link.figures())
-        if is_ours:
-            link.allow(asked_at + LEASE_S)
-        elif token == pump.token:  # else the pump has just taken a new token itself
-            log.error("lease_lost", carrier=running.carrier.name, slot=bind.slot)
+        held = {bind: running for bind, running in self._running.items() if not running.task.done()}
+        leases = [_lease(bind, running) for bind, running in held.items()]
+        outcome = await binds.renew_all(self._database, leases, LEASE_S)
+        for lease in outcome.renewed:
+            self._hold(held[lease.bind], asked_at)
+        for lease in outcome.lost:
+            self._lost(held[lease.bind], lease)
+        waiting = asyncio.Semaphore(RENEWED_AT_ONCE)
+
+        async def renew(lease: Lease) -> None:
+            async with waiting:
+                running = held[lease.bind]
+                lease = _lease(lease.bind, running)  # its token may be another by now
+                began_at = asyncio.get_running_loop().time()
+                ours = await binds.renew_waiting(self._database, lease, LEASE_S, LOCKED_S)
+                if ours:
+                    self._hold(running, began_at)
+                elif ours is False:
+                    self._lost(running, lease)
+
+        await asyncio.gather(*(renew(lease) for lease in outcome.busy))
+
+    def _hold(self, running: _Running, asked_at: float) -> None:
+        running.pump.link.allow(asked_at + LEASE_S)
+
+    def _lost(self, running: _Running, lease: Lease) -> None:
+        if lease.token == running.pump.token:  # else the pump has just taken a new token itself
+            log.error("lease_lost", carrier=running.carrier.name, slot=lease.bind.slot)
             running.task.cancel()
 
     def _begin(self, bind: BindKey, taken: binds.Taken, carrier: Carrier, rules: Rules, policy: int) -> None:
@@ -192,6 +234,8 @@ class Deliver:
     def _buried(self, bind: BindKey, running: _Running) -> None:
         """A pump has ended by itself: why is said, and its bind is taken anew in a later round, after a failure not at
         once: carriers bar those who bind again and again."""
+        if self._running.get(bind) is not running:
+            return
         del self._running[bind]
         if running.task.cancelled():
             return
@@ -220,8 +264,7 @@ class Deliver:
                 await binds.release(self._database, bind, running.pump.token, rest_of(running.carrier))
             except (*CONNECTION_ERRORS, DatabaseError):
                 log.warning("lease_not_released", carrier=running.carrier.name, slot=bind.slot)
-            if self._running.get(bind) is running:
-                self._buried(bind, running)
+            self._buried(bind, running)
             self._event.set()
 
         if self._is_ending(bind):
@@ -239,3 +282,8 @@ class Deliver:
             self._end(bind, running)
         while self._ending:
             await asyncio.wait(self._ending)
+
+
+def _lease(bind: BindKey, running: _Running) -> Lease:
+    link = running.pump.link
+    return Lease(bind, running.pump.token, link.state.value, link.detail, link.figures())
