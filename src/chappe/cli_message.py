@@ -108,6 +108,8 @@ def _send(
     from chappe.core.model import Send
 
     settings = account.settings
+    from chappe.core.compose import warnings_of
+
     composed = _composed(text)
     _check_sender(sender)
     recipients, skipped = _recipients(settings, to, composed.parts, range_)
@@ -123,6 +125,7 @@ def _send(
         flash=flash,
         public_ids=True,
         report_url="",
+        warnings=warnings_of(composed),
     )
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
+from shop import opened as opened_shop
 
 from chappe.actions import accept, reports
 from chappe.core.lifecycle import State
@@ -204,3 +205,24 @@ async def test_tables_of_the_timeline_are_read_by_their_indexes(stored: Database
         for statement in (timeline.REFERENCES, timeline.RECEIPTS, timeline.EVENTS, timeline.ATTEMPTS):
             plan = "\n".join(row[0] for row in await connection.fetch(f"explain {statement}", 65536, 65538))
             assert re.search(r"Bitmap Index Scan on (reference|receipt|event|webhook_attempt)_message", plan), plan
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("warning", "note"),
+    [
+        ("text_lossy", "characters that the GSM alphabet lacks became ?"),
+        ("unicode_forced", "the GSM alphabet lacks a character: sent as Unicode"),
+        ("numbers_completed", "numbers without their zero were read as French"),
+    ],
+)
+async def test_what_was_not_taken_as_it_was_written_is_said(
+    database: ConnectionParameters, warning: str, note: str
+) -> None:
+    async with opened_shop(database) as shop:
+        account = await shop.account()
+        (sent,) = await shop.messages(account, warnings=(warning,))
+        found = await reports.find(shop.database, str(sent))
+        assert found is not None
+        assert found.options == [warning]
+        assert found.messages[0].entries[0].detail.endswith(f"; {note}")

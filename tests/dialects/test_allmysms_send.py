@@ -245,6 +245,36 @@ def test_more_recipients_than_a_submission_has_places_are_refused() -> None:
     assert len(_send("x", *[FRENCH] * RECIPIENTS_MAX).recipients) == RECIPIENTS_MAX
 
 
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_accents_typed_apart_are_put_together(dynamic: bool) -> None:
+    """macOS writes `e` and an accent: 100 characters of `Café ` were Unicode in two parts."""
+    message = "Cafe\u0301 " * 20 + ("#param_1#" if dynamic else "")
+    sent = _send(message, dynamic=dynamic)
+    assert (sent.recipients[0].text or sent.text).startswith("Café Café ")
+    assert (sent.recipients[0].parts, sent.warnings) == (1, ())
+
+
+def test_characters_count_for_the_limit_as_they_are_sent() -> None:
+    account = _account(message_characters_max=100)
+    assert _send("e\u0301" * 100, account=account).text == "é" * 100
+
+
+@pytest.mark.parametrize(
+    ("message", "dynamic", "warnings"),
+    [
+        ("Bravo", False, ()),
+        ("Bravo 🎉", False, ("unicode_forced",)),
+        ("Fête", False, ("unicode_forced",)),
+        ("#param_1# 🎉", True, ("unicode_forced",)),
+        ("#param_1# é", True, ()),
+    ],
+)
+def test_a_text_that_becomes_unicode_says_so(message: str, dynamic: bool, warnings: tuple[str, ...]) -> None:
+    assert _send(message, dynamic=dynamic).warnings == warnings
+    wish = Wish(message, (Block((FRENCH,), {1: "Ana"}),), dynamic, unicode=True)
+    assert send(wish, _account()).warnings == (), "it was asked for"
+
+
 def test_warnings_of_numbers_go_with_the_recipient() -> None:
     assert _send("x", "0692123456").recipients[0].warnings == (OVERSEAS_REWRITTEN,)
 

@@ -32,6 +32,12 @@ OPTIONS: Final = {
     "reports_post": Flag.REPORTS_POST,
     **WARNINGS,
 }
+NOTES: Final = {
+    Flag.TEXT_LOSSY: "characters that the GSM alphabet lacks became ?",
+    Flag.UNICODE_FORCED: "the GSM alphabet lacks a character: sent as Unicode",
+    Flag.NUMBERS_COMPLETED: "numbers without their zero were read as French",
+}
+"""What the timeline says of a submission that was accepted otherwise than it was written."""
 _NUMBER: Final = re.compile(r"([0-9]{1,18})(?:/([0-9]{1,5}))?", re.ASCII).fullmatch
 _MAY_HAVE_LEFT: Final = (State.SCHEDULED, State.HELD, State.QUEUED)
 
@@ -235,7 +241,9 @@ def _entries(message: MessageRow, found: Everything) -> list[Entry]:
     """All that happened to one message, in order of time; what happened at the same instant in the order of life."""
     row = found.submission
     carriers = found.carriers
-    entries = [Entry(row.created_at, "accepted", f"by {row.dialect} for {row.login or row.account_id}")]
+    accepted = [f"by {row.dialect} for {row.login or row.account_id}"]
+    accepted += [note for flag, note in NOTES.items() if row.flags & flag]
+    entries = [Entry(row.created_at, "accepted", "; ".join(accepted))]
     if message.price_micros:
         entries.append(Entry(row.created_at, "charged", f"{json_number(message.price_micros)} EUR"))
     if row.scheduled_at is not None:

@@ -1,13 +1,10 @@
-"""The GSM 7-bit default alphabet (3GPP TS 23.038, 6.2.1): encode, decode, count septets, replace what it cannot say.
+"""The GSM 7-bit default alphabet (3GPP TS 23.038, 6.2.1): encode, decode, count septets.
 
 Octets here are unpacked, one septet each, as SMPP carries them under data_coding 0.
 """
 
 import codecs
 import re
-import unicodedata
-
-from chappe.core.clusters import clusters
 
 ESCAPE = 0x1B
 
@@ -109,70 +106,3 @@ def _positions(text: str) -> bytes | None:
     except UnicodeEncodeError:
         return None
     return None if 0 in positions else positions
-
-
-# The provider's list of replaced characters (documentation of 2024), as (from, to). `é è à ù ì ò É` and the other
-# letters
-# of the GSM alphabet stay.
-_SMSPARTNER_LIST: tuple[tuple[str, str], ...] = (
-    ("ą", "à"),
-    ("’‘“`", "'"),
-    ("«»”", '"'),  # the list forgets ”; it goes with its like
-    ("ÿ", "y"),
-    ("ç", "Ç"),
-    ("ûü", "u"),
-    ("ïî", "i"),
-    ("ôöó", "o"),
-    ("ëê", "e"),
-    ("äáâã", "a"),
-    ("[{", "("),
-    ("]}", ")"),
-    ("ÄÀÁÂÃ", "A"),
-    ("ÈÊË", "E"),
-    ("Î", "I"),
-    ("ÜÙÚÛ", "U"),
-    ("Ý", "Y"),
-    ("ÖÔ", "O"),
-    ("œ", "oe"),
-    ("ñ", "n"),
-    ("Ñ", "N"),
-    ("°", "."),
-    ("µ", "u"),
-    ("^~|\\¨§", ""),
-)
-_SMSPARTNER = str.maketrans({character: to for group, to in _SMSPARTNER_LIST for character in group})
-
-_SMSPARTNER_MARKS = {":br:": "\r\n", ":euro:": "€", "\\r\\n": "\r\n"}
-_SMSPARTNER_MARK = re.compile(r":br:|:euro:|\\r\\n")
-
-
-def read_marks_smspartner(text: str) -> str:
-    """Turn SMS Partner's marks into what they stand for: CR LF for `:br:` and for the four typed characters `\\r\\n`, €
-    for `:euro:`.
-
-    Real line breaks stay as they are. A typed `\\n` alone is not a mark: no document names it, and it occurs in
-    ordinary text. Wanted for Unicode messages too.
-    """
-    if ":" not in text and "\\" not in text:
-        return text
-    return _SMSPARTNER_MARK.sub(lambda found: _SMSPARTNER_MARKS[found[0]], text)
-
-
-def replace_smspartner(text: str) -> str:
-    """Replace characters as SMS Partner does before counting, so that the result always fits the GSM alphabet.
-
-    Marks first (`read_marks_smspartner`), then the provider's list; what is still not expressible becomes one `?` per
-    visible character, so a joined emoji or a flag is one `?`. Accents typed apart are put together before.
-    """
-    text = read_marks_smspartner(text)
-    if not text.isascii():
-        text = unicodedata.normalize("NFC", text)
-    text = text.translate(_SMSPARTNER)
-    if expressible(text):
-        return text
-    return "".join(cluster if expressible(cluster) else _question(cluster) for cluster in clusters(text))
-
-
-def _question(cluster: str) -> str:
-    """Say `?` for a visible character, or its first code point if only the rest is foreign (the `5` of a keycap)."""
-    return cluster[0] if expressible(cluster[0]) else "?"

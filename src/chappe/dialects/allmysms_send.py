@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from chappe.core import localtime, numbers, segments, senders, stop
-from chappe.core.compose import Composed, TooLong, compose
+from chappe.core.compose import Composed, TooLong, compose, tidy, warnings_of
 from chappe.core.errors import Refusal
 from chappe.core.model import (
     RECIPIENTS_MAX,
@@ -194,7 +194,7 @@ def send(wish: Wish, account: Account) -> Send:
         report_url=settings.reports_url,
         reply_url=settings.replies_url,
         public_ids=True,
-        warnings=warnings,
+        warnings=warnings + texts.warnings,
         unique_identifier=wish.unique_identifier,
     )
 
@@ -209,19 +209,20 @@ class _Texts:
         self.limit = settings.message_characters_max
         self.unicode = wish.unicode
         self.mention = settings.stop_mention if _adds_mention(settings) else ""
-        message = segments.clean(wish.message)
+        message = tidy(wish.message)
         pieces = _VARIABLE.split(message) if wish.dynamic else [message]
         self.literals, self.places = pieces[::2], [int(digits) for digits in pieces[1::2]]
         self.literal_characters = sum(map(len, self.literals))
         if len(self.places) > VARIABLES_MAX:
             raise Refusal("text_too_long", limit=self.limit)
+        self.warnings: tuple[str, ...] = ()
         self.common = Composed(message, "gsm7", 1) if self.places else self._composed(message)
 
     def of(self, block: Block) -> Composed:
         """What the numbers of a block are sent."""
         if not self.places:
             return self.common
-        values = [block.parameters.get(place, "") for place in self.places]
+        values = [tidy(block.parameters.get(place, "")) for place in self.places]
         # Measured before it is built: a small flow may not unfold into a huge text.
         if self.literal_characters + sum(map(len, values)) > self.limit:
             raise Refusal("text_too_long", limit=self.limit)
@@ -236,6 +237,8 @@ class _Texts:
             raise Refusal("text_too_long", limit=self.limit) from None
         if not composed.parts:
             raise Refusal("text_missing")
+        if not self.warnings:
+            self.warnings = warnings_of(composed, unicode=self.unicode)
         return composed
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from chappe.core import localtime, numbers, segments
-from chappe.core.compose import Composed
+from chappe.core.compose import Composed, warnings_of
 from chappe.core.errors import Refusal, Violation, Violations
 from chappe.core.model import (
     RECIPIENTS_MAX,
@@ -85,6 +85,7 @@ def read(values: Values, account: Account, moment: Moment) -> Send:
         client_reference=extras.whole_tag,
         report_url=extras.report_url or settings.reports_url,
         reply_url=extras.reply_url or settings.replies_url,
+        warnings=warnings_of(*(composed for _, _, _, composed in found.usable), unicode=unicode),
     )
 
 

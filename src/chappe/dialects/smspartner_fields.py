@@ -9,11 +9,12 @@ import re
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from chappe.core import gsm7, numbers, segments, senders
+from chappe.core import numbers, segments, senders
 from chappe.core.compose import Composed, TooLong, compose
 from chappe.core.errors import Refusal, Violation
 from chappe.core.model import AccountSettings
 from chappe.core.pricelist import PriceList, price_list
+from chappe.dialects import smspartner_characters
 from chappe.dialects.smspartner_values import Values, flag, text
 
 SENDER_CHARACTERS_MIN: Final = 3
@@ -92,7 +93,7 @@ def compose_text(
         message = "" if isinstance(message, list | dict) else text(message)
     wanted = settings.stop_mention_automatic or ("isStopSms" in values and flag(values["isStopSms"]))
     mention = settings.stop_mention if wanted and not lowcost else ""
-    replace: Callable[[str], str] = gsm7.read_marks_smspartner if unicode else gsm7.replace_smspartner
+    replace: Callable[[str], str] = smspartner_characters.read_marks if unicode else smspartner_characters.replace
     try:
         return compose(message, mention=mention, replace=replace, unicode=unicode)
     except TooLong:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from chappe.core import numbers
-from chappe.core.compose import Composed
+from chappe.core.compose import Composed, warnings_of
 from chappe.core.errors import Refusal, Violation, Violations
 from chappe.core.model import RECIPIENTS_MAX, Account, AccountSettings, Moment, Range, Recipient, Send, Skipped
 from chappe.dialects import smspartner_schedule
@@ -86,6 +86,7 @@ def read(verb: str, values: Values, account: Account, moment: Moment) -> Send:
         report_url=extras.report_url or settings.reports_url,
         reply_url=extras.reply_url or settings.replies_url,
         virtual_number=virtual,
+        warnings=warnings_of(composed, unicode=unicode) if composed.lost else (),
     )
 
 

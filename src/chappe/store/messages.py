@@ -54,6 +54,9 @@ class Flag:
     SENDER_NOT_ALLOWED = 1024
     SENDER_WITHOUT_STOP = 2048
     LOWCOST_UNAVAILABLE = 4096
+    TEXT_LOSSY = 8192
+    UNICODE_FORCED = 16384
+    NUMBERS_COMPLETED = 32768
 
 
 WARNINGS = {
@@ -61,6 +64,9 @@ WARNINGS = {
     "sender_not_allowed": Flag.SENDER_NOT_ALLOWED,
     "sender_without_stop": Flag.SENDER_WITHOUT_STOP,
     "lowcost_unavailable": Flag.LOWCOST_UNAVAILABLE,
+    "text_lossy": Flag.TEXT_LOSSY,
+    "unicode_forced": Flag.UNICODE_FORCED,
+    "numbers_completed": Flag.NUMBERS_COMPLETED,
 }
 """The warnings of a Send, as flags: its customer cannot be told in every dialect, its operator can see them."""
 
