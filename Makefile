@@ -20,8 +20,8 @@ help: ## show this list
 setup: $(STAMP) ## make the environment in .venv (needs python3.11 or newer and the network)
 	@echo "The environment is ready in .venv"
 
-run: $(STAMP) ## start Chappe on 127.0.0.1:8080 with its data in ./var; ARGS="--port 9000" passes flags
-	@exec $(BIN)/chappe serve --data var $(ARGS)
+run: $(STAMP) ## start Chappe's demo on 127.0.0.1:8080 with its data in ./var; ARGS="--port 9000" passes flags
+	@exec $(BIN)/chappe serve --demo --data var $(ARGS)
 
 test: $(STAMP_DEV) ## install what the tests need and run them all; ARGS="-k window" passes flags to pytest
 	@scripts/test-packages

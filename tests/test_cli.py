@@ -453,7 +453,7 @@ def test_serve_lists_every_setting() -> None:
         ([], {}),
         (["--log-level", "debug"], {"log_level": "debug"}),
         (["--log-level=debug", "--metrics=false"], {"log_level": "debug", "metrics": "false"}),
-        (["--no-handset", "--metrics"], {"handset": "false", "metrics": "true"}),
+        (["--no-color", "--metrics"], {"color": "false", "metrics": "true"}),
     ],
 )
 def test_serve_takes_every_setting_as_an_option(words: list[str], flags: dict[str, str]) -> None:

@@ -1,5 +1,6 @@
 """The configuration: precedence, every way to be wrong, and the reference page."""
 
+import re
 import subprocess
 import sys
 from ipaddress import ip_network
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chappe import config
-from chappe.config import SETTINGS, Config, ConfigError, describe, load, setting
+from chappe.config import OWN_ADDRESSES, SETTINGS, Config, ConfigError, describe, load, setting
 
 ROOT = Path(__file__).parent.parent
 
@@ -69,8 +70,8 @@ def test_variables_of_others_are_left_alone() -> None:
         ("CHAPPE_PORT", "0", "port", 0),
         ("CHAPPE_ROLES", "api", "roles", frozenset({"api"})),
         ("CHAPPE_ROLES", " api , work,", "roles", frozenset({"api", "work"})),
-        ("CHAPPE_HANDSET", "no", "handset", False),
-        ("CHAPPE_HANDSET", "ON", "handset", True),
+        ("CHAPPE_DEMO", "no", "demo", False),
+        ("CHAPPE_DEMO", "ON", "demo", True),
         ("CHAPPE_DATABASE_URL", "postgres://u:p@h/n", "database_url", "postgres://u:p@h/n"),
         ("CHAPPE_DATABASE_URL", "none", "database_url", None),
         ("CHAPPE_WEBHOOK_TIMEOUT_S", "2.5", "webhook_timeout_s", 2.5),
@@ -103,7 +104,7 @@ def test_text_becomes_a_value_and_flags_read_the_same_text(variable: str, text: 
         ("webhook_ports = [8000]", "webhook_ports", (8000,)),
         ("webhook_timeout_s = 3", "webhook_timeout_s", 3.0),
         ("webhook_allow_private = ['fd00::/8']", "webhook_allow_private", ("fd00::/8",)),
-        ("handset = false", "handset", False),
+        ("metrics = false", "metrics", False),
     ],
 )
 def test_toml_has_its_own_types(tmp_path: Path, toml: str, name: str, value: Any) -> None:
@@ -122,7 +123,7 @@ def test_toml_has_its_own_types(tmp_path: Path, toml: str, name: str, value: Any
         ({}, {"CHAPPE_port": "1"}, "unknown environment variable CHAPPE_port; did you mean CHAPPE_PORT?"),
         ({}, {"CHAPPE_CONFG": "1"}, "unknown environment variable CHAPPE_CONFG; did you mean CHAPPE_CONFIG?"),
         ({}, {"CHAPPE_PORT": "65536"}, 'CHAPPE_PORT: "65536" is not usable; expected a whole number from 0 to 65535'),
-        ({}, {"CHAPPE_HANDSET": "maybe"}, 'CHAPPE_HANDSET: "maybe" is not usable; expected true or false'),
+        ({}, {"CHAPPE_DEMO": "maybe"}, 'CHAPPE_DEMO: "maybe" is not usable; expected true or false'),
         ({}, {"CHAPPE_LOG_FORMAT": "xml"}, 'CHAPPE_LOG_FORMAT: "xml" is not usable; expected console or json'),
         ({}, {"CHAPPE_ROLES": ","}, 'CHAPPE_ROLES: "," is not usable; expected api or work, separated by commas'),
         (
@@ -207,18 +208,55 @@ def test_a_configuration_cannot_be_changed() -> None:
         ("localhost.example.org", False),
     ],
 )
-def test_webhooks_reach_private_addresses_only_while_the_server_is_private_itself(host: str, loopback: bool) -> None:
+def test_loopback_is_not_private(host: str, loopback: bool) -> None:
+    """Nothing but this machine's own addresses is open by itself, and strangers' numbers are never."""
     found = load({"host": host}, {})
     assert found.listens_on_loopback is loopback
-    assert found.webhook_private_allowed is loopback
-    assert found.strange_numbers_refused is not loopback
-
-
-def test_behind_a_proxy_a_loopback_address_is_as_public_as_any() -> None:
-    found = load({"host": "127.0.0.1", "trusted_proxies": "127.0.0.1"}, {})
-    assert found.listens_on_loopback is False
-    assert found.webhook_private_allowed is False
+    assert found.is_alone is loopback
+    assert found.webhook_private_allowed == (OWN_ADDRESSES if loopback else False)
     assert found.strange_numbers_refused is True
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"trusted_proxies": "127.0.0.1"},
+        {"database_url": "postgresql://chappe@db1/chappe"},
+        {"roles": "work"},
+        {"roles": "api"},
+    ],
+    ids=lambda flags: next(iter(flags)),
+)
+def test_what_is_one_of_several_or_behind_a_proxy_reaches_no_private_address(flags: dict[str, str]) -> None:
+    assert load(flags, {}).webhook_private_allowed is False
+
+
+def test_the_demo_mode_opens_what_the_demo_needs() -> None:
+    found = load({"demo": True}, {})
+    assert found.webhook_private_allowed is True
+    assert found.strange_numbers_refused is False
+    closed = load({"demo": True, "webhook_allow_private": False, "numbers_own_only": True}, {})
+    assert closed.webhook_private_allowed is False
+    assert closed.strange_numbers_refused is True
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        ({"host": "0.0.0.0"}, "it wants a loopback host such as 127.0.0.1, not 0.0.0.0"),
+        ({"host": "::"}, "it wants a loopback host such as 127.0.0.1, not ::"),
+        ({"host": "192.168.1.2"}, "not 192.168.1.2; --no-demo serves without it"),
+        ({"trusted_proxies": "127.0.0.1"}, "it takes no trusted_proxies"),
+        ({"host": "0.0.0.0", "trusted_proxies": "10.0.0.1"}, "it takes no trusted_proxies"),
+        ({"roles": "api"}, "it wants the roles api,work"),
+        ({"roles": "work"}, "it wants the roles api,work"),
+    ],
+)
+def test_the_demo_cannot_be_public(flags: dict[str, str], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        load({"demo": True} | flags, {})
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        load({}, {"CHAPPE_DEMO": "yes"} | {f"CHAPPE_{name.upper()}": value for name, value in flags.items()})
 
 
 def test_the_operator_decides_about_private_addresses() -> None:

@@ -73,6 +73,7 @@ def app() -> None:
 @click.option("--port", show_default="8080", help="Port to listen on.")
 @click.option("--api-processes", show_default="1", help="Processes that answer HTTP.")
 @click.option("--roles", show_default="api,work", help="What this node does.")
+@click.option("--demo/--no-demo", default=None, help="Demo mode: a demo account, and phones in the browser.")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="A TOML file instead of chappe.toml.")
 @click.option("--settings", is_flag=True, help="List every setting as JSON and end.")
 @data_option
@@ -85,12 +86,13 @@ def serve(
     database_url: str | None,
     api_processes: str | None,
     roles: str | None,
+    demo: bool | None,
     config_file: Path | None,
     settings: bool,
 ) -> None:
     """Runs Chappe until a signal.
 
-    Every other setting is an option too (--log-level debug, --no-handset): --settings lists them.
+    Every other setting is an option too (--log-level debug, --no-metrics): --settings lists them.
     """
     from chappe.config import SETTINGS, ConfigError, load
 
@@ -99,13 +101,14 @@ def serve(
         emit(rows, "", as_json=True)
         return
     own = {"host": host, "port": port, "data": data, "database_url": database_url,
-           "api_processes": api_processes, "roles": roles}  # fmt: skip
+           "api_processes": api_processes, "roles": roles, "demo": demo}  # fmt: skip
     try:
         config = load({**_flags(others), **own}, config_file=config_file)
     except ConfigError as error:
         raise Misuse(str(error)) from error
     from chappe import wiring
     from chappe.actions.account_settings import SettingError
+    from chappe.actions.demo import DemoError
     from chappe.core.stop import WordError
     from chappe.core.window_profiles import ProfileError
     from chappe.store.database import CONNECTION_ERRORS, DatabaseError
@@ -116,7 +119,7 @@ def serve(
         status = wiring.serve(config)
     except (ProfileError, SettingError, WordError) as error:
         raise Misuse(str(error)) from error
-    except (EmbeddedError, MigrationError) as error:
+    except (DemoError, EmbeddedError, MigrationError) as error:
         raise Failure(str(error)) from error
     except (*CONNECTION_ERRORS, DatabaseError) as error:
         raise Failure(_why_not_served(error, config)) from error
@@ -131,7 +134,8 @@ def _why_not_served(error: BaseException, config: Config) -> str:
     ours = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES, errno.EPERM)
     by_name = isinstance(error, socket.gaierror) and config.database_url is None
     if by_name or (isinstance(error, OSError) and error.errno in ours):
-        return f"cannot serve on {config.host}:{config.port}: {getattr(error, 'strerror', None) or error}"
+        advice = "; --port names another" if isinstance(error, OSError) and error.errno == errno.EADDRINUSE else ""
+        return f"cannot serve on {config.host}:{config.port}: {getattr(error, 'strerror', None) or error}{advice}"
     return f"the database cannot be reached: {first_line(error)}"
 
 

@@ -61,8 +61,8 @@ def add(
     config = configuration(data, database_url)
     secret = _password(password, password_file)
 
-    async def work(database: Database) -> Carrier:
-        from chappe.actions import carriers
+    async def work(database: Database) -> tuple[Carrier, str]:
+        from chappe.actions import carrier_views, carriers
         from chappe.actions.carrier_errors import CarrierMisuse
         from chappe.smpp.profile import settings as read_settings
 
@@ -83,11 +83,13 @@ def add(
         )
         if replace:
             carriers.check_name(name)
-            return await carriers.replace(database, name, made)
-        return await carriers.add(database, name, made)
+            carrier = await carriers.replace(database, name, made)
+        else:
+            carrier = await carriers.add(database, name, made)
+        return carrier, await carrier_views.demo_note(database, carrier)
 
-    carrier = perform(config, work)
-    emit(document(carrier), _sentence(carrier), as_json=as_json)
+    carrier, note = perform(config, work)
+    emit(document(carrier) | ({"note": note} if note else {}), _sentence(carrier, note), as_json=as_json)
 
 
 @app.command("set")
@@ -169,6 +171,7 @@ def list_(data: Path | None, database_url: str | None, as_json: bool) -> None:
             lines.append(f"  bind {bind.slot}: {bind.state}{detail} since {bind.since:%Y-%m-%d %H:%M:%S} UTC, {use}")
             lines += [f"    {figures}"] if figures else []
         lines += [f"  ! {alarm}" for alarm in view.alarms]
+        lines += [f"  {note}" for note in view.notes]
     if not views:
         lines.append("No carrier yet: `chappe carrier add` adds one.")
     if unrouted.waiting:
@@ -270,12 +273,12 @@ def _plain(value: object) -> str:
     return str(value.value) if isinstance(value, Enum) else str(value)
 
 
-def _sentence(carrier: Carrier) -> str:
+def _sentence(carrier: Carrier, note: str = "") -> str:
     s = carrier.settings
     rate = f"{s.rate:g} parts/s" if s.rate else "no rate limit"
     return (
         f"{carrier.name}: {s.host}:{s.port} as {s.system_id}, profile {s.profile or 'generic'}, "
-        f"{s.binds} bind{'s' if s.binds > 1 else ''}, window {s.window}, {rate}"
+        f"{s.binds} bind{'s' if s.binds > 1 else ''}, window {s.window}, {rate}" + (f"\n{note}" if note else "")
     )
 
 

@@ -91,7 +91,8 @@ async def _account(database: Database, login: str | None) -> Account:
     if login is not None:
         account = await accounts.get(database, login)
     else:
-        every = await store.all_accounts(database)
+        found = await store.all_accounts(database)
+        every = [account for account in found if account.state is AccountState.ACTIVE] or found
         demo = [account for account in every if account.login.lower() == DEMO]
         if not demo and len(every) != 1:
             raise Misuse("--account is needed: " + ("there is no account yet" if not every else "there are several"))
@@ -195,12 +196,10 @@ async def _accept(database: Database, made: Send, windows: Windows) -> Accepted 
     from chappe.actions import accept
     from chappe.core.errors import Refusal
     from chappe.core.model import Moment
-    from chappe.core.routing import Route, Router
     from chappe.store import accounts, carriers
     from chappe.store.channels import OUTBOX_CHANNEL
 
-    routes = await carriers.all_routes(database)
-    router = Router([Route(r.prefix, r.range, str(r.carrier_id), r.priority) for r in routes])
+    router = await carriers.router(database)
     moment = Moment(datetime.now(UTC), secret=await accounts.installation_secret(database))
     try:
         placed = accept.place(made, moment.now, router, windows.of(made.account.settings))

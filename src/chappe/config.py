@@ -23,6 +23,9 @@ FILE_NAME = "chappe.toml"
 _TRUTH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _NOTHING = ("", "auto", "none")
 
+OWN_ADDRESSES = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+"""The addresses at which only this machine reaches itself."""
+
 
 class ConfigError(Exception):
     """The configuration cannot be used; the message is one line that names where the trouble came from."""
@@ -69,8 +72,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     drain_s: Annotated[float, Meta(ge=0, le=600), _help("How long a node that is asked to end still answers while /readyz says no, so that a load balancer turns to others.")] = 0.0
 
-    handset: Annotated[bool, _help("Run the built-in SMSC with its virtual phones inside `chappe serve`.")] = True
-    handset_port: Annotated[Port, _help("SMPP port of the built-in SMSC, on loopback; 0: the system chooses.")] = 2775
+    demo: Annotated[bool, _help("Demo mode: a demo account, and phones in the browser that receive the messages; only for a node that nobody else can reach.")] = False
+    handset_port: Annotated[Port, _help("SMPP port of the demo's built-in SMSC, on loopback; 0: the system chooses.")] = 2775
 
     postgres_bin_dir: Annotated[Folder, _help("Where the programs of the embedded PostgreSQL are; auto: look for them.")] = None
     postgres_user: Annotated[str | None, _help("System user that runs the embedded PostgreSQL when root starts Chappe; auto: look for one.")] = None
@@ -78,15 +81,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     body_bytes_max: Annotated[int, Meta(ge=1), _help("Largest HTTP body accepted; a larger one is answered with 413.")] = 2_000_000
     connections_per_address_max: Annotated[int, Meta(ge=1, le=100_000), _help("Connections of one IPv4 address or IPv6 /64 in one API process; one more is answered with 503. Trusted proxies are not counted.")] = 128
 
-    trusted_proxies: Annotated[Networks, _help("Proxies before the HTTP listener whose X-Forwarded-For is believed, as addresses or networks; with any, host counts as public.")] = ()
+    trusted_proxies: Annotated[Networks, _help("Proxies before the HTTP listener whose X-Forwarded-For is believed, as addresses or networks; with any, the node counts as public.")] = ()
 
     webhook_timeout_s: Annotated[float, Meta(gt=0, le=300), _help("Time for one webhook call, from connecting to the end of the answer.")] = 10.0
-    webhook_allow_private: Annotated[Private, _help("Whether webhooks may reach private addresses, or which of them; auto: while host is a loopback address and there are no trusted_proxies.")] = None
+    webhook_allow_private: Annotated[Private, _help("Whether webhooks may reach private addresses, or which of them; auto: in demo mode any, and this machine's own while nothing leaves it (docs/operate.md); else none.")] = None
     webhook_ports: Annotated[tuple[RemotePort, ...], _help("Ports that webhooks may reach; none given: any.")] = ()
 
     sender_default: Annotated[ShortCode, _help("Short code that sends when the customer names no sender.")] = "36111"
     senders_denied: Annotated[tuple[str, ...], _help("Sender names that nobody may use, nor what looks like them.")] = ()
-    numbers_own_only: Annotated[bool | None, _help("Whether an account without a long number of its own may not send from one either; auto: unless host is a loopback address.")] = None
+    numbers_own_only: Annotated[bool | None, _help("Whether an account without a long number of its own may not send from one either; auto: unless in demo mode.")] = None
     stop_mention: Annotated[str, Meta(min_length=1, max_length=60), _help("Opt-out mention appended on request; {sender} stands for sender_default.")] = " STOP {sender}"
     stop_words: Annotated[tuple[str, ...], _help("Words that mean STOP at the beginning of a reply, beside the French and English ones.")] = ()
     start_words: Annotated[tuple[str, ...], _help("Words that take a STOP back, beside START, REPRISE and UNSTOP.")] = ()
@@ -111,6 +114,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             self._networks()
         for network in self.trusted_proxies:
             ip_network(network)
+        if self.demo:
+            self._check_demo()
 
     def __repr__(self) -> str:
         """All settings on one line, secrets masked: a Config may end in a log or a traceback."""
@@ -131,16 +136,34 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             return False
 
     @property
+    def is_alone(self) -> bool:
+        """Whether this node is a whole installation on this machine, which nobody else is asked to reach."""
+        return self.listens_on_loopback and self.database_url is None and {"api", "work"} <= self.roles
+
+    @property
     def webhook_private_allowed(self) -> bool | tuple[IPv4Network | IPv6Network, ...]:
-        """What webhook_allow_private means here: any private address, none, or those inside the networks given."""
+        """What webhook_allow_private means here: any private address, none, or those inside the networks given.
+
+        Where nothing is set, what is allowed here ends when a request comes through a proxy that is not declared; and
+        outside demo mode, when there is a carrier outside this machine.
+        """
         if self.webhook_allow_private is None:
-            return self.listens_on_loopback
+            return self.demo or (OWN_ADDRESSES if self.is_alone else False)
         return self.webhook_allow_private if isinstance(self.webhook_allow_private, bool) else self._networks()
 
     @property
     def strange_numbers_refused(self) -> bool:
         """What numbers_own_only means here."""
-        return not self.listens_on_loopback if self.numbers_own_only is None else self.numbers_own_only
+        return not self.demo if self.numbers_own_only is None else self.numbers_own_only
+
+    def _check_demo(self) -> None:
+        """Raises ValueError for a demo that others than the people at this machine could reach."""
+        if self.trusted_proxies:
+            raise ValueError("the demo cannot be public: it takes no trusted_proxies; --no-demo serves without it")
+        if not self.listens_on_loopback:
+            raise ValueError(f"the demo cannot be public: it wants a loopback host such as 127.0.0.1, not {self.host}; --no-demo serves without it")
+        if not {"api", "work"} <= self.roles:
+            raise ValueError("the demo is a whole node: it wants the roles api,work; --no-demo serves without it")
 
     def _networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         assert isinstance(self.webhook_allow_private, tuple)
@@ -195,7 +218,10 @@ def load(
         from_file = _from_file(data / FILE_NAME, must_exist=False)
         if "data" in from_file:
             raise ConfigError(f"{data / FILE_NAME}: data cannot be set by the file inside it; use --data or CHAPPE_DATA")
-    return Config(**(from_file | values))
+    try:
+        return Config(**(from_file | values))
+    except ValueError as error:  # each value is good alone, and not beside the others
+        raise ConfigError(str(error)) from error
 
 
 def setting(name: str) -> Setting:

@@ -16,6 +16,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +29,12 @@ from chappe.parts import SHUTDOWN_S, Orders, open_database, page_listener, signa
 from chappe.store.database import Address, Database
 
 if TYPE_CHECKING:
+    from chappe.actions.demo import Demo
     from chappe.workers.supervisor import Part, Supervisor
 
 log = observe.get_logger("chappe")
 
+KEY_NOTE = "demo-key"
 ORPHANS_S = 4.0  # the children of a supervisor that was killed notice it sooner
 
 # -- the handset alone
@@ -120,10 +123,10 @@ async def _serve(config: Config) -> int:
         else:
             address = Address(url=config.database_url)
             parts = _started(config, doors, supervisor)
-        await bring_up(address)
+        accounts = await bring_up(address, demo=config.demo)
         await _set_account_defaults(config, address)
         orders = msgspec.structs.replace(_orders(config, address), counts=str(counts))
-        await _instruct(config, doors, supervisor, parts, orders, stop)
+        await _instruct(config, doors, supervisor, parts, orders, accounts, stop)
         waiting = [asyncio.ensure_future(stop.wait()), *([watching] if watching else [])]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if watching is not None and watching.done():
@@ -151,8 +154,7 @@ class _Doors:
 
 def _doors(config: Config) -> _Doors:
     listening = listen(config.host, config.port) if "api" in config.roles else _listen_for_pages(config)
-    # A node that does a part only is one of several: phones on its loopback would be of no use to the others.
-    if config.handset and config.listens_on_loopback and {"api", "work"} <= config.roles:
+    if config.demo:
         return _Doors(listening, _listen_somewhere(config.handset_port), listen("127.0.0.1", 0))
     return _Doors(listening)
 
@@ -175,11 +177,18 @@ def _started(config: Config, doors: _Doors, supervisor: Supervisor) -> list[Part
 
 
 async def _instruct(
-    config: Config, doors: _Doors, supervisor: Supervisor, parts: list[Part], orders: Orders, stop: asyncio.Event
+    config: Config,
+    doors: _Doors,
+    supervisor: Supervisor,
+    parts: list[Part],
+    orders: Orders,
+    accounts: int,
+    stop: asyncio.Event,
 ) -> None:
     """Gives the processes their orders now that the database is up, and greets."""
-    key = ""
+    demo: Demo | None = None
     if doors.phone is not None and doors.phone_pages is not None:
+        demo = await _begin_demo(config, orders.address, doors.phone.getsockname()[1])
         orders = msgspec.structs.replace(
             orders,
             handset_descriptor=doors.phone.fileno(),
@@ -190,20 +199,24 @@ async def _instruct(
     for part in parts:
         descriptor = part.descriptors[0] if part.descriptors and part.name != "handset" else -1
         supervisor.tell(part, msgspec.json.encode(msgspec.structs.replace(orders, descriptor=descriptor)))
-        if part.name == "handset" and doors.phone is not None:
-            key = await _demo(config, orders.address, doors.phone.getsockname()[1])
     if doors.listening is not None and "api" in config.roles:
-        await _greet(config, doors.listening, key, stop)
+        await _greet(config, doors.listening, demo, accounts, stop)
 
 
-async def bring_up(address: Address) -> None:
-    """The schema as this version needs it."""
+async def bring_up(address: Address, *, demo: bool) -> int:
+    """The schema as this version needs it; without demo mode, what is left of a demo is out of use before any process
+    works. Gives how many accounts there are."""
+    from chappe.store import demo as stored
     from chappe.store import migrate
     from chappe.store.database import connect
 
     connection = await connect(address, name="chappe migrate")
     try:
         await migrate.migrate(connection)
+        if not demo and await stored.end(connection):
+            log.warning("demo_out_of_use", why="served without --demo")
+        count: int = await connection.fetchval("select count(*) from account")
+        return count
     finally:
         await connection.close()
 
@@ -229,25 +242,34 @@ async def _set_account_defaults(config: Config, address: Address) -> None:
             log.info("account_defaults_set")
 
 
-async def _demo(config: Config, address: Address, smsc_port: int) -> str:
-    """The demo account's key: of the demo just made, or as it was kept; empty where there is none."""
+async def _begin_demo(config: Config, address: Address, smsc_port: int) -> Demo:
+    """Puts the demo in use; raises DemoError."""
     from chappe.actions import demo
 
-    note = config.data / "demo-key"
     async with open_database(address, "chappe demo") as database:
-        key = await demo.create(database, smsc_port)
-        if key is None:
-            # Two handsets would take the carrier from each other at every start: the first one's stays. An embedded
-            # database has no other node; what looks like one is our own worker that has not noticed its orphanhood.
-            if config.database_url is not None and await _another_works(database):
-                log.warning("handset_of_another_node", port=smsc_port)
-            else:
-                await demo.follow(database, smsc_port)
-            return note.read_text().strip() if config.database_url is None and note.exists() else ""
-    if config.data.is_dir():
-        note.touch(mode=0o600)
-        note.write_text(key + "\n")
-    return key
+        # Two handsets would take the carrier from each other. An embedded database has no other node; what looks like
+        # one is our own worker that has not noticed its orphanhood.
+        if config.database_url is not None and await _another_works(database):
+            raise demo.DemoError("another node works on this database: the demo is for a node that is alone")
+        note = config.data / KEY_NOTE
+        begun = await demo.begin(database, smsc_port, _read_note(note))
+        _write_note(note, begun.key)
+        return begun
+
+
+def _read_note(note: Path) -> str:
+    """The key in a file; empty without one."""
+    try:
+        return note.read_text().strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _write_note(note: Path, key: str) -> None:
+    """Keeps the key for the next start, for its owner only."""
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.touch(mode=0o600)
+    note.write_text(key + "\n")
 
 
 async def _another_works(database: Database) -> bool:
@@ -263,8 +285,10 @@ async def _another_works(database: Database) -> bool:
     return False
 
 
-async def _greet(config: Config, listening: socket.socket, key: str, stop: asyncio.Event) -> None:
-    """Says where, once it answers; with a demo account, how to try it."""
+async def _greet(
+    config: Config, listening: socket.socket, demo: Demo | None, accounts: int, stop: asyncio.Event
+) -> None:
+    """Says where, once it answers, and what to do next."""
     from chappe.dialects import Request
     from chappe.web.forward import forward
 
@@ -277,18 +301,48 @@ async def _greet(config: Config, listening: socket.socket, key: str, stop: async
                     await stop.wait()
             if stop.is_set():
                 return
-    lines = [f"Chappe {version('chappe')} answers at {where}"]
-    if key:
-        body = f'{{"apiKey":"{key}","phoneNumbers":"+33600000001","message":"Hello from Chappe"}}'
-        lines += [
-            f"  phone    {where}/handset",
-            f"  account  demo, with the key {key}",
-            "",
-            "Send an SMS with",
-            f"  curl -H 'Content-Type: application/json' -d '{body}' {where}/v1/send",
-        ]
+    if config.log_format == "json":  # what reads the log wants nothing else, and no key
+        log.info("serving", url=where, demo=demo is not None, accounts=accounts)
+        return
+    every = " (at every address of this machine)" if ip_address(host).is_unspecified else ""
+    lines = [f"Chappe {version('chappe')} answers at {where}{every}"]
+    if demo is not None:
+        lines += _demo_lines(demo, where)
+    elif not accounts:
+        lines += _first_steps(config)
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
+
+
+def _demo_lines(demo: Demo, where: str) -> list[str]:
+    """How to try the demo, and whose messages its phones get."""
+    body = f'{{"apiKey":"{demo.key}","phoneNumbers":"+33600000001","message":"Hello from Chappe"}}'
+    if demo.everyone:
+        whose = "all messages of all accounts come here, until there is a carrier"
+    else:
+        others = ", ".join(demo.others[:3]) + (", ..." if len(demo.others) > 3 else "")
+        whose = f"only the demo account's messages come here, since there are other carriers: {others}"
+    return [
+        f"  phone    {where}/handset",
+        f"           {whose}",
+        f"  account  demo, with the key {demo.key}",
+        "",
+        "Send an SMS with",
+        f"  curl -H 'Content-Type: application/json' -d '{body}' {where}/v1/send",
+    ]
+
+
+def _first_steps(config: Config) -> list[str]:
+    """What an installation without any account needs."""
+    installation = " with --database-url" if config.database_url is not None else f" --data {config.data}"
+    return [
+        "There is no account yet. In another terminal, each command" + installation + ":",
+        "  chappe account create shop --balance 50.000",
+        "  chappe carrier add acme --host smpp.example.net --port 2775 --system-id shop --password -",
+        "  chappe route add --carrier acme",
+        "To try it without a carrier: `chappe serve --demo` on this machine's own address (--host 127.0.0.1)",
+        "has a demo account, and phones in the browser.",
+    ]
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chappe.core.routing import Route, Router
+from chappe.core.routing import Demo, Route, Router
 
 TABLE = (
     Route("", None, "world", 5),
@@ -38,6 +38,30 @@ def test_without_a_route_there_is_no_carrier() -> None:
     assert Router(()).carriers("+33612345678", 1) == ()
     assert Router([Route("33", 2, "cheap")]).carriers("+33612345678", 1) == ()
     assert Router([Route("33", None, "france")]).carriers("+447911123456", 1) == ()
+
+
+PHONES = Route("", None, "phones", 100)
+FRANCE = Route("33", None, "france")
+
+
+@pytest.mark.parametrize(
+    ("what", "routes", "demo", "of_demo", "of_others"),
+    [
+        ("a playground", [PHONES], Demo(1, "phones", True), ("phones",), ("phones",)),
+        ("there is another carrier", [PHONES, FRANCE], Demo(1, "phones", False), ("phones",), ("france",)),
+        ("it has no route yet", [PHONES], Demo(1, "phones", False), ("phones",), ()),
+        ("the demo's route is gone", [FRANCE], Demo(1, "phones", False), ("phones",), ("france",)),
+        ("served without the demo", [FRANCE], Demo(1, "", False), (), ("france",)),
+        ("the phones were removed", [FRANCE], Demo(1, "", True), (), ("france",)),
+        ("there was never a demo", [FRANCE], Demo(0, "", False), ("france",), ("france",)),
+    ],
+)
+def test_the_phones_are_the_demo_account_s_way_out_and_no_other_s(
+    what: str, routes: list[Route], demo: Demo, of_demo: tuple[str, ...], of_others: tuple[str, ...]
+) -> None:
+    router = Router(routes, demo)
+    assert router.carriers("+33612345678", 1, 1) == of_demo, what
+    assert router.carriers("+33612345678", 1, 2) == of_others, what
 
 
 @pytest.mark.parametrize("prefix", ["+33", "3a", " 33", "٣٣"])

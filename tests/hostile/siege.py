@@ -356,7 +356,7 @@ async def main() -> int:
     print(f"seed {given.seed}")
     with tempfile.TemporaryDirectory() as folder:
         smpp_port = free_port()
-        program = Program(Path(folder) / "var", environment={"CHAPPE_HANDSET_PORT": str(smpp_port)})
+        program = Program(Path(folder) / "var", demo=True, environment={"CHAPPE_HANDSET_PORT": str(smpp_port)})
         with program:
             key = program.account("siege", balance="1000.000")
             await Customer(program.port, key).go(_soon())

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    """`chappe serve` on an empty folder, with its embedded PostgreSQL and its handset; stopped by SIGTERM."""
+    """`chappe serve --demo` on an empty folder, with its embedded PostgreSQL and its handset; stopped by SIGTERM."""
     from program import Program
 
     folder = tmp_path_factory.mktemp("journeys")
-    started = Program(folder / "var").start()
+    started = Program(folder / "var", demo=True).start()
     yield started
     status = started.stop()
     shutil.rmtree(folder / "var", ignore_errors=True)

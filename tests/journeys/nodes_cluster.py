@@ -95,7 +95,7 @@ class Cluster:
         data.mkdir(exist_ok=True)
         command = [
             str(CHAPPE), "serve", "--roles", role, "--host", machine.address("open"), "--port", "8080",
-            "--data", str(data), "--no-handset", "--log-format", "json",
+            "--data", str(data), "--log-format", "json",
             "--drain-s", str(DRAIN_S if role == "api" else 0),
         ]  # fmt: skip
         own = self.clocks[machine.name].environment if self.clocks else {}

@@ -132,7 +132,7 @@ class Phones:
 class Program:
     """`chappe serve` on a data directory or a database URL, as its operator runs it.
 
-    start() waits until it is ready; output: what it has printed so far, log included.
+    demo: in demo mode, with phones. start() waits until it is ready; output: what it has printed so far, log included.
     """
 
     def __init__(
@@ -143,6 +143,7 @@ class Program:
         environment: Mapping[str, str] | None = None,
         database_url: str = "",
         host: str = "127.0.0.1",
+        demo: bool = False,
     ) -> None:
         self.data = data
         self.port = free_port()
@@ -151,7 +152,7 @@ class Program:
         self.output_path = data.parent / f"{data.name}.out"
         self.errors_path = data.parent / f"{data.name}.err"
         self.process: subprocess.Popen[bytes] | None = None
-        self._arguments = list(arguments)
+        self._arguments = [*(["--demo"] if demo else []), *arguments]
         kept = {name: value for name, value in os.environ.items() if not name.startswith("CHAPPE_")}
         self._environment = kept | {"CHAPPE_HANDSET_PORT": "0"} | dict(environment or {})
 

@@ -46,7 +46,7 @@ class Storm:
     def __init__(
         self, folder: Path, messages: int, rate: float, kills: int, seed: int, parts: Sequence[str] = PARTS
     ) -> None:
-        self.program = Program(folder / "var")
+        self.program = Program(folder / "var", demo=True)
         self.messages = messages
         self.rate = rate
         self.order = self._order(kills, random.Random(seed), parts)

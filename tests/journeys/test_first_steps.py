@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def test_the_printed_line_sends_an_sms_that_the_phone_shows_and_the_webhook_reports(
     tmp_path: Path, receive: Callable[[], Receiver]
 ) -> None:
-    with Program(tmp_path / "var") as program:
+    with Program(tmp_path / "var", demo=True) as program:
         until(lambda: "curl" in program.output, "the greeting")
         printed = [line.strip() for line in program.output.splitlines()]
         (line,) = (line for line in printed if line.startswith("curl"))
@@ -51,7 +51,7 @@ def test_the_printed_line_sends_an_sms_that_the_phone_shows_and_the_webhook_repo
 
 
 def test_what_was_made_is_there_after_a_restart(tmp_path: Path) -> None:
-    with Program(tmp_path / "var") as program:
+    with Program(tmp_path / "var", demo=True) as program:
         key = program.account("shop", balance="1.000")
         assert program.send(key, "+33600000001", "before").json()["message_id"] == 1
         program.phones.wait_for("+33600000001")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from program import Program, ask, until
+from program import Phones, Program, Smsc, ask, until
 
 if TYPE_CHECKING:
     from receivers import Receiver
@@ -29,15 +29,16 @@ SECRETS = re.compile(
 
 
 def test_nothing_of_a_customer_is_in_logs_and_metrics(tmp_path: Path, receive: Callable[[], Receiver]) -> None:
-    program = Program(tmp_path / "var", arguments=["--log-level", "debug", "--log-format", "json"])
-    with program:
+    program = Program(tmp_path / "var", demo=True, arguments=["--log-level", "debug", "--log-format", "json"])
+    with program, Smsc(tmp_path) as smsc:
         key = program.account("shop", "--email", "owner@example.com")
         hook = receive()
         program.command("account", "set", "shop", f"replies_url={hook.url}/r?token={TOKEN}")
         program.command(
             "carrier", "add", "dead", "--host", "127.0.0.1", "--port", "1", "--system-id", "us", "--password", PASSWORD
         )
-        _ordinary(program, key, hook, receive)
+        program.add_carrier(smsc)
+        _ordinary(program, smsc.phones, key, hook, receive)
         _hostile(program, key)
         asyncio.run(_trouble(program))
         program.kill("work")
@@ -63,7 +64,7 @@ def _lines(text: str) -> list[str]:
     return text.splitlines()
 
 
-def _ordinary(program: Program, key: str, hook: Receiver, receive: Callable[[], Receiver]) -> None:
+def _ordinary(program: Program, phones: Phones, key: str, hook: Receiver, receive: Callable[[], Receiver]) -> None:
     wish = {"urlDlr": f"{hook.url}/dlr?token={TOKEN}", "urlResponse": f"{hook.url}/r?token={TOKEN}", "tag": "t"}
     assert program.send(key, PHONE, TEXT, **wish).json()["code"] == 200
     refusing = receive()
@@ -72,12 +73,12 @@ def _ordinary(program: Program, key: str, hook: Receiver, receive: Callable[[], 
         program.send(key, PHONE, TEXT, urlDlr=target)
     form = {"login": "shop", "apiKey": key, "message": TEXT, "mobile": "06 12 34 56 78", "returnformat": "json"}
     ask(f"{program.url}/http/9.0/?{urlencode(form)}")
-    program.phones.wait_for(PHONE, 5)
-    program.phones.reply(PHONE, "36111", REPLY)
+    phones.wait_for(PHONE, 5)
+    phones.reply(PHONE, "36111", REPLY)
     program.send(key, STOPPER, TEXT)
-    program.phones.wait_for(STOPPER)
-    program.phones.reply(STOPPER, "36111", "STOP " + REPLY)
-    program.phones.reply(UNKNOWN, "36111", REPLY)  # answers nothing
+    phones.wait_for(STOPPER)
+    phones.reply(STOPPER, "36111", "STOP " + REPLY)
+    phones.reply(UNKNOWN, "36111", REPLY)  # answers nothing
     hook.wait_for(lambda each: REPLY in each.body.decode(errors="replace"))
     until(lambda: program.send(key, STOPPER, TEXT).json().get("code") != 200, "the STOP to hold")
     hook.wait_for(lambda each: b"delivered" in each.body)

@@ -26,7 +26,7 @@ def series(text: str, name: str) -> dict[str, float]:
 
 
 def test_one_page_has_the_counts_of_every_process_of_the_node(tmp_path: Path) -> None:
-    with Program(tmp_path / "var", arguments=["--api-processes", "2"]) as node:
+    with Program(tmp_path / "var", demo=True, arguments=["--api-processes", "2"]) as node:
         key = node.account("shop")
         for number in range(5):
             assert node.send(key, f"+336123456{number:02d}", "counted").status == 200

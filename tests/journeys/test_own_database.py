@@ -12,14 +12,13 @@ if TYPE_CHECKING:
     from chappe.store.embedded import ConnectionParameters
 
 PHONE = "+33612345678"
-NO_HANDSET = "--no-handset"
 
 
 @pytest.mark.every_postgres
 def test_a_carrier_and_a_route_take_effect_without_a_restart(
     empty_database: ConnectionParameters, tmp_path: Path
 ) -> None:
-    node = Program(tmp_path / "node", arguments=[NO_HANDSET], database_url=empty_database.dsn())
+    node = Program(tmp_path / "node", database_url=empty_database.dsn())
     with node, Smsc(tmp_path) as smsc:
         key = node.account("shop")
         early = node.send(key, PHONE, "before there was any carrier").json()
@@ -48,8 +47,8 @@ def test_a_carrier_and_a_route_take_effect_without_a_restart(
 def test_two_nodes_share_the_work_of_one_database(empty_database: ConnectionParameters, tmp_path: Path) -> None:
     """One node answers customers, the other delivers; either may be away for a while."""
     url = empty_database.dsn()
-    api = Program(tmp_path / "api", arguments=[NO_HANDSET, "--roles", "api"], database_url=url)
-    work = Program(tmp_path / "work", arguments=[NO_HANDSET, "--roles", "work"], database_url=url)
+    api = Program(tmp_path / "api", arguments=["--roles", "api"], database_url=url)
+    work = Program(tmp_path / "work", arguments=["--roles", "work"], database_url=url)
     with Smsc(tmp_path) as smsc, api:
         assert set(api.parts()) == {"api"}
         key = api.account("shop")
@@ -75,8 +74,8 @@ def test_two_nodes_share_the_work_of_one_database(empty_database: ConnectionPara
 def test_two_nodes_answer_the_same_customers(empty_database: ConnectionParameters, tmp_path: Path) -> None:
     """An account made on one node is known to the other, and both charge the same balance."""
     url = empty_database.dsn()
-    first = Program(tmp_path / "first", arguments=[NO_HANDSET], database_url=url)
-    second = Program(tmp_path / "second", arguments=[NO_HANDSET, "--roles", "api"], database_url=url)
+    first = Program(tmp_path / "first", database_url=url)
+    second = Program(tmp_path / "second", arguments=["--roles", "api"], database_url=url)
     with Smsc(tmp_path) as smsc, first, second:
         first.add_carrier(smsc)
         key = first.account("shop", balance="0.076")

@@ -41,7 +41,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     from program import Program
 
     folder: Path = tmp_path_factory.mktemp("timeline")
-    started = Program(folder / "var", environment={"CHAPPE_WINDOWS": shut_today()}).start()
+    started = Program(folder / "var", demo=True, environment={"CHAPPE_WINDOWS": shut_today()}).start()
     yield started
     status = started.stop()
     shutil.rmtree(folder / "var", ignore_errors=True)

@@ -31,7 +31,6 @@ from chappe.core import segments
 from chappe.core.errors import Refusal
 from chappe.core.model import Account, AccountSettings, Moment, Recipient, Send
 from chappe.core.network import CarrierSettings
-from chappe.core.routing import Route, Router
 from chappe.core.window_profiles import PROFILES
 from chappe.smpp.commands import SEQUENCE_MAX
 from chappe.smpp.settings import Settings
@@ -186,8 +185,7 @@ class World:
             await carriers.add_route(self.api_store, f"carrier-{place}", "", None, place)
             self.law.windows[port] = window
             self.smscs.append(Smsc(self.loop, self.network, self.chance, port, watch))
-        routes = await carriers.all_routes(self.api_store)
-        self.router = Router([Route(r.prefix, r.range, str(r.carrier_id), r.priority) for r in routes])
+        self.router = await carriers.router(self.api_store)
         self.api = Process(self.loop, "api")
         self.processes.append(self.api)
         self.workers = [Worker(self, name) for name in PROCESSES[1:]]

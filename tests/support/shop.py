@@ -13,7 +13,7 @@ from chappe.actions.accept import place
 from chappe.core.lifecycle import State
 from chappe.core.model import Account, AccountSettings, Recipient, Send, Skipped, message_id
 from chappe.core.network import CarrierSettings
-from chappe.core.routing import Route, Router
+from chappe.core.routing import Router
 from chappe.store import accounts, binds, carriers, messages
 from chappe.store.binds import BindKey, Claimed, Turn
 from chappe.store.database import Address, Database
@@ -74,8 +74,7 @@ class Shop:
         return carrier_id
 
     async def router(self) -> Router:
-        routes = await carriers.all_routes(self.database)
-        return Router([Route(r.prefix, r.range, str(r.carrier_id), r.priority) for r in routes])
+        return await carriers.router(self.database)
 
     async def bind(self, carrier_id: int, owner: str = "me", slot: int = 0, lease_s: float = 60) -> Bind:
         key = BindKey(carrier_id, slot)

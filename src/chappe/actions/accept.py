@@ -60,7 +60,7 @@ def place(send: Send, now: datetime, router: Router, profile: Profile = NEVER_CL
     lanes = []
     keys = []
     for recipient in send.recipients:
-        carriers = router.carriers(recipient.number, send.range)
+        carriers = router.carriers(recipient.number, send.range, send.account.id)
         if carriers:
             lanes.append(lane(int(carriers[0]), lane_class))
             keys.append(key)
@@ -85,7 +85,7 @@ def _within(
     reasons: list[str | None] = []
     for recipient in send.recipients:
         verdict = window.check(profile, recipient.number, wanted)
-        carriers = router.carriers(recipient.number, send.range)
+        carriers = router.carriers(recipient.number, send.range, send.account.id)
         carrier_id = int(carriers[0]) if carriers else 0
         if verdict.allowed and wanted is now:
             states.append(int(state))

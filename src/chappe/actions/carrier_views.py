@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from chappe.core.network import Carrier, CarrierRoute
-from chappe.store import binds, carriers, operator
+from chappe.store import binds, carriers, demo, operator
 from chappe.store.binds import BindView
 from chappe.store.database import Database
 from chappe.store.messages import LaneClass
@@ -49,6 +49,8 @@ class CarrierView(msgspec.Struct, frozen=True):
     receipts_unmatched: int
     routes: int
     alarms: list[str]
+    notes: list[str]
+    """What is as it may be meant, and should be known all the same."""
 
 
 class Unrouted(msgspec.Struct, frozen=True):
@@ -64,6 +66,7 @@ async def read(database: Database) -> tuple[list[CarrierView], Unrouted]:
     strays = await operator.counts_of_strays(database)
     routes = await carriers.all_routes(database)
     bind_views = await binds.views(database)
+    found_demo = await demo.read(database)
     now = datetime.now(UTC)
     views = [
         view(
@@ -74,6 +77,7 @@ async def read(database: Database) -> tuple[list[CarrierView], Unrouted]:
             doubts.get(carrier.id, 0),
             strays.get(carrier.id, 0),
             now,
+            found_demo if found_demo is not None and found_demo.carrier_id == carrier.id else None,
         )
         for carrier in await carriers.all_carriers(database)
     ]
@@ -88,8 +92,9 @@ def view(
     in_doubt: int,
     receipts_unmatched: int,
     now: datetime,
+    of_demo: demo.Stored | None = None,
 ) -> CarrierView:
-    """One carrier and its alarms; pure."""
+    """One carrier and its alarms; pure. of_demo: the demo, for its carrier."""
     ready = [length.first_at for length in lengths if length.lane_class != LaneClass.WAITING]
     oldest_at = min(ready, default=None)
     settings = carrier.settings
@@ -122,7 +127,32 @@ def view(
         in_doubt=in_doubt,
         receipts_unmatched=receipts_unmatched,
         routes=len(routes),
-        alarms=_alarms(bind_views, oldest_at, bool(routes), in_doubt, now),
+        alarms=_alarms(bind_views, oldest_at, bool(routes), in_doubt, now) if carrier.enabled else [],
+        notes=_notes(of_demo),
+    )
+
+
+def _notes(of_demo: demo.Stored | None) -> list[str]:
+    return [] if of_demo is None else [demo_words(of_demo)]
+
+
+def demo_words(found: demo.Stored) -> str:
+    """Whose messages the demo's phones take, as a sentence without its end."""
+    if not found.running:
+        return "out of use: only `chappe serve --demo` uses the demo's phones"
+    if found.everyone:
+        return "the demo's phones take the messages of every account, until another carrier is added"
+    return "the demo's phones take the demo account's messages only, since there are other carriers"
+
+
+async def demo_note(database: Database, carrier: Carrier) -> str:
+    """What whoever adds a carrier beside the demo's should know; empty where there is nothing to know."""
+    found = await demo.read(database)
+    if found is None or not found.running or found.carrier_id == carrier.id:
+        return ""
+    return (
+        f"from now on the demo's phones ({found.carrier}) take the demo account's messages only; "
+        "other accounts' messages leave by the routes that `chappe route add` makes"
     )
 
 

@@ -15,7 +15,7 @@ from chappe.core.network import Carrier, CarrierRoute, CarrierSettings
 from chappe.core.pricing import PREFIX_DIGITS_MAX
 from chappe.smpp.fields import LONG_OCTETS_MAX
 from chappe.smpp.profile import KNOBS, Profile, profile
-from chappe.store import binds, carriers, operator
+from chappe.store import binds, carriers, demo, operator
 from chappe.store.carriers import NameTaken
 from chappe.store.database import Database
 
@@ -172,6 +172,10 @@ async def _save(database: Database, name: str, after: Any) -> Carrier:
             raise CarrierUnknown(name)
         carrier_id, before = found
         settings: CarrierSettings = after(before)
+        if (settings.host, settings.port) != (before.host, before.port) and await demo.owns(tx, carrier_id):
+            raise CarrierMisuse(
+                f"{name} leads to the phones of the demo and nowhere else: add a carrier of another name"
+            )
         await operator.save_carrier(tx, carrier_id, settings)
     if settings.binds != before.binds:
         await binds.resize(database, carrier_id, settings.binds)

@@ -11,12 +11,12 @@ from chappe.actions.windows import Windows
 from chappe.carriers.registry import policy_of, profile_of
 from chappe.core.lifecycle import State
 from chappe.core.network import Carrier
-from chappe.core.routing import Route, Router
+from chappe.core.routing import Demo, Route, Router
 from chappe.core.stop import Words
 from chappe.observe import get_logger
 from chappe.smpp.message_ids import Learner, variants
 from chappe.smpp.profile import IdFormat
-from chappe.store import binds, carriers, conversations, identifiers, optouts, queue, refunds, retention, waiting
+from chappe.store import binds, carriers, conversations, demo, identifiers, optouts, queue, refunds, retention, waiting
 from chappe.store import signs as store_signs
 from chappe.store.binds import Requeue
 from chappe.store.database import Database
@@ -49,6 +49,7 @@ class Book:
     words: Words = receive.NO_OTHER_WORDS
     windows: Windows | None = None  # None: nothing is held
     routes: object = None  # as they were read last
+    demo: Demo | None = None  # as it was read last
     rerouted: bool = False  # since what has no route was looked at
     profiles_followed: bool = False
     walk: placing.Walk | None = None  # through what is held, while one is under way
@@ -83,15 +84,19 @@ def _waiting_lanes(book: Book) -> list[int]:
 async def look(database: Database, now: datetime, book: Book) -> bool:
     """Reads routes and carriers, and which carriers are down."""
     routes = await carriers.all_routes(database)
-    book.router = Router([Route(r.prefix, r.range, str(r.carrier_id), r.priority) for r in routes])
+    rule = await demo.rule(database)
+    book.router = Router([Route(r.prefix, r.range, str(r.carrier_id), r.priority) for r in routes], rule)
+    if book.demo is not None and book.demo.everyone and rule.carrier and not rule.everyone:
+        log.warning("phones_take_demo_account_only", why="there is another carrier than the handset")
     book.carriers = {
         carrier.id: carrier
         for carrier in await carriers.all_carriers(database)
         if carrier.enabled and _is_understood(carrier)
     }
     book.down = frozenset(await queue.silent_carriers(database, FAILOVER_S))
-    book.rerouted = book.rerouted or (book.routes is not None and book.routes != (routes, set(book.carriers)))
-    book.routes = (routes, set(book.carriers))
+    read = (routes, set(book.carriers), rule)
+    book.rerouted = book.rerouted or book.routes != read  # also at the start: they may have changed before
+    book.routes, book.demo = read, rule
     return False
 
 
@@ -110,7 +115,7 @@ def _destination(row: queue.Due, book: Book) -> int | None:
     if row.parts_done and (carrier_id := row.lane // CLASSES) in book.carriers:
         return carrier_id  # part of it is there already
     range_ = 2 if row.flags & Flag.LOWCOST else 1
-    fitting = [int(carrier) for carrier in book.router.carriers(row.recipient, range_)]
+    fitting = [int(carrier) for carrier in book.router.carriers(row.recipient, range_, row.account_id)]
     return next((carrier for carrier in fitting if carrier not in book.down), fitting[0] if fitting else None)
 
 

@@ -8,7 +8,9 @@ import asyncpg
 import msgspec
 
 from chappe.core.network import Carrier, CarrierRoute, CarrierSettings
+from chappe.core.routing import Route, Router
 from chappe.observe import get_logger
+from chappe.store import demo
 from chappe.store.database import Database
 
 log = get_logger("chappe.store")
@@ -54,6 +56,7 @@ async def add(database: Database, name: str, settings: CarrierSettings, kind: st
         await tx.execute(
             "insert into bind (carrier_id, slot) select $1, generate_series(0, $2::int - 1)", carrier_id, settings.binds
         )
+        await demo.for_its_account_only(tx, carrier_id)
     return carrier_id
 
 
@@ -83,6 +86,13 @@ async def all_routes(database: Database) -> list[CarrierRoute]:
            order by length(r.prefix) desc, r.priority, r.id"""
     )
     return [CarrierRoute(**dict(row)) for row in rows]
+
+
+async def router(database: Database) -> Router:
+    """The routing table as it is now, ready for use."""
+    routes = await all_routes(database)
+    rule = await demo.rule(database)
+    return Router([Route(r.prefix, r.range, str(r.carrier_id), r.priority) for r in routes], rule)
 
 
 async def add_route(database: Database, carrier: str, prefix: str, range_: int | None, priority: int) -> int | None:

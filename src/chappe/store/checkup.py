@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from chappe.store import demo
 from chappe.store.database import Database
 
 CLOCK_OFFSET_S_MAX = 2.0
@@ -50,6 +51,7 @@ class Facts(msgspec.Struct, frozen=True):
     binds: int
     binds_unowned: int
     clock_offset_s: float
+    demo: demo.Stored | None = None
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -97,6 +99,7 @@ async def collect(database: Database) -> Facts:
         standbys=[Standby(**dict(standby)) for standby in standbys],
         leases={lease["name"]: lease["held"] for lease in leases},
         clock_offset_s=((began + (ended - began) / 2) - now).total_seconds(),
+        demo=await demo.read(database),
     )
 
 
@@ -219,6 +222,18 @@ def _work(facts: Facts) -> list[Finding]:
     return found
 
 
+def _demo(facts: Facts) -> list[Finding]:
+    """Whose messages end on the phones of the demo."""
+    found = facts.demo
+    if found is None or not found.running:
+        return []
+    if found.everyone:
+        sentence = "the messages of every account go to its phones: nothing leaves this machine"
+    else:
+        sentence = "the demo account's messages go to its phones, everybody else's to the other carriers"
+    return [Finding("note", "demo", sentence)]
+
+
 _QUESTIONS: tuple[Callable[[Facts], list[Finding]], ...] = (
-    *(_role, _durability, _replication, _growth, _sessions, _privacy, _clock, _work),
+    *(_role, _durability, _replication, _growth, _sessions, _privacy, _clock, _work, _demo),
 )

@@ -29,6 +29,7 @@ class Due(msgspec.Struct, frozen=True):
     flags: int
     recipients: int
     reason: str | None = None
+    account_id: int = 0
 
 
 async def take_due(
@@ -80,10 +81,11 @@ async def _taken(connection: Connection, which: str, *values: object) -> list[Du
     rows = await connection.fetch(
         f"""with gone as (delete from outbox o where o.ctid = any (array({which})) returning *)
             select g.lane, g.key, g.message_id, g.attempts, g.parts_done, m.recipient, m.state, s.flags, s.recipients,
-                  m.reason
+                  m.reason, s.account_id
             from gone g
             cross join lateral (select recipient, state, reason from message where id = g.message_id limit 1) m
-            cross join lateral (select flags, recipients from submission where id = g.message_id >> 16 limit 1) s
+            cross join lateral (select flags, recipients, account_id from submission
+                                where id = g.message_id >> 16 limit 1) s
             order by g.key, g.message_id""",
         *values,
     )

@@ -57,6 +57,8 @@ class Pages:
         if self._handset_port:
             pages["/"] = self.front
             pages["/handset"] = pages["/handset/"] = self.handset
+        else:
+            pages["/"] = pages["/handset"] = self.nothing
         if self._metrics:
             pages["/metrics"] = self.metrics
         return pages
@@ -96,6 +98,10 @@ class Pages:
     async def front(self, request: Request) -> Response:
         """The address without a path: on a laptop, the phone is what one wants to see."""
         return Response(302, _TEXT, b"See /handset\n", (("Location", "/handset"),))
+
+    async def nothing(self, request: Request) -> Response:
+        """Where people look first, and where there is something in demo mode only."""
+        return Response(404, _TEXT, b"There is no page here: only `chappe serve --demo` has the phones.\n")
 
     async def handset(self, request: Request) -> Response:
         """The phone's page and its JSON, from the process that has them."""

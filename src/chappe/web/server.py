@@ -22,7 +22,7 @@ from chappe.actions.settle import settle
 from chappe.actions.windows import Windows
 from chappe.core.errors import Refusal
 from chappe.core.model import Accepted, Account, Command, MessagesFound, Moment, OptOuts, Outcome, Ready, Send
-from chappe.core.routing import Route, Router
+from chappe.core.routing import Router
 from chappe.dialects import Call, Dialect, Request, Response
 from chappe.dialects.registry import DIALECTS
 from chappe.observe import get_logger, metrics
@@ -100,8 +100,7 @@ class Api:
         """Reads routes again and forgets accounts: called at the start and whenever the configuration changes."""
         self._book.forget()
         self._nobody = Account(0, "", settings=await accounts.defaults(self._database))
-        routes = await carriers.all_routes(self._database)
-        self._router = Router([Route(r.prefix, r.range, str(r.carrier_id), r.priority) for r in routes])
+        self._router = await carriers.router(self._database)
 
     async def idle(self) -> None:
         """Returns when every accepted command has been committed and answered."""

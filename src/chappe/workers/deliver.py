@@ -10,8 +10,9 @@ from chappe.actions.windows import Windows
 from chappe.carriers import Link, LinkState
 from chappe.carriers.registry import KINDS, policy_of, rest_of, rules_of
 from chappe.core.network import Carrier
+from chappe.core.routing import NO_DEMO
 from chappe.observe import get_logger, metrics
-from chappe.store import binds, carriers, workers
+from chappe.store import binds, carriers, demo, workers
 from chappe.store.binds import BindKey, Lease, LeaseLost
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
 from chappe.store.outage import DatabaseAway
@@ -48,6 +49,7 @@ class Deliver:
     ) -> None:
         self._windows = windows
         self._windows_stale = True
+        self._demo = NO_DEMO
         self._carriers: dict[int, Carrier] = {}  # those that are enabled, as they were read last
         self._rounds_left = 0  # until they are read again
         self._database = database
@@ -147,6 +149,7 @@ class Deliver:
             taken = await binds.take(self._database, bind, self._owner, LEASE_S)
             if taken is not None:
                 self._begin(bind, taken, found, rules, policy)
+                self._running[bind].pump.account_id = self._only_account(found.id)
                 self._running[bind].pump.link.allow(asked_at + LEASE_S)
 
     async def _known(self) -> dict[int, Carrier]:
@@ -159,6 +162,9 @@ class Deliver:
         try:
             found = await carriers.all_carriers(self._database)
             self._carriers = {carrier.id: carrier for carrier in found if carrier.enabled}
+            self._demo = await demo.rule(self._database)
+            for bind, running in self._running.items():
+                running.pump.account_id = self._only_account(bind.carrier_id)
             await binds.resize_all(
                 self._database, {carrier.id: carrier.settings.binds for carrier in self._carriers.values()}
             )
@@ -166,6 +172,11 @@ class Deliver:
             self._rounds_left = 0
             raise
         return self._carriers
+
+    def _only_account(self, carrier_id: int) -> int:
+        """The only account whose messages may leave through a carrier; 0: every account's."""
+        ours = self._demo.carrier == str(carrier_id) and not self._demo.everyone
+        return self._demo.account_id if ours else 0
 
     def _leave_to_others(self, bind: BindKey, running: _Running) -> None:
         """Ends a bind of ours, in good order, that another worker should drive."""

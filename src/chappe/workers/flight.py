@@ -198,6 +198,13 @@ def _retry(
         decisions.finish.append(Finish(claimed.message_id, _given_up(claimed), kept, trouble.reason, "gave_up", detail))
 
 
+def not_for_this_carrier(claimed: Claimed) -> Requeue:
+    """A claimed message that may not leave through this carrier (any more): its routes are asked anew at once."""
+    nowhere = lane(0, LaneClass.WAITING)
+    why = "this carrier takes the demo account's messages only"
+    return Requeue(claimed.message_id, nowhere, claimed.key, claimed.attempts, 0, State.QUEUED, "rerouted", why)
+
+
 def held(claimed: Claimed, verdict: Verdict, now: datetime, rules: Rules) -> Requeue:
     """A claimed message whose sending window is closed: it waits until it opens. One whose window never opens is asked
     about again every day, until an operator changes the profile or it is too old."""

@@ -33,6 +33,7 @@ from chappe.workers.flight import (
     decide,
     doubtful,
     held,
+    not_for_this_carrier,
     overdue,
     tell_taken,
 )
@@ -76,6 +77,8 @@ class Pump:
     ) -> None:
         self._windows = windows  # None: messages leave at any time
         self.bind = bind
+        self.account_id = 0
+        """The only account whose messages may leave here; 0: every account's. It may change at any time."""
         self.token = taken.token
         self._left = taken.in_flight
         self._database = database
@@ -253,6 +256,9 @@ class Pump:
         perhaps_overdue = now - VALIDITY  # of what is due later nobody needs to know more exactly
         outgoing: list[Outgoing] = []
         for row in claimed:
+            if self.account_id and row.account_id != self.account_id:
+                self._shut.append(not_for_this_carrier(row))
+                continue
             if row.due_at <= perhaps_overdue:
                 end = overdue(row, now, self._deadline(row))
                 if end is not None:

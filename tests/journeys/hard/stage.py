@@ -341,7 +341,7 @@ COUNTS = (
     "refused_yet_sent", "unanswered_yet_sent",
 )  # fmt: skip
 
-ENVIRONMENT = {"CHAPPE_HANDSET": "false", "CHAPPE_WEBHOOK_TIMEOUT_S": "1.5"}
+ENVIRONMENT = {"CHAPPE_WEBHOOK_TIMEOUT_S": "1.5"}
 
 
 class Template:
