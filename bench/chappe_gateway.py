@@ -52,6 +52,7 @@ class Chappe(Gateway):
         words: list[str | Path] = [
             CHAPPE,
             "serve",
+            *([] if there else ["--demo"]),
             "--port",
             str(self.port),
             "--handset-port",
