@@ -62,8 +62,11 @@ def test_a_number_is_put_on_the_list_and_taken_off(chappe: Run) -> None:
     assert again == {"id": first["id"], "known": True}
     assert listed(chappe) == [(PHONES[0], "manual")]
     assert PHONES[0] in chappe("stop", "list", "--account", "shop").out
+    assert chappe("stop", "removed", "--account", "shop").out == "Nothing was taken off the list.\n"
     assert chappe("stop", "remove", PHONES[0], "--account", "shop").status == 0
     assert listed(chappe) == []
+    (trace,) = chappe("stop", "removed", "--account", "shop", "--json").document
+    assert (trace["number"], trace["source"], trace["removed_by"]) == (PHONES[0], "command", "command")
 
 
 @pytest.mark.parametrize(

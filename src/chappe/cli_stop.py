@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from chappe.actions.optouts import Imported
     from chappe.core.model import OptOut, OptOutAdded
     from chappe.store.database import Database
+    from chappe.store.optouts import OptOutRemoved
 
 app = click.Group()
 
@@ -65,15 +66,42 @@ def add(number: str, account: str, data: Path | None, database_url: str | None, 
 @account_option
 @installation_options
 def remove(number: str, account: str, data: Path | None, database_url: str | None, as_json: bool) -> None:
-    """Takes a number off the list."""
+    """Takes a number off the list.
+
+    `chappe stop removed` tells from then on that it was there, and who took it off.
+    """
 
     async def work(database: Database) -> None:
         from chappe.actions import optouts
 
-        await optouts.remove(database, account, number)
+        await optouts.remove(database, account, number, datetime.now(UTC))
 
     perform(configuration(data, database_url), work)
     emit({"removed": True}, "this number may get messages again", as_json=as_json)
+
+
+@app.command()
+@account_option
+@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="How many at most.")
+@installation_options
+def removed(account: str, limit: int, data: Path | None, database_url: str | None, as_json: bool) -> None:
+    """Lists what was taken off the list, and by whom.
+
+    The newest first. Who opted out: reply is the subscriber, api and import the customer, command the operator.
+    """
+
+    async def work(database: Database) -> list[OptOutRemoved]:
+        from chappe.actions import optouts
+
+        return await optouts.removed(database, account, limit)
+
+    found = perform(configuration(data, database_url), work)
+    rows = [
+        (e.number, f"{e.added_at:%Y-%m-%d %H:%M:%S}", e.source, f"{e.removed_at:%Y-%m-%d %H:%M:%S}", e.removed_by)
+        for e in found
+    ]
+    head = ("number", "opted out at", "by", "removed at", "by")
+    emit(found, table(head, rows) if rows else "Nothing was taken off the list.", as_json=as_json)
 
 
 @app.command("import")

@@ -88,7 +88,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     webhook_ports: Annotated[tuple[RemotePort, ...], _help("Ports that webhooks may reach; none given: any.")] = ()
 
     sender_default: Annotated[ShortCode, _help("Short code that sends when the customer names no sender.")] = "36111"
-    senders_denied: Annotated[tuple[str, ...], _help("Sender names that nobody may use, nor what looks like them.")] = ()
+    senders_denied: Annotated[tuple[str, ...], _help("Sender names that nobody may use, nor what looks like them or has them in it; beside those that impostors use, see docs/limits.md.")] = ()
     numbers_own_only: Annotated[bool | None, _help("Whether an account without a long number of its own may not send from one either; auto: unless in demo mode.")] = None
     stop_mention: Annotated[str, Meta(min_length=1, max_length=60), _help("Opt-out mention appended on request; {sender} stands for sender_default.")] = " STOP {sender}"
     stop_words: Annotated[tuple[str, ...], _help("Words that mean STOP at the beginning of a reply, beside the French and English ones.")] = ()

@@ -112,6 +112,7 @@ class TestStopDelete:
 
     def test_an_unknown_id_is_code_4(self) -> None:
         assert code_of(ask(get("stop-sms/delete", id=19), lambda c: Removed(False))) == 4
+        assert code_of(ask(get("stop-sms/delete", id=19), lambda c: Removed(False, protected=True))) == 40
 
     @pytest.mark.parametrize(("written", "code"), [(None, 3), ("", 3), ("x", 4), ("-1", 4), ("9" * 19, 4)])
     def test_an_id_is_required_and_is_a_number(self, written: Any, code: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,9 +13,10 @@ from shop import NOW, PRICE, Shop, later, opened
 
 from chappe.actions import accept as action
 from chappe.actions import upkeep
+from chappe.actions.answer import answer
 from chappe.core.errors import Refusal
 from chappe.core.lifecycle import State
-from chappe.core.model import Accepted, Account, Moment, Send, message_id
+from chappe.core.model import Accepted, Account, AccountSettings, Moment, Removed, RemoveOptOut, Send, message_id
 from chappe.store import binds, cancel, optouts
 from chappe.store.binds import Doubt, Requeue
 from chappe.store.embedded import ConnectionParameters
@@ -179,11 +181,56 @@ async def test_an_entry_is_known_the_second_time_and_its_account_alone_takes_it_
         (row,) = await optouts.listed(shop.database, account.id)
         assert (row.id, row.number, row.at, row.comment) == (entry, STOPPED, NOW, "manual")
         assert await optouts.listed(shop.database, other.id) == []
-        assert not await optouts.remove_by_id(shop.database, other.id, entry)
-        assert await optouts.remove_by_id(shop.database, account.id, entry)
-        assert not await optouts.remove_by_id(shop.database, account.id, entry)
+        async with shop.database.transaction() as tx:
+            assert await optouts.remove_by_id(tx, other.id, entry, NOW, "api") is False
+            assert await optouts.remove_by_id(tx, account.id, entry, NOW, "api") is True
+            assert await optouts.remove_by_id(tx, account.id, entry, NOW, "api") is False
         (outcome,) = await accept(shop, shop.send(account, numbers=[STOPPED]))
         assert isinstance(outcome, Accepted)
+
+
+SOURCES = [("api", True), ("import", True), ("reply", False), ("command", False)]
+
+
+@pytest.mark.parametrize(("source", "own"), SOURCES)
+async def test_a_customer_s_program_undoes_only_what_is_his_own_doing_and_leaves_a_trace(
+    database: ConnectionParameters, source: str, own: bool
+) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        async with shop.database.transaction() as tx:
+            entry, _ = await optouts.add(tx, account.id, STOPPED, NOW, source, "stop", "why")
+        command = RemoveOptOut(account, entry)
+        moment = Moment(later(days=1))
+        outcome = await answer(shop.database, command, moment)
+        assert outcome == Removed(own, protected=not own)
+        assert bool(await optouts.listed(shop.database, account.id)) is not own
+        if not own:
+            (refused,) = await accept(shop, shop.send(account, numbers=[STOPPED]))
+            assert isinstance(refused, Refusal)
+            trusted = msgspec.structs.replace(account, settings=AccountSettings(stops_removable=True))
+            assert await answer(shop.database, RemoveOptOut(trusted, entry), moment) == Removed(True)
+        assert await answer(shop.database, command, moment) == Removed(False)
+        (trace,) = await optouts.removed(shop.database, account.id, 10)
+        assert trace == optouts.OptOutRemoved(STOPPED, NOW, source, "stop", moment.now, "api")
+
+
+async def test_what_a_subscriber_says_is_his_own_word_whoever_listed_him_first(database: ConnectionParameters) -> None:
+    """Else a customer would list all his numbers himself, and take off whoever opts out."""
+    async with opened(database) as shop:
+        account = await shop.account()
+        async with shop.database.transaction() as tx:
+            entry, _ = await optouts.add(tx, account.id, STOPPED, NOW, "api", "manual")
+            assert await optouts.add(tx, account.id, STOPPED, later(days=1), "import", "manual") == (entry, True)
+            assert await optouts.add(tx, account.id, STOPPED, later(days=2), "reply", "stop", "in reply") == (
+                entry,
+                True,
+            )
+            assert await optouts.add(tx, account.id, STOPPED, later(days=3), "api", "manual") == (entry, True)
+        (row,) = await shop.database.fetch("select source, comment, detail, at from opt_out")
+        assert tuple(row) == ("reply", "stop", "in reply", NOW)
+        outcome = await answer(shop.database, RemoveOptOut(account, entry), Moment(NOW))
+        assert outcome == Removed(False, protected=True)
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -204,7 +251,7 @@ async def test_whatever_happens_no_opted_out_number_gets_anything(database: Conn
                     gone.add(number)
                 case 1:
                     async with shop.database.transaction() as tx:
-                        assert await optouts.remove(tx, account.id, number) == (number in gone)
+                        assert await optouts.remove(tx, account.id, number, NOW, "reply") == (number in gone)
                     gone.discard(number)
                 case 2:
                     await accept(shop, shop.send(account, numbers=chance.sample(numbers, 3)))

@@ -180,7 +180,7 @@ def outcomes(command: Command) -> list[Outcome]:
         case AddOptOut():
             return [OptOutAdded(7), OptOutAdded(7, known=True)]
         case RemoveOptOut():
-            return [Removed(found=True), Removed(found=False)]
+            return [Removed(found=True), Removed(found=False), Removed(found=False, protected=True)]
         case ReadReplies():
             return [Replies(()), Replies((reply, msgspec.structs.replace(reply, submission_id=4587)), hard)]
         case ReadCosts():

@@ -30,6 +30,7 @@ _TRUTH: Final = {
     **dict.fromkeys(("0", "false", "no", "off"), False),
 }
 _SENDER: Final = re.compile(r"[A-Za-z0-9 ]{3,11}", re.ASCII).fullmatch
+_ANY_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .'-]{0,39}", re.ASCII).fullmatch
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII).fullmatch
 _LOGIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", re.ASCII).fullmatch
 
@@ -126,6 +127,7 @@ URL = Kind("a URL that begins with http:// or https://", _url)
 PRICE = Kind("a price in EUR such as 0.038", _price, json_number)
 SENDER = Kind("3 to 11 letters, digits and spaces", _matching(_SENDER))
 SENDERS = Kind("senders of 3 to 11 letters, digits and spaces, separated by commas", _list(SENDER.parse), ",".join)
+NAMES = Kind("names of at most 40 characters, separated by commas", _list(_matching(_ANY_NAME)), ",".join)
 WORDS = Kind(f"at most {WORDS_MAX} words or short phrases, separated by commas", _list(str), ",".join)
 NETWORKS = Kind("addresses or networks such as 192.0.2.0/24, separated by commas", _list(_network), ",".join)
 WINDOW = Kind(f"the name of a window profile: {', '.join(PROFILES)}, or one of your own", _matching(_NAME))
@@ -144,7 +146,9 @@ TABLE: Final = (
     Row("reports_method", "reports_method", _choice("GET", "POST"), "how reports are sent (AllMySMS)"),
     Row("reports_waiting", "reports_waiting", SWITCH, "also report that the carrier has it (SMS Partner)"),
     Row("sender", "sender", SENDER, "who sends when a request names no sender; empty: the installation's short code"),
-    Row("senders_denied", "senders_denied", SENDERS, "names it may not use, nor what looks like them"),
+    Row("senders_denied", "senders_denied", NAMES, "names it may not use, nor what looks like them or has them in it"),
+    Row("senders_protected", "senders_protected", SWITCH, "may not use names that impostors use (docs/limits.md)"),
+    Row("senders_granted", "senders_granted", NAMES, "names that impostors use and this account may use"),
     Row("senders_allowed", "senders_allowed", SENDERS, "the only senders it may name; empty: any"),
     Row("numbers_own_only", "numbers_own_only", SWITCH, "may not send from long numbers that nobody has been given"),
     Row("sender_strict", "sender_strict", SWITCH, "refuse senders that are not allowed instead of replacing them"),
@@ -154,6 +158,7 @@ TABLE: Final = (
     Row("stop_words", "stop_words", WORDS, "words that mean STOP in replies to it, beside the usual ones"),
     Row("start_words", "start_words", WORDS, "words that take a STOP back, beside the usual ones"),
     Row("stop_confirmation", "stop_confirmation", TEXT, "SMS that confirms a STOP by reply, priced; empty: none"),
+    Row("stops_removable", "stops_removable", SWITCH, "its programs may undo opt-outs of subscribers and the operator"),
     Row("stop_blocks_transactional", "stop_blocks_transactional", SWITCH, "opt-outs block transactional messages too"),
     Row("lowcost_enabled", "lowcost_enabled", SWITCH, "the low cost range may be asked for"),
     Row("unicode_enabled", "unicode_enabled", SWITCH, "Unicode messages may be asked for"),

@@ -16,6 +16,7 @@ from chappe.core.model import AddOptOut, Moment, OptOut, OptOutAdded, OptOuts, R
 from chappe.core.numbers import Number
 from chappe.store import optouts
 from chappe.store.database import Database
+from chappe.store.optouts import OptOutRemoved
 
 COLUMNS: Final = ("number", "at", "comment")
 NUMBER_COLUMNS: Final = ("number", "phonenumber", "phone", "msisdn", "mobile", "numero", "telephone")
@@ -50,10 +51,16 @@ async def add_opt_out(database: Database, command: AddOptOut, moment: Moment) ->
 
 
 async def remove_opt_out(database: Database, command: RemoveOptOut, moment: Moment) -> Removed:
-    """Takes an entry off the account's list."""
+    """Takes an entry off the account's list; what subscribers or the operator put there stays, unless the account may
+    take that off as well."""
     if not 0 < command.id < 1 << 63:
         return Removed(False)
-    return Removed(await optouts.remove_by_id(database, command.account.id, command.id))
+    account = command.account
+    async with database.transaction() as tx:
+        found = await optouts.remove_by_id(
+            tx, account.id, command.id, moment.now, "api", own_only=not account.settings.stops_removable
+        )
+    return Removed(found is True, protected=found is None)
 
 
 async def _add(
@@ -69,6 +76,12 @@ async def _add(
 # -- for the operator
 
 
+async def removed(database: Database, login: str, limit: int) -> list[OptOutRemoved]:
+    """What was taken off the list of an account by its login, the newest first; raises AccountError."""
+    account = await accounts.get(database, login)
+    return await optouts.removed(database, account.id, limit)
+
+
 async def listed(database: Database, login: str) -> list[OptOut]:
     """The list of an account by its login; raises AccountError."""
     account = await accounts.get(database, login)
@@ -81,12 +94,12 @@ async def add(database: Database, login: str, written: str, now: datetime) -> Op
     return await _add(database, account.id, _number(written), now, "command", "manual")
 
 
-async def remove(database: Database, login: str, written: str) -> None:
+async def remove(database: Database, login: str, written: str, now: datetime) -> None:
     """Takes a number off an account's list. Raises AccountError, ListError: also when it was not there."""
     account = await accounts.get(database, login)
     number = _number(written)
     async with database.transaction() as tx:
-        if not await optouts.remove(tx, account.id, number):
+        if not await optouts.remove(tx, account.id, number, now, "command"):
             raise ListError(f"this number is not on the list of {account.login}")
 
 

@@ -367,7 +367,7 @@ async def _obey(tx: Connection, whole: Whole, every: Sequence[Answering], round_
         return {}
     for one in every:
         if one.kind == "start":
-            await optouts.remove(tx, one.account.id, whole.number)
+            await optouts.remove(tx, one.account.id, whole.number, round_.now, "reply")
     stopping = [one for one in every if one.kind == "stop"]
     if not stopping:
         return {}

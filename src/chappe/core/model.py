@@ -55,6 +55,8 @@ class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reports_waiting: bool = True  # SMS Partner only: also tell when the operator has taken the message
     sender: str = ""  # used when a request names none; empty: the installation's short code
     senders_denied: tuple[str, ...] = ()  # beside the installation's; look-alikes too
+    senders_protected: bool = True  # no name that impostors use: core/impersonated.py
+    senders_granted: tuple[str, ...] = ()  # but these of them
     senders_allowed: tuple[str, ...] = ()  # empty: any well-formed sender
     numbers_own_only: bool = False  # no long number that nobody owns, even while the account has none
     sender_strict: bool = False
@@ -64,6 +66,7 @@ class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stop_words: tuple[str, ...] = ()  # beside those of core/stop.py and the installation's
     start_words: tuple[str, ...] = ()
     stop_confirmation: str = ""  # text that confirms a STOP by reply; empty: none is sent
+    stops_removable: bool = False  # by the API, also what subscribers and the operator put on the list
     stop_blocks_transactional: bool = True  # who has opted out gets nothing more; off: nothing commercial
     lowcost_enabled: bool = True
     unicode_enabled: bool = True
@@ -386,9 +389,11 @@ class OptOutAdded(msgspec.Struct, frozen=True):
 
 
 class Removed(msgspec.Struct, frozen=True):
-    """found: whether there was such an entry."""
+    """found: whether it was taken off. protected: there is such an entry, and it stays: it is the word of a subscriber
+    or of the operator."""
 
     found: bool
+    protected: bool = False
 
 
 class Reply(msgspec.Struct, frozen=True):

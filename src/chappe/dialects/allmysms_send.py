@@ -124,7 +124,7 @@ def sender_of(wanted: str, settings: AccountSettings) -> tuple[str, tuple[str, .
         return settings.sender, ()
     # A listed sender may have any form, a long number for instance, and goes out as it is listed.
     listed = senders.listed(wanted, settings.senders_allowed)
-    if senders.is_denied(wanted, settings.senders_denied):
+    if senders.is_forbidden(wanted, settings):
         return _replaced("sender_refused", SENDER_NOT_ALLOWED, settings)
     if settings.senders_allowed and not listed:
         return _replaced("sender_refused", SENDER_NOT_ALLOWED, settings)

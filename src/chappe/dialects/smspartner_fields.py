@@ -120,7 +120,7 @@ def named_sender(values: Values, settings: AccountSettings) -> Sender:
         return Sender(refusal="sender_invalid")
     if not senders.has_letter(name) and name != settings.sender and name not in settings.senders_allowed:
         return Sender(refusal="sender_invalid")  # a number that nobody has shown to be his
-    if senders.is_denied(name, settings.senders_denied):
+    if senders.is_forbidden(name, settings):
         return Sender(refusal="sender_refused")
     if settings.senders_allowed:
         allowed = {allowed.strip().casefold() for allowed in settings.senders_allowed}

@@ -67,6 +67,13 @@ PAGES: Final[Mapping[str, Mapping[str, Answer]]] = {
     "stop-sms/delete": {
         "id required": Answer(3, 400, "L'id est requis", "The id is required"),
         "not_found": Answer(4, 400, "L'id est introuvable", "The id was not found"),
+        # The page has no code for it; 40 of the general table says that the account may not do this.
+        "protected": Answer(
+            40,
+            400,
+            "Ce numéro s'est désabonné : seul l'opérateur peut le retirer de la liste",
+            "This number has opted out: only the operator can take it off the list",
+        ),
     },
     "lookup": {
         "list invalid": Answer(

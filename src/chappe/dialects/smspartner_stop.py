@@ -68,6 +68,8 @@ def read_delete(values: Values, account: Account, moment: Moment) -> RemoveOptOu
 
 
 def deleted(outcome: Removed, values: Values, settings: AccountSettings, xml: bool) -> Response:
+    if outcome.protected:
+        return told(PAGES["stop-sms/delete"]["protected"], xml=xml, settings=settings)
     if not outcome.found:
         return told(PAGES["stop-sms/delete"]["not_found"], xml=xml, settings=settings)
     return respond(200, {"success": True, "code": 200}, xml=xml)

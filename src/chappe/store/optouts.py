@@ -5,9 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 
+import msgspec
+
 from chappe.core.model import OptOut
 from chappe.store.binds import REFUND_ARRAY
 from chappe.store.database import Connection, Database
+
+
+class OptOutRemoved(msgspec.Struct, frozen=True):
+    """One entry that was taken off a list: whose word it had been (source), when and by whom it was taken off."""
+
+    number: str
+    added_at: datetime
+    source: str
+    comment: str
+    removed_at: datetime
+    removed_by: str
+
 
 SWEEP_ROWS_MAX = 20_000
 """How much of the queue is searched when a number opts out; what lies beyond is stopped when its turn comes."""
@@ -22,7 +36,10 @@ async def add(
     comment: str,
     detail: str = "",
 ) -> tuple[int, bool]:
-    """Puts a number on an account's list: the entry's id, and whether it was there before (then it stays as it was)."""
+    """Puts a number on an account's list: the entry's id, and whether it was there before.
+
+    Then it stays as it was; but what a subscriber says himself is his own word from then on, whoever listed him first.
+    """
     added: int | None = await connection.fetchval(
         """insert into opt_out (account_id, number, at, source, comment, detail) values ($1, $2, $3, $4, $5, $6)
            on conflict do nothing returning id""",
@@ -35,11 +52,23 @@ async def add(
     )
     if added is not None:
         return added, False
-    known: int | None = await connection.fetchval(
-        "select id from opt_out where account_id = $1 and number = $2", account_id, number
-    )
+    if source == "reply":
+        known: int | None = await connection.fetchval(
+            """update opt_out set source = 'reply', comment = $3, detail = $4
+               where account_id = $1 and number = $2 returning id""",
+            account_id,
+            number,
+            comment,
+            detail,
+        )
+    else:
+        known = await connection.fetchval(
+            "select id from opt_out where account_id = $1 and number = $2", account_id, number
+        )
     # None: somebody took it off in the same instant; then it is put there once more.
-    return (known, True) if known is not None else await add(connection, account_id, number, now, source, comment)
+    if known is not None:
+        return known, True
+    return await add(connection, account_id, number, now, source, comment, detail)
 
 
 async def add_many(
@@ -85,22 +114,46 @@ async def forget_confirmations(database: Database, today: date) -> None:
     await database.execute("delete from stop_confirmation where day < $1", today)
 
 
-async def remove(connection: Connection, account_id: int, number: str) -> bool:
-    """Takes a number off a list; False when it was not there."""
+OWN_SOURCES = ("api", "import")
+"""Where entries come from that are the customer's own doing: reply is the subscriber's, command the operator's."""
+
+_REMOVE = """with gone as (delete from opt_out where {} returning *)
+    insert into opt_out_removed (account_id, number, added_at, source, comment, detail, removed_at, removed_by)
+    select account_id, number, at, source, comment, detail, $3, $4 from gone returning true"""
+
+
+async def remove(connection: Connection, account_id: int, number: str, now: datetime, by: str) -> bool:
+    """Takes a number off a list, and keeps that it was there and who took it off; False when it was not there."""
     return bool(
-        await connection.fetchval(
-            "delete from opt_out where account_id = $1 and number = $2 returning true", account_id, number
-        )
+        await connection.fetchval(_REMOVE.format("account_id = $1 and number = $2"), account_id, number, now, by)
     )
 
 
-async def remove_by_id(database: Database, account_id: int, entry_id: int) -> bool:
-    """Takes an entry off a list; False when this account has no such entry."""
-    return bool(
-        await database.value(
-            "delete from opt_out where id = $2 and account_id = $1 returning true", account_id, entry_id
-        )
+async def remove_by_id(
+    connection: Connection, account_id: int, entry_id: int, now: datetime, by: str, *, own_only: bool = False
+) -> bool | None:
+    """Takes an entry off a list, as remove(); False when this account has no such entry. own_only: None, and the entry
+    stays, when it is not the customer's own doing."""
+    source = await connection.fetchval(
+        "select source from opt_out where account_id = $1 and id = $2 for update", account_id, entry_id
     )
+    if source is None:
+        return False
+    if own_only and source not in OWN_SOURCES:
+        return None
+    await connection.fetchval(_REMOVE.format("account_id = $1 and id = $2"), account_id, entry_id, now, by)
+    return True
+
+
+async def removed(database: Database, account_id: int, limit: int) -> list[OptOutRemoved]:
+    """What was taken off an account's list, the newest first."""
+    rows = await database.fetch(
+        """select number, added_at, source, comment, removed_at, removed_by from opt_out_removed
+           where account_id = $1 order by id desc limit $2""",
+        account_id,
+        limit,
+    )
+    return [OptOutRemoved(**dict(row)) for row in rows]
 
 
 async def listed(database: Database, account_id: int) -> list[OptOut]:

@@ -31,6 +31,7 @@ async def forget(database: Database, now: datetime, retention_days: int) -> None
         (blank_receipts, before),
         (blank_received, before),
         (forget_conversations, before),
+        (blank_removed, before),
     )
     for task, until in tasks:
         for _ in range(ROUNDS_MAX):
@@ -226,3 +227,27 @@ async def forget_conversations(database: Database, before: datetime) -> bool:
         )
         await _move(tx, "conversations", last or 0)
     return last is not None
+
+
+async def blank_removed(database: Database, before: datetime) -> bool:
+    """Blanks the numbers of the next opt-outs that were taken off before then; False when there is nothing more."""
+    async with database.transaction(hot=True) as tx:
+        position = await _position(tx, "blank_removed")
+        last: int | None = await tx.fetchval(
+            """select max(id) from (select id, removed_at from opt_out_removed where id > $1 order by id limit $3) r
+               where removed_at < $2""",
+            position,
+            before,
+            ROWS,
+        )
+        if last is None:
+            return False
+        await tx.execute(
+            f"""update opt_out_removed set number = {_MASKED.format("number")}
+                where id > $1 and id <= $2 and removed_at < $3""",
+            position,
+            last,
+            before,
+        )
+        await _move(tx, "blank_removed", last)
+    return True
