@@ -243,7 +243,7 @@ def doctor(
 def _number(written: str) -> str:
     from chappe.core import numbers
 
-    number = numbers.read_mobile(written)
+    number = numbers.read_mobile(written, numbers.HOME)
     if not isinstance(number, numbers.Number):
         raise Misuse(f"--to: {written[:40]!r} is no number that an SMS can reach ({number.value})")
     return number.e164

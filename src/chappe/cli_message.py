@@ -110,6 +110,7 @@ def _send(
 
     settings = account.settings
     from chappe.core.compose import warnings_of
+    from chappe.core.numbers import warnings_of_numbers
 
     composed = _composed(text)
     _check_sender(sender)
@@ -126,7 +127,7 @@ def _send(
         flash=flash,
         public_ids=True,
         report_url="",
-        warnings=warnings_of(composed),
+        warnings=(*warnings_of(composed), *warnings_of_numbers(one.warnings for one in recipients)),
     )
 
 
@@ -176,7 +177,7 @@ def _recipients(
     recipients: dict[str, Recipient] = {}
     skipped = []
     for written in (piece.strip() for item in to for piece in item.split(",") if piece.strip()):
-        number = numbers.read_mobile(written)
+        number = numbers.read_mobile(written, settings.home)
         if not isinstance(number, numbers.Number):
             skipped.append(Skipped(written[:40], number.value))
         elif (price_micros := prices.price(number.e164)) is None:

@@ -49,6 +49,94 @@ WRITTEN = {
 }
 
 
+WITHOUT_ZERO = {
+    # as a spreadsheet leaves it -> what it was, and what it would be abroad
+    "612345678": "+33612345678",
+    "687751234": "+33687751234",  # New Caledonia
+    "681821234": "+33681821234",  # Wallis
+    "688901234": "+33688901234",  # Tuvalu
+    "672381234": "+33672381234",  # Norfolk Island
+    "650123456": "+33650123456",  # Singapore
+    "771234567": "+33771234567",  # Kazakhstan
+    "690723456": "+590690723456",
+    "692123456": "+262692123456",
+    "639012345": "+262639012345",
+    "694123456": "+594694123456",
+    "696123456": "+596696123456",
+    "708412345": "+508708412345",
+    "6 87 75 12 34": "+33687751234",
+    "6.87.75.12.34": "+33687751234",
+    "687751234.0": "+33687751234",
+    "687751234,00": "+33687751234",
+    " 687751234\xa0": "+33687751234",
+}
+
+
+@pytest.mark.parametrize(("text", "e164"), WITHOUT_ZERO.items())
+def test_nine_digits_at_home_are_a_national_number_that_lost_its_zero(text: str, e164: str) -> None:
+    found = numbers.read_mobile(text, numbers.HOME)
+    assert isinstance(found, Number)
+    assert (found.e164, numbers.COMPLETED in found.warnings) == (e164, True)
+    abroad = numbers.read_mobile(text)
+    assert not isinstance(abroad, Number) or numbers.COMPLETED not in abroad.warnings
+
+
+@pytest.mark.parametrize("text", ["+687751234", "00687751234", "+687 75 12 34", "00 687 75 12 34"])
+def test_whoever_writes_a_country_means_it(text: str) -> None:
+    found = numbers.read_mobile(text, numbers.HOME)
+    assert isinstance(found, Number)
+    assert (found.e164, found.warnings) == ("+687751234", ())
+
+
+@given(st.integers(600_000_000, 799_999_999))
+def test_nine_digits_that_begin_with_6_or_7_never_reach_a_stranger_abroad(written: int) -> None:
+    found = numbers.read(str(written), numbers.HOME)
+    assert not isinstance(found, Number) or found.e164.startswith(tuple("+" + code for code in FRENCH_CODES))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("140205050", Kind.LANDLINE),
+        ("298123456", Kind.LANDLINE),
+        ("376123456", Kind.LANDLINE),
+        ("970000000", Kind.OTHER),
+    ],
+)
+def test_nine_digits_of_a_landline_are_no_mobile_abroad(text: str, kind: Kind) -> None:
+    """`298123456` is a mobile of the Faroe Islands, +298, when it is read as international."""
+    found = numbers.read(text, numbers.HOME)
+    assert isinstance(found, Number)
+    assert (found.e164, found.kind) == ("+33" + text, kind)
+
+
+@pytest.mark.parametrize(
+    ("text", "e164"),
+    [
+        ("33612345678.0", "+33612345678"),
+        ("+33612345678.0", "+33612345678"),
+        ("612345678.0", None),
+        ("628123456.0", None),
+    ],
+)
+def test_a_number_that_a_program_took_for_a_decimal_loses_nothing(text: str, e164: str | None) -> None:
+    found = numbers.read_mobile(text)
+    assert (found.e164 if isinstance(found, Number) else None) == e164
+
+
+def test_a_send_says_that_numbers_were_completed() -> None:
+    assert numbers.warnings_of_numbers([(), (numbers.OVERSEAS_REWRITTEN,)]) == ()
+    assert numbers.warnings_of_numbers([(), (numbers.COMPLETED, numbers.OVERSEAS_REWRITTEN)]) == ("numbers_completed",)
+
+
+@pytest.mark.parametrize(("text", "e164"), WRITTEN.items())
+@pytest.mark.parametrize("home", ["", "none", numbers.HOME])
+def test_other_writings_are_read_alike_at_home_and_abroad(text: str, e164: str, home: str) -> None:
+    found = numbers.read_mobile(text, home)
+    assert isinstance(found, Number)
+    assert (found.e164, found.warnings) == (e164, ())
+
+
 @pytest.mark.parametrize(("text", "e164"), WRITTEN.items())
 def test_a_mobile_is_read_in_every_usual_writing(text: str, e164: str) -> None:
     found = numbers.read_mobile(text)

@@ -169,6 +169,7 @@ TABLE: Final = (
     Row("tag_cut", "tag_cut", SWITCH, "tags over 20 characters are cut, not refused (SMS Partner)"),
     Row("status_words", "status_words", _choice("capital", "lower", "upper"), "letters of states in status calls"),
     Row("status_date_as_text", "status_date_as_text", SWITCH, "status calls tell dates as local time (SMS Partner)"),
+    Row("home", "home", _choice("FR", "none"), "whose national numbers nine digits are that lack a zero"),
     Row("numbers_per_request_max", "numbers_per_request_max", _whole(1, RECIPIENTS_MAX), "most recipients a request"),
     Row("message_characters_max", "message_characters_max", _whole(1, 16_000), "longest text of a message (AllMySMS)"),
     Row("message_language", "message_language", _choice("fr", "en"), "language of the messages in answers"),

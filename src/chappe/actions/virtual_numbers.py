@@ -21,12 +21,13 @@ class NumberError(AccountError):
     """What the operator asked for cannot be done with this number; the message is one sentence."""
 
 
-def e164(written: str) -> str:
+def e164(written: str, home: str = "") -> str:
     """An address in E.164 where it is a telephone number, with or without plus, national French too; else as written.
 
     Long numbers are often of ranges that no numbering plan lists, so the form is enough. Short codes stay as they are.
+    home: as in `numbers.read`, for what people write.
     """
-    found = numbers.read(written)
+    found = numbers.read(written, home)
     if isinstance(found, Number):
         return found.e164
     digits = "".join(character for character in written if character not in " .-()/\xa0")
@@ -35,6 +36,8 @@ def e164(written: str) -> str:
         return written
     if digits.startswith("0") and len(digits) == 10:
         digits = "33" + digits[1:]
+    elif home == numbers.HOME and len(digits) == 9:
+        digits = "33" + digits
     if digits.startswith("0") or not DIGITS_MIN <= len(digits) <= DIGITS_MAX:
         return written
     found = numbers.read("+" + digits)
@@ -42,7 +45,7 @@ def e164(written: str) -> str:
 
 
 def _number(written: str) -> str:
-    number = e164(written.strip())
+    number = e164(written.strip(), numbers.HOME)
     if not number.startswith("+") or not number[1:].isdecimal():
         raise NumberError(f"{written[:40]!r} is no long number: write it as 33700000001")
     return number

@@ -77,6 +77,7 @@ class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tag_cut: bool = False  # SMS Partner only: a tag that is too long is cut instead of refused
     status_words: str = "capital"  # SMS Partner only: `Delivered`; or lower, upper
     status_date_as_text: bool = False  # SMS Partner only: `2015-02-07 22:39:46` instead of seconds since 1970
+    home: str = "FR"  # nine digits are a national number without its zero; "none": they are international
     numbers_per_request_max: int = 500
     message_characters_max: int = 640  # AllMySMS only
     message_language: str = "fr"

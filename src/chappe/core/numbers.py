@@ -9,6 +9,7 @@ Failures are values, because lists of a hundred thousand numbers contain thousan
 
 import enum
 import re
+from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import NamedTuple
 
@@ -48,6 +49,12 @@ class Number(NamedTuple):
 
 
 OVERSEAS_REWRITTEN = "overseas_rewritten"
+COMPLETED = "number_completed"
+"""Warning: nine digits were read as a national number that lost its zero."""
+NUMBERS_COMPLETED = "numbers_completed"
+"""Warning of a send: some of its numbers were COMPLETED."""
+HOME = "FR"
+"""The country whose national numbers are known: what people write without a zero or a prefix is read as one of it."""
 COMOROS = "comoros"
 
 TEXT_LENGTH_MAX = 40
@@ -126,6 +133,9 @@ _NATIONAL = re.compile(r"0([0-9]{9})").fullmatch
 # Machine numbers have 14 digits beginning 0700 (ARCEP plan); no telephone reads their SMS.
 _MACHINE_NATIONAL = re.compile(r"0700[0-9]{10}").fullmatch
 _MACHINE = re.compile(r"33700[0-9]{10}").fullmatch
+_NO_ZERO = re.compile(r"[1-9][0-9]{8}", re.ASCII).fullmatch
+# What a program writes that took a number for a decimal: `612345678.0`.
+_DECIMAL = re.compile(r"(\+?[0-9]{8,15})[.,]0+", re.ASCII).fullmatch
 _TRUNK_ZERO = re.compile(rf"({'|'.join(_FRENCH_CODES)})0([1-9][0-9]{{8}})").fullmatch
 _MISPLACED = re.compile(r"33([67][0-9]{8})").fullmatch
 
@@ -133,8 +143,12 @@ _MOBILE_CODE = {prefix: code for code, prefixes in OVERSEAS_MOBILE.items() for p
 _ANY_CODE = _MOBILE_CODE | {prefix: code for code, prefixes in OVERSEAS_LANDLINE.items() for prefix in prefixes}
 
 
-def read(text: str) -> Number | Unfit:
+def read(text: str, home: str = "") -> Number | Unfit:
     """Read one written number: national French or international, with the usual separators.
+
+    home: HOME for what people of that country write: then nine digits are a national number whose zero a spreadsheet
+    ate (`687751234` is no number of New Caledonia, +687), with the warning COMPLETED. Whoever means another country
+    writes `+` or `00`. What networks write is international, so it has no home.
 
     Mobile, landline and other numbers all come back as `Number` if they exist. Returns `Unfit.FORM` for letters,
     extensions, two numbers in one field or impossible lengths, `Unfit.UNASSIGNED` for what no plan contains, and
@@ -145,15 +159,20 @@ def read(text: str) -> Number | Unfit:
         return Number("+33" + found[1], "FR", Kind.MOBILE)
     if len(text) > TEXT_LENGTH_MAX:
         return Unfit.FORM
-    return _read(text)
+    return _read(text, home)
 
 
-def read_mobile(text: str) -> Number | Unfit:
+def read_mobile(text: str, home: str = "") -> Number | Unfit:
     """Read one written number as `read` does, and refuse with `Unfit.NOT_MOBILE` what an SMS cannot reach."""
-    found = read(text)
+    found = read(text, home)
     if isinstance(found, Number) and found.kind is not Kind.MOBILE:
         return Unfit.NOT_MOBILE
     return found
+
+
+def warnings_of_numbers(warnings: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """The warning that goes with a send of which these are the recipients' warnings."""
+    return (NUMBERS_COMPLETED,) if any(COMPLETED in one for one in warnings if one) else ()
 
 
 def digits(e164: str) -> str:
@@ -198,7 +217,9 @@ def mask(number: str) -> str:
 
 
 @lru_cache(maxsize=CACHE_ENTRIES)
-def _read(text: str) -> Number | Unfit:
+def _read(text: str, home: str) -> Number | Unfit:
+    if decimal := _DECIMAL(text.strip()):
+        text = decimal[1]
     if " " in text:  # by far the commonest separator, and cheap to drop
         text = text.replace(" ", "")
     found = _METROPOLITAN(text)
@@ -207,7 +228,11 @@ def _read(text: str) -> Number | Unfit:
         found = _METROPOLITAN(text)
     if found is not None:
         return Number("+33" + found[1], "FR", Kind.MOBILE)
-    placed = _international(text)
+    if home == HOME and _NO_ZERO(text):
+        number, warnings = _overseas(text)
+        placed: tuple[str, tuple[str, ...]] | Unfit = number, (COMPLETED, *warnings)
+    else:
+        placed = _international(text)
     if isinstance(placed, Unfit):
         return placed
     number, warnings = placed

@@ -194,7 +194,7 @@ def send(wish: Wish, account: Account) -> Send:
         report_url=settings.reports_url,
         reply_url=settings.replies_url,
         public_ids=True,
-        warnings=warnings + texts.warnings,
+        warnings=(*warnings, *texts.warnings, *numbers.warnings_of_numbers(one.warnings for one in recipients)),
         unique_identifier=wish.unique_identifier,
     )
 
@@ -253,7 +253,7 @@ def _recipients(
         composed = texts.of(block)
         own_text = None if composed is texts.common else composed.text
         for written in block.numbers:
-            number = numbers.read_mobile(written)
+            number = numbers.read_mobile(written, settings.home)
             if isinstance(number, numbers.Unfit):
                 reason = "number_not_mobile" if number is numbers.Unfit.NOT_MOBILE else "number_invalid"
                 skipped.append(Skipped(written, reason))

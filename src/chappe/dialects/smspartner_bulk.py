@@ -85,7 +85,10 @@ def read(values: Values, account: Account, moment: Moment) -> Send:
         client_reference=extras.whole_tag,
         report_url=extras.report_url or settings.reports_url,
         reply_url=extras.reply_url or settings.replies_url,
-        warnings=warnings_of(*(composed for _, _, _, composed in found.usable), unicode=unicode),
+        warnings=(
+            *warnings_of(*(composed for _, _, _, composed in found.usable), unicode=unicode),
+            *numbers.warnings_of_numbers(one.warnings for one in recipients),
+        ),
     )
 
 
@@ -98,7 +101,7 @@ def sent(outcome: Accepted, values: Values, settings: AccountSettings, xml: bool
     listed: list[dict[str, object]] = []
     seen: set[tuple[str, str]] = set()
     for place, fields in enumerate(items(values.get("SMSList")) or ()):
-        written, key = _written(fields), _key(fields)
+        written, key = _written(fields), _key(fields, settings.home)
         skipped = answers.get(place)
         if skipped is not None:
             listed.append(_failed(skipped.reason, skipped.number or written, settings))
@@ -143,8 +146,8 @@ def _items(
     found = _Items([], [], [])
     seen: set[tuple[str, str]] = set()
     for place, fields in enumerate(listed):
-        written, key = _written(fields), _key(fields)
-        number = numbers.read(written)
+        written, key = _written(fields), _key(fields, settings.home)
+        number = numbers.read(written, settings.home)
         composed = compose_text(fields.get("message", ""), values, settings, lowcost, unicode)
         if composed is not None and composed.parts == 0:
             found.wordless.append(place)
@@ -164,9 +167,9 @@ def _written(fields: dict[str, Any]) -> str:
     return segments.clean(text(fields.get("phonenumber"))[:WRITTEN_MAX])
 
 
-def _key(fields: dict[str, Any]) -> tuple[str, str]:
+def _key(fields: dict[str, Any], home: str) -> tuple[str, str]:
     """What two items have alike that are the same: the number in E.164, and the text as it was written."""
-    return e164(_written(fields)), text(fields.get("message"))
+    return e164(_written(fields), home), text(fields.get("message"))
 
 
 def _number_reason(number: numbers.Number | numbers.Unfit) -> str:

@@ -129,12 +129,12 @@ def named_sender(values: Values, settings: AccountSettings) -> Sender:
     return Sender(name)
 
 
-def virtual_sender(values: Values) -> Sender:
+def virtual_sender(values: Values, home: str) -> Sender:
     """The sender of /vn/send: a long number; whose it is, the action knows."""
     written = text(values.get("from"))
     if not written:
         return Sender(refusal="sender_missing")
-    number = e164(written)
+    number = e164(written, home)
     return Sender(number) if number else Sender(violations=(Violation("sender", "invalid", written),))
 
 
@@ -157,16 +157,17 @@ def read_extras(values: Values, settings: AccountSettings) -> Extras:
     return Extras(tag, whole_tag, report_url or "", reply_url or "", tuple(violations))
 
 
-def e164(written: str) -> str:
+def e164(written: str, home: str) -> str:
     """A number in E.164, whether a numbering plan knows it or not; empty when it is not written like one."""
-    number = numbers.read(written)
+    number = numbers.read(written, home)
     if isinstance(number, numbers.Number):
         return number.e164
-    return unplanned(written) if number.has_form else ""
+    return unplanned(written, home) if number.has_form else ""
 
 
-def unplanned(written: str) -> str:
-    """The E.164 form of a number that no plan contains: national writing is taken for French."""
+def unplanned(written: str, home: str) -> str:
+    """The E.164 form of a number that no plan contains: national writing is taken for French, and nine digits at home
+    for one that lost its zero."""
     international = written.lstrip().startswith("+")
     digits = _NOT_DIGITS.sub("", written)
     if not international:
@@ -174,6 +175,8 @@ def unplanned(written: str) -> str:
             digits = digits[2:]
         elif digits.startswith("0"):
             digits = "33" + digits[1:]
+        elif home == numbers.HOME and len(digits) == 9:
+            digits = "33" + digits
     return "+" + digits
 
 

@@ -69,7 +69,7 @@ def _pieces(value: Any, places_max: int) -> list[str]:
 
 def _looked_up(written: str, settings: AccountSettings) -> dict[str, object]:
     request = CData(written[:WRITTEN_MAX])
-    number = numbers.read(written)
+    number = numbers.read(written, settings.home)
     if not isinstance(number, numbers.Number):
         return {"request": request, "success": False, "message": _INVALID[settings.message_language == "en"]}
     entry = _french_mobile(number.e164) if _is_french_mobile(number) else _from_library(number)

@@ -47,8 +47,8 @@ def read(verb: str, values: Values, account: Account, moment: Moment) -> Send:
     lowcost = not virtual and text(values.get("gamme")) == "2"
     unicode = "isUnicode" in values and flag(values["isUnicode"])
     composed = compose_text(values.get("message", ""), values, settings, lowcost, unicode)
-    recipients = _recipients(written)
-    sender = virtual_sender(values) if virtual else named_sender(values, settings)
+    recipients = _recipients(written, settings.home)
+    sender = virtual_sender(values, settings.home) if virtual else named_sender(values, settings)
     schedule = smspartner_schedule.read(values, settings, moment.now)
     extras = read_extras(values, settings)
 
@@ -86,16 +86,19 @@ def read(verb: str, values: Values, account: Account, moment: Moment) -> Send:
         report_url=extras.report_url or settings.reports_url,
         reply_url=extras.reply_url or settings.replies_url,
         virtual_number=virtual,
-        warnings=warnings_of(composed, unicode=unicode) if composed.lost else (),
+        warnings=(
+            *(warnings_of(composed, unicode=unicode) if composed.lost else ()),
+            *numbers.warnings_of_numbers(one.warnings for one in priced),
+        ),
     )
 
 
-def _recipients(written: list[str]) -> _Recipients:
+def _recipients(written: list[str], home: str) -> _Recipients:
     """Each number once: those that an SMS can reach, those that it cannot, and what is no number at all."""
     found = _Recipients([], [], [])
     seen: set[str] = set()
     for piece in written:
-        number = numbers.read(piece)
+        number = numbers.read(piece, home)
         if isinstance(number, numbers.Number):
             if number.e164 in seen:
                 continue
@@ -107,7 +110,7 @@ def _recipients(written: list[str]) -> _Recipients:
         elif number is numbers.Unfit.FORM:
             found.violations.append(Violation("recipients", "invalid", piece))
         else:
-            e164 = unplanned(piece)
+            e164 = unplanned(piece, home)
             if e164 not in seen:
                 seen.add(e164)
                 found.skipped.append(Skipped(piece, UNREACHABLE[number], e164))

@@ -74,7 +74,7 @@ def read_one(values: Values, account: Account, moment: Moment) -> ReadMessages:
     if not written:
         raise Refusal("recipients_missing")
     submission_id = _submission_id(values)
-    number = e164(written)
+    number = e164(written, account.settings.home)
     if not number:
         raise Violations((Violation("recipients", "invalid", written),))
     return ReadMessages(account, (Selector(submission_id, number),))
@@ -102,13 +102,15 @@ def one(outcome: MessagesFound, values: Values, settings: AccountSettings, xml: 
 
 def read_many(values: Values, account: Account, moment: Moment) -> ReadMessages:
     """/multi-status: messages of several submissions. Raises Refusal."""
-    return ReadMessages(account, tuple(asked.selector for asked in _asked(values) if asked.selector is not None))
+    return ReadMessages(
+        account, tuple(asked.selector for asked in _asked(values, account.settings.home) if asked.selector is not None)
+    )
 
 
 def many(outcome: MessagesFound, values: Values, settings: AccountSettings, xml: bool) -> Response:
     groups = iter(outcome.groups)
     listed: list[dict[str, object]] = []
-    for asked in _asked(values):
+    for asked in _asked(values, settings.home):
         found = None if asked.selector is None else next(groups)
         if not found:
             sentence = _NOT_FOUND[settings.message_language == "en"]
@@ -207,7 +209,7 @@ def _page(values: Values) -> int:
     return page
 
 
-def _asked(values: Values) -> list[_Asked]:
+def _asked(values: Values, home: str) -> list[_Asked]:
     """Raises Refusal recipients_missing, recipients_too_many; Violations when it is no list of objects."""
     value = values.get("SMSStatut_List", values.get("SMSStatus_List"))
     if value is None:
@@ -223,7 +225,7 @@ def _asked(values: Values) -> list[_Asked]:
     for fields in listed:
         written = text(fields.get("phonenumber"))
         submission_id = _id(text(fields.get("messageid")))
-        number = e164(written) if submission_id else ""
+        number = e164(written, home) if submission_id else ""
         selector = Selector(submission_id, number) if number else None
         found.append(_Asked(number or written, submission_id, selector))
     return found

@@ -45,7 +45,7 @@ def read_add(values: Values, account: Account, moment: Moment) -> AddOptOut:
     written = written_numbers(values.get("phoneNumber", values.get("phoneNumbers")), 1)
     if not written:
         raise Refusal("recipients_missing")
-    number = numbers.read(written[0])
+    number = numbers.read(written[0], account.settings.home)
     if len(written) > 1 or not isinstance(number, numbers.Number):
         raise Violations((Violation("recipients", "invalid", ",".join(written)),))
     return AddOptOut(account, number.e164)

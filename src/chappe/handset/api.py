@@ -395,7 +395,7 @@ def _digits(address: str) -> str:
 
 def _number(written: str) -> str:
     """A phone's number in E.164; also one that the numbering plans do not know, such as a magic one."""
-    read = numbers.read(written)
+    read = numbers.read(written, numbers.HOME)
     if isinstance(read, numbers.Number):
         return read.e164
     digits = _digits(written)
@@ -406,7 +406,7 @@ def _number(written: str) -> str:
 
 def _destination(written: str) -> str:
     """Who gets a reply: a number in E.164, a short code, or the name under which a message came."""
-    read = numbers.read(written)
+    read = numbers.read(written, numbers.HOME)
     if isinstance(read, numbers.Number):
         return read.e164
     text = written.strip()
