@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+import subprocess
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from chappe import cli_doctor
+from chappe.carriers import port_check
 from chappe.cli_doctor import proposals
 from chappe.cli_probe import Findings, PartSent, Probe, Probed, ReceiptSeen
-from chappe.core.network import CarrierSettings
+from chappe.core.network import Carrier, CarrierSettings
 from chappe.handset.smsc import Smsc
 from chappe.smpp.profile import profile
 
@@ -96,8 +101,6 @@ async def test_a_carrier_that_answers_nothing_ends_in_time() -> None:
 
 @pytest.mark.asyncio
 async def test_the_diagnosis_is_text_and_has_no_password(port: int) -> None:
-    from chappe.core.network import Carrier
-
     carrier = Carrier(1, "main", "smpp", _settings(port), True)
     diagnosis = await cli_doctor.examine(carrier, profile(), "", "36111", 0)
     assert diagnosis.healthy
@@ -105,6 +108,120 @@ async def test_the_diagnosis_is_text_and_has_no_password(port: int) -> None:
     assert "as tx" in text
     assert "sesame" not in text
     assert "sesame" not in repr(diagnosis)
+
+
+@asynccontextmanager
+async def _listening(kind: str, tmp_path: Path) -> AsyncIterator[int]:
+    """A port at which something of a kind answers."""
+    if kind.startswith("smpp"):
+        smsc = Smsc()
+        tls = _certificate(tmp_path) if kind == "smpp tls" else None
+        try:
+            yield await smsc.start(port=0, tls=tls)
+        finally:
+            await smsc.stop()
+        return
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            if kind == "http at once":
+                await reader.read(16)
+                writer.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+            elif kind == "http silent":
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(b"HTTP/1.0 200 OK\r\n\r\n")
+            elif kind == "ssh":
+                writer.write(b"SSH-2.0-OpenSSH_9.2p1\x07 Debian\r\n")
+                await reader.read(-1)
+            elif kind == "silent":
+                await reader.read(-1)
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        writer.close()
+
+    tls = _certificate(tmp_path) if kind == "silent tls" else None
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+
+
+def _certificate(tmp_path: Path) -> ssl.SSLContext:
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "9",
+         "-keyout", key, "-out", certificate, "-subj", "/CN=smsc.test", "-addext", "subjectAltName=DNS:smsc.test"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+IN_TIME = {"bind_timeout_s": "0.3", "unbind_timeout_s": "0.1", "connect_timeout_s": "0.3"}
+SILENT = ("silent", "silent tls", "http silent")  # of the others nothing is waited for
+CAUSES = [
+    # what listens, knobs, what is found, the setting advised, words of the advice
+    ("smpp", {"tls": "yes"}, "no TLS: it speaks SMPP in clear", "tls=no", "without TLS"),
+    ("smpp tls", {}, "it speaks TLS", "tls=yes", "speaks TLS"),
+    ("smpp tls", {"tls": "yes"}, "the TLS certificate is not accepted: self-signed", "", "tls_ca_file"),
+    ("smpp tls", {"tls": "yes", "tls_ca_file": "CERT"}, "not accepted: IP address mismatch", "", "tls_server_name"),
+    ("smpp tls", {"tls": "yes", "tls_ca_file": "/nowhere/ca.pem"}, "tls_ca_file cannot be read", "", "PEM"),
+    ("smpp tls", {"tls": "yes", "tls_ca_file": "KEY"}, "tls_ca_file cannot be read", "", "PEM"),
+    ("http at once", {}, 'not SMPP: it answered "HTTP/1.1 400 Bad Request"', "", "web server"),
+    ("http at once", {"tls": "yes"}, 'not SMPP: it answered "HTTP/1.1 400 Bad Request"', "", "web server"),
+    ("http silent", {}, 'not SMPP: it answered "HTTP/1.0 200 OK"', "", "web server"),
+    ("http silent", {"tls": "yes"}, 'not SMPP: it answered "HTTP/1.0 200 OK"', "", "web server"),
+    ("ssh", {}, 'not SMPP: it answered "SSH-2.0-OpenSSH_9.2p1. Debian"', "", "check host and port"),
+    ("ssh", {"tls": "yes"}, 'not SMPP: it answered "SSH-2.0-OpenSSH_9.2p1. Debian"', "", "check host and port"),
+    ("closes", {}, "the connection ended", "", "address is allowed"),
+    ("closes", {"tls": "yes"}, "ended during the TLS handshake", "", "address is allowed"),
+    ("silent", {}, "no answer in time", "", "says nothing"),
+    ("silent", {"tls": "yes"}, "no answer in time", "", "says nothing"),
+    ("silent tls", {"tls": "yes", "tls_verify": "no"}, "the connection ended", "", "no SMPP behind it"),
+]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("kind", "knobs", "found", "setting", "advice"), CAUSES)
+async def test_the_doctor_names_the_cause(
+    kind: str,
+    knobs: dict[str, str],
+    found: str,
+    setting: str,
+    advice: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if kind in SILENT:
+        monkeypatch.setattr(port_check, "TIMEOUT_S", 0.5)
+        knobs = IN_TIME | knobs if kind != "silent tls" else {"bind_timeout_s": "0.3"} | knobs
+    files = {"CERT": str(tmp_path / "cert.pem"), "KEY": str(tmp_path / "key.pem")}
+    async with _listening(kind, tmp_path) as port:
+        settings = {name: files.get(value, value) for name, value in knobs.items()}
+        carrier = Carrier(1, "main", "smpp", _settings(port), True)
+        diagnosis = await cli_doctor.examine(carrier, profile(settings=settings), "", "36111", 0)
+    assert not diagnosis.healthy
+    (proposal,) = diagnosis.proposals
+    assert (proposal.setting, advice in proposal.evidence) == (setting, True), proposal
+    text = cli_doctor.text(diagnosis)
+    assert found in text
+    for word in ("Error", "gai", "lost", "SSL_", "WRONG_VERSION"):
+        assert word not in text
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("host", "said", "advice"),
+    [
+        ("no-such-host.invalid", "cannot be resolved", "check the spelling of no-such-host.invalid"),
+        ("a" * 70 + ".example", "the host", "check the spelling"),
+    ],
+)
+async def test_a_host_that_is_no_name_is_said_to_be_none(host: str, said: str, advice: str) -> None:
+    carrier = Carrier(1, "main", "smpp", CarrierSettings(host, 2775, *CREDENTIALS), True)
+    diagnosis = await cli_doctor.examine(carrier, profile(), "", "", 0)
+    assert said in diagnosis.findings.connect_error
+    assert advice in diagnosis.proposals[0].evidence
 
 
 def _probed(method: str = "udh8", *, status: int = 0, parts: int = 2, receipts: tuple[ReceiptSeen, ...] = ()) -> Probed:

@@ -26,7 +26,7 @@ DOCTOR_WAIT_S_MAX = 3600
 @app.command()
 @name_argument
 @click.option("--host", required=True, help="Host or address of its SMSC.")
-@click.option("--port", required=True, type=int, help="Port of its SMSC.")
+@click.option("--port", type=int, help="Port of its SMSC; may also stand behind the host, as host:port.")
 @click.option("--system-id", required=True, help="Who we are there.")
 @click.option("--password", help="The password; - reads a line of standard input; left out: asked for.")
 @click.option("--password-file", type=click.Path(path_type=Path), help="File whose first line is the password.")
@@ -40,7 +40,7 @@ DOCTOR_WAIT_S_MAX = 3600
 def add(
     name: str,
     host: str,
-    port: int,
+    port: int | None,
     system_id: str,
     password: str | None,
     password_file: Path | None,

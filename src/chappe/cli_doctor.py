@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from chappe.carriers.connecting import Trouble
+from chappe.carriers.port_check import Speaks
 from chappe.cli_output import printable
 from chappe.cli_probe import Findings, Probe, Probed
 from chappe.smpp.commands import Status
@@ -69,8 +71,8 @@ def proposals(findings: Findings, settings: CarrierSettings, profile: Profile, n
 
 def _about_link(findings: Findings, settings: CarrierSettings, profile: Profile, now: datetime) -> list[Proposal]:
     found = []
-    if findings.connect_error:
-        return [Proposal("", f"nothing answers on {settings.host}:{settings.port}: check host, port and firewall")]
+    if findings.connect_error or findings.speaks:
+        return [_about_unreachable(findings, settings, profile)]
     if findings.tls is None and not _near(settings.host):
         found.append(Proposal("", "the password travels in clear over a public network: ask for TLS"))
     if findings.tls is not None and findings.tls["certificate_ends"]:
@@ -87,6 +89,39 @@ def _about_link(findings: Findings, settings: CarrierSettings, profile: Profile,
     if findings.peer_version and findings.peer_version < "3.4" and profile.tlvs_sent:
         found.append(Proposal("profile=smpp33", f"the carrier says that it speaks SMPP {findings.peer_version}"))
     return found
+
+
+def _about_unreachable(findings: Findings, settings: CarrierSettings, profile: Profile) -> Proposal:
+    """No session came about: the one thing to do."""
+    where = f"{settings.host}:{settings.port}"
+    if findings.trouble == Trouble.CERTIFICATE:
+        advice = (
+            "a private authority's certificate goes into a file that tls_ca_file names; if the certificate is for "
+            "another name than the host, tls_server_name is that name"
+        )
+        return Proposal("", advice)
+    if findings.trouble == Trouble.CA_FILE:
+        return Proposal("", "the process must be able to read the file of tls_ca_file, which holds PEM certificates")
+    if findings.trouble == Trouble.UNRESOLVED:
+        return Proposal("", f"check the spelling of {settings.host}, and the name servers of this machine")
+    if findings.speaks == Speaks.SMPP and profile.tls:
+        return Proposal("tls=no", f"{where} answers in SMPP without TLS; or the carrier has another port for TLS")
+    if findings.speaks == Speaks.TLS and not profile.tls:
+        return Proposal("tls=yes", f"{where} speaks TLS")
+    if findings.speaks == Speaks.HTTP:
+        return Proposal("", f'{where} is a web server, not SMPP: it answered "{findings.said}": check host and port')
+    if findings.speaks == Speaks.OTHER:
+        return Proposal("", f'{where} is not SMPP: it answered "{findings.said}": check host and port')
+    if findings.speaks == Speaks.SMPP:
+        return Proposal("", f"{where} answers in SMPP, but not to the bind: ask the carrier whether it is configured")
+    if findings.speaks == Speaks.TLS:
+        return Proposal("", f"{where} speaks TLS, but no SMPP behind it: check the port")
+    if findings.trouble == Trouble.NO_TLS:
+        return Proposal("tls=no", f"{where} answers, but not in TLS; or the carrier has another port for it")
+    if findings.speaks in (Speaks.CLOSES, Speaks.SILENT):
+        does = "ends connections" if findings.speaks == Speaks.CLOSES else "takes connections and says nothing"
+        return Proposal("", f"{where} {does}: ask the carrier if this machine's address is allowed; check the port")
+    return Proposal("", f"nothing answers on {where}: check host, port and firewall")
 
 
 def _about_pace(findings: Findings, settings: CarrierSettings) -> list[Proposal]:

@@ -7,8 +7,6 @@ others with a temporary error, so that the carrier gives it to the workers' bind
 from __future__ import annotations
 
 import asyncio
-import os
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,13 +14,15 @@ from typing import Any
 
 import msgspec
 
-from chappe.carriers import Outgoing
+from chappe.carriers import Outgoing, connecting, port_check
+from chappe.carriers.connecting import Trouble
+from chappe.carriers.port_check import Speaks
 from chappe.carriers.submission import CannotCarry, pdus, validity
 from chappe.carriers.wire import Wire
 from chappe.core.network import CarrierSettings
 from chappe.smpp import receipts
 from chappe.smpp.commands import Status
-from chappe.smpp.events import Answered, BindRefused, Bound, Closed, Event, Nacked, Received, TimedOut
+from chappe.smpp.events import Answered, BindRefused, Bound, Closed, Event, Nacked, Reason, Received, TimedOut
 from chappe.smpp.message_ids import variants
 from chappe.smpp.pdu import DataSm, DeliverSm, EncodeError, Request
 from chappe.smpp.profile import LongMethod, Mode, Profile, verdict
@@ -35,6 +35,8 @@ ENQUIRIES = 3
 _ENQUIRE_LINK_RESP = bytes.fromhex("0000001080000015")
 ANSWER_TIMEOUT_S_MAX = 15.0
 STRANGERS_MAX = 100
+# Where the connection itself says all that there is to know.
+_EXPLAINED = frozenset({Trouble.UNRESOLVED, Trouble.REFUSED, Trouble.CERTIFICATE, Trouble.CA_FILE})
 
 GSM7_TEXT = "Chappe: sonde GSM-7 éàùñ £ [€]"
 UCS2_TEXT = "Chappe: sonde UCS-2 Ω я 漢"
@@ -82,12 +84,16 @@ class Probed(msgspec.Struct):
 
 class Findings(msgspec.Struct):
     """What one look at a carrier found. Times in ms; None: not reached. tls: protocol, cipher and end of the
-    certificate, None for a connection in clear."""
+    certificate, None for a connection in clear. trouble: of connect_error, a word of connecting.Trouble. speaks:
+    where no session came about, what answers at the port, a word of port_check.Speaks; said: its first line."""
 
     host: str
     port: int
     connect_ms: float | None = None
     connect_error: str = ""
+    trouble: str = ""
+    speaks: str = ""
+    said: str = ""
     tls: dict[str, str] | None = None
     bind_mode: str = ""
     bind_ms: float | None = None
@@ -166,6 +172,7 @@ class Probe:
             modes = [BindMode.TRX] if self.profile.mode is Mode.TRX else [BindMode.TX, BindMode.RX]
         for mode in modes:
             if not await self._bind(mode):
+                await self._look_closer()
                 return False
         await self._measure()
         return True
@@ -215,28 +222,19 @@ class Probe:
         self._bound = loop.create_future()
         try:
             wire = await asyncio.wait_for(self._connect(), self.profile.connect_timeout_s)
-        except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
-            found.connect_error = _connect_words(error)
+        except (OSError, TimeoutError, UnicodeError) as error:  # ssl.SSLError is an OSError
+            trouble, found.connect_error = connecting.explain(error)
+            found.trouble = trouble.value
             return False
         found.connect_ms = _ms(loop.time() - began)
         self._wires.append(wire)
         began = loop.time()
         found.bind_mode = mode.name.lower()
-        wire.session.bind(
-            mode,
-            self.settings.system_id.encode(),
-            self.settings.password.encode(),
-            wire.now(),
-            system_type=self.profile.system_type.encode(),
-            address_range=self.profile.address_range.encode(),
-            addr_ton=self.profile.bind_ton,
-            addr_npi=self.profile.bind_npi,
-        )
-        wire.flush()
+        connecting.bind(wire, mode, self.settings.system_id, self.settings.password, self.profile)
         try:
             answer = await self._bound
         except ProbeEnded as error:
-            found.bind_error = f"the connection ended: {error}"
+            found.bind_error = str(error)
             return False
         found.bind_ms = _ms(loop.time() - began)
         if isinstance(answer, BindRefused):
@@ -250,14 +248,27 @@ class Probe:
         )
         return True
 
+    async def _look_closer(self) -> None:
+        """No session came about: what is there instead?"""
+        found = self.findings
+        if found.bind_status is not None or found.trouble in _EXPLAINED:
+            return
+        seen = await port_check.check(self.settings.host, self.settings.port)
+        found.speaks, found.said = seen.speaks.value, seen.said
+        said = ""
+        if seen.speaks in (Speaks.HTTP, Speaks.OTHER):
+            said = f'not SMPP: it answered "{seen.said}"'
+        elif seen.speaks is Speaks.TLS and not self.profile.tls:
+            said = "not SMPP in clear: it speaks TLS"
+        elif seen.speaks is Speaks.SMPP and self.profile.tls:
+            said = "no TLS: it speaks SMPP in clear"
+        if said and found.connect_error:
+            found.connect_error = said
+        elif said:
+            found.bind_error = said
+
     async def _connect(self) -> Wire:
-        context: ssl.SSLContext | None = None
-        if self.profile.tls:
-            context = ssl.create_default_context(cafile=self.profile.tls_ca_file or None)
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            if not self.profile.tls_verify:
-                context.check_hostname = False
-                context.verify_mode = ssl.CERT_NONE
+        context = connecting.tls_context(self.profile) if self.profile.tls else None
         transport, wire = await asyncio.get_running_loop().create_connection(
             lambda: Wire(self._session, self._happened, write_timeout_s=self.profile.write_timeout_s),
             self.settings.host,
@@ -371,8 +382,10 @@ class Probe:
                 case Received(pdu=pdu):
                     self._received(wire, pdu)
                 case Closed(reason=reason, outstanding=outstanding, unsent=unsent):
+                    ended = Reason.TRANSPORT_LOST.value
+                    why = ended if reason == ended else f"{ended}: {reason}"
                     for context in (*outstanding, *unsent, self._bound):
-                        _fail(context, ProbeEnded(str(reason) or "the connection ended"))
+                        _fail(context, ProbeEnded(why))
                 case _:
                     pass
         self._changed.set()
@@ -455,15 +468,3 @@ def _fail(context: object, error: ProbeEnded) -> None:
 
 def _ms(seconds: float) -> float:
     return round(seconds * 1000, 2)
-
-
-def _connect_words(error: BaseException) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the TLS certificate is not accepted: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS fails: {error.reason or 'no TLS there?'}"
-    if isinstance(error, TimeoutError):
-        return "no answer in time: a firewall, or a wrong address"
-    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)  # asyncio's own words repeat the address
-    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__

@@ -65,6 +65,47 @@ def test_a_carrier_that_cannot_work_is_refused(wrong: dict[str, Any]) -> None:
     assert "sesame" not in str(raised.value)
 
 
+ADDRESSES = [
+    # host, port, what is stored
+    ("smpp.example.com:2775", None, ("smpp.example.com", 2775)),
+    ("smpp.example.com:2775", 2775, ("smpp.example.com", 2775)),
+    ("127.0.0.1:3550", None, ("127.0.0.1", 3550)),
+    ("[::1]:2775", None, ("::1", 2775)),
+    ("[::1]", 2775, ("::1", 2775)),
+    ("::1", 2775, ("::1", 2775)),
+    ("2001:db8::2775", 1, ("2001:db8::2775", 1)),
+    ("smpp.example.com:2775", 3550, "names another port"),
+    ("smpp.example.com", None, "missing option --port"),
+    ("::1", None, "missing option --port"),
+    ("smpp.example.com:0", None, "1 to 65535"),
+    ("smpp.example.com:9999999", None, "1 to 65535"),
+    ("smpp.example.com:", 2775, "no host name"),
+    ("smpp://smpp.example.com:2775", 2775, "no host name"),
+    ("smpp.example.com:port", 2775, "no host name"),
+    (":2775", None, "no host name"),
+    ("user@smpp.example.com", 2775, "no host name"),
+]
+
+
+@pytest.mark.parametrize(("host", "port", "stored"), ADDRESSES)
+def test_a_host_may_be_written_with_its_port(host: str, port: int | None, stored: object) -> None:
+    def read() -> list[tuple[str, int]]:
+        added = made(**{**BASE, "host": host, "port": port})
+        after = changed(made(**BASE), [f"host={host}", *([f"port={port}"] if port else [])])
+        return [(added.host, added.port), (after.host, after.port)]
+
+    if isinstance(stored, str):
+        with pytest.raises(CarrierMisuse, match=stored):
+            read()
+    else:
+        assert read() == [stored, stored]
+
+
+def test_a_host_without_a_port_keeps_the_port() -> None:
+    assert changed(made(**BASE), ["host=other.example"]).port == 2775
+    assert changed(made(**BASE), ["host=other.example:3550"]).port == 3550
+
+
 @pytest.mark.parametrize("octets", [1, 15, 16, 64])
 def test_names_and_passwords_as_long_as_carriers_hand_them_out_are_taken(octets: int) -> None:
     given = made(**{**BASE, "system_id": "s" * octets, "password": "p" * octets})

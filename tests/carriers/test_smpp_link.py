@@ -581,6 +581,41 @@ async def test_tls_is_checked_and_spoken(tmp_path: Path) -> None:
         await smsc.stop()
 
 
+@pytest.mark.parametrize("says", [b"SSH-2.0-OpenSSH_9.2\r\n", b"220 mail.example ESMTP\r\n", b"\x00\x00\x00\x00" * 4])
+async def test_a_server_that_speaks_first_and_no_smpp_is_tried_again(says: bytes) -> None:
+    connections: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(writer)
+        writer.write(says)
+        await reader.read(-1)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    smsc = Smsc()
+    smsc.port = server.sockets[0].getsockname()[1]
+    async with server, linked(smsc) as owner:
+        await owner.until(lambda: len(connections) >= 3)
+        await owner.until(lambda: owner.link.detail == "what came is not SMPP")
+
+
+@pytest.mark.parametrize(
+    ("host", "knobs", "said"),
+    [
+        ("no-such-host.invalid", {}, "cannot connect: the host's name cannot be resolved"),
+        ("127.0.0.1", {}, "cannot connect: Connection refused"),
+        ("127.0.0.1", {"tls": "yes", "tls_ca_file": "/nowhere"}, "cannot connect: tls_ca_file cannot be read"),
+        ("a" * 70 + ".example", {}, "cannot connect: the host"),
+    ],
+)
+async def test_what_is_wrong_is_said_without_names_of_exceptions(host: str, knobs: dict[str, str], said: str) -> None:
+    smsc = Smsc()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        smsc.port = free.getsockname()[1]
+    async with linked(smsc, host=host, **knobs) as owner:
+        await owner.until(lambda: owner.link.detail.startswith(said))
+
+
 async def test_a_link_on_trial_has_one_part_under_way_until_it_is_answered() -> None:
     async with listening() as smsc, linked(smsc, window=5) as owner:
         await owner.bound()

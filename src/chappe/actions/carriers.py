@@ -21,6 +21,7 @@ from chappe.store.database import Database
 
 BINDS_MAX: Final = 64
 WINDOW_MAX: Final = 10_000
+HOST_CHARACTERS_MAX: Final = 253
 RATE_MAX: Final = 100_000.0
 PRIORITY_MAX: Final = 1_000_000
 NAME_FORM: Final = "1 to 40 small letters, digits, - and _, beginning with a letter or digit"
@@ -30,13 +31,16 @@ RANGES: Final[Mapping[str, int]] = {"premium": 1, "lowcost": 2}
 _OWN: Final = ("host", "port", "system_id", "password", "window", "rate", "binds", "profile")
 _ELSEWHERE: Final = {"rate_per_s": "rate", "window": "window", "binds": "binds"}
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII).fullmatch
-_HOST: Final = re.compile(r"[A-Za-z0-9._:%-]{1,253}", re.ASCII).fullmatch
+# A name or an IPv4 address has no colon, an IPv6 address two at least.
+_HOST: Final = re.compile(
+    r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9._-]+)?", re.ASCII
+).fullmatch
 
 
 def made(
     *,
     host: str,
-    port: int,
+    port: int | None,
     system_id: str,
     password: str,
     window: int | None = None,
@@ -45,7 +49,9 @@ def made(
     profile_names: str = "",
     settings: Mapping[str, str] | None = None,
 ) -> CarrierSettings:
-    """Checked settings of a carrier; what is None comes from the profile. Raises CarrierMisuse. Pure."""
+    """Checked settings of a carrier; what is None comes from the profile, the port from a host written `host:port`.
+    Raises CarrierMisuse. Pure."""
+    host, port = _address(host, port)
     knobs = dict(settings or {})
     for knob, own in _ELSEWHERE.items():
         if knob in knobs:
@@ -89,10 +95,30 @@ def changed(before: CarrierSettings, assignments: Iterable[str]) -> CarrierSetti
             knobs.pop(name, None)
         else:
             knobs[name] = value
+    if "host" in fields:
+        fields["host"], port = _address(fields["host"], fields.get("port"), before.port)
+        fields["port"] = port
     after = msgspec.structs.replace(before, settings=knobs, **fields)
     _profile(after.profile, after.settings)
     _check(after)
     return after
+
+
+def _address(host: str, port: int | None, port_before: int | None = None) -> tuple[str, int]:
+    """Host and port, of which the host may hold both: `host:port`, `[::1]:2775`; the brackets of an address go."""
+    name, colon, digits = host.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif colon and digits.isascii() and digits.isdecimal() and (":" not in name or name.endswith("]")):
+        written = int(digits[:6])
+        if port is not None and port != written:
+            raise CarrierMisuse(f"host: {host[:60]!r} names another port than {port}")
+        host, port = name.removeprefix("[").removesuffix("]"), written
+    if port is None:
+        port = port_before
+    if port is None:
+        raise CarrierMisuse("missing option --port: write the port of the SMSC, such as 2775")
+    return host, port
 
 
 def _number(name: str, value: str) -> Any:
@@ -111,7 +137,7 @@ def _profile(names: str, settings: Mapping[str, str]) -> Profile:
 
 
 def _check(settings: CarrierSettings) -> None:
-    if not _HOST(settings.host):
+    if len(settings.host) > HOST_CHARACTERS_MAX or not _HOST(settings.host):
         raise CarrierMisuse(f"{settings.host[:60]!r} is no host name or address")
     if not 1 <= settings.port <= 65_535:
         raise CarrierMisuse("port: expected 1 to 65535")

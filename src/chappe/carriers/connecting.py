@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import enum
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -73,7 +75,7 @@ async def connect(
     host: str, port: int, profile: Profile, window: int, happened: Callable[[Wire, list[Event]], None]
 ) -> Wire:
     """Opens one connection with an ESME's session on it. Raises OSError; UnicodeError for a host that is no name."""
-    context = _tls(profile) if profile.tls else None
+    context = tls_context(profile) if profile.tls else None
     transport, wire = await asyncio.get_running_loop().create_connection(
         lambda: Wire(lambda now: _session(profile, window, now), happened, write_timeout_s=profile.write_timeout_s),
         host,
@@ -90,7 +92,10 @@ async def connect(
 
 
 def bind(wire: Wire, mode: BindMode, system_id: str, password: str, profile: Profile) -> None:
-    """Asks to bind. Raises EncodeError for credentials that cannot be written."""
+    """Asks to bind, unless the session has ended already: some servers speak first, and what they say is no SMPP.
+    Raises EncodeError for credentials that cannot be written."""
+    if wire.session.closing:
+        return
     wire.session.bind(
         mode,
         system_id.encode(),
@@ -104,8 +109,61 @@ def bind(wire: Wire, mode: BindMode, system_id: str, password: str, profile: Pro
     wire.flush()
 
 
-def _tls(profile: Profile) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=profile.tls_ca_file or None)
+class Trouble(enum.StrEnum):
+    """Why a carrier cannot be reached."""
+
+    UNRESOLVED = "unresolved"  # the host's name
+    REFUSED = "refused"  # nothing listens
+    TIMEOUT = "timeout"
+    CERTIFICATE = "certificate"  # TLS is spoken, and the peer is not who it should be
+    CA_FILE = "ca_file"  # the authorities that we are to trust cannot be read
+    NO_TLS = "no_tls"  # something answers, and not in TLS
+    OTHER = "other"
+
+
+class CaFileUnreadable(OSError):
+    """The file of the setting tls_ca_file cannot be read, or holds no certificate."""
+
+
+# How OpenSSL says that the peer's octets are no TLS.
+_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"})
+
+
+def explain(error: BaseException) -> tuple[Trouble, str]:
+    """What an error of connect() means, and a sentence for the operator: no name of an exception, no address."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Trouble.CERTIFICATE, f"the TLS certificate is not accepted: {error.verify_message}"
+    if isinstance(error, CaFileUnreadable):
+        return Trouble.CA_FILE, "tls_ca_file cannot be read, or holds no certificate"
+    if isinstance(error, ssl.SSLError):
+        if error.reason in _NOT_TLS:
+            return Trouble.NO_TLS, "what answers there does not speak TLS"
+        if error.reason is None or "EOF" in error.reason:
+            return Trouble.OTHER, "the connection ended during the TLS handshake"
+        return Trouble.OTHER, f"TLS fails: {error.reason.lower().replace('_', ' ')}"
+    if isinstance(error, socket.gaierror):
+        if error.errno == socket.EAI_AGAIN:
+            return Trouble.UNRESOLVED, "the host's name cannot be resolved now: no name server answers"
+        return Trouble.UNRESOLVED, "the host's name cannot be resolved"
+    if isinstance(error, UnicodeError):
+        return Trouble.UNRESOLVED, "the host is no name that could be resolved"
+    if isinstance(error, TimeoutError):
+        return Trouble.TIMEOUT, "no answer in time: a firewall, or a wrong address"
+    if isinstance(error, ConnectionRefusedError):
+        return Trouble.REFUSED, "Connection refused"
+    if isinstance(error, ConnectionError):  # of TCP alone, a refusal is the only one
+        return Trouble.OTHER, "the connection ended during the TLS handshake"
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return Trouble.OTHER, os.strerror(error.errno)  # asyncio's own words repeat the address
+    return Trouble.OTHER, "the connection could not be made"
+
+
+def tls_context(profile: Profile) -> ssl.SSLContext:
+    """What a profile wants of TLS: 1.2 at least, verified unless it says no. Raises CaFileUnreadable."""
+    try:
+        context = ssl.create_default_context(cafile=profile.tls_ca_file or None)
+    except OSError as error:  # ssl.SSLError is one
+        raise CaFileUnreadable from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if not profile.tls_verify:
         context.check_hostname = False

@@ -228,7 +228,7 @@ class SmppLink:
                 [asyncio.ensure_future(wire.gone.wait()) for wire in self._wires], return_when=asyncio.FIRST_COMPLETED
             )
         except (OSError, TimeoutError, UnicodeError) as error:
-            self._show(LinkState.DOWN, f"cannot connect: {type(error).__name__}")
+            self._show(LinkState.DOWN, f"cannot connect: {connecting.explain(error)[1]}")
         except EncodeError as error:
             self._refused = int(Status.RINVSYSID)
             log.error("carrier_credentials_unwritable", carrier=self.name, error=str(error))

@@ -35,14 +35,14 @@ class Reason(enum.StrEnum):
     BIND_TIMEOUT = "bind not answered"
     SESSION_INIT_TIMEOUT = "no bind in time"
     PARTIAL_PDU_TIMEOUT = "PDU not completed in time"
-    FRAMING_LOST = "framing lost"
+    FRAMING_LOST = "what came is not SMPP"
     LINK_DEAD = "enquire_link not answered"
     INACTIVE = "inactive"
     RESPONSE_TIMEOUTS = "several requests not answered"
     NACKS = "several generic_nacks"
     UNDECODABLE = "many unreadable PDUs"
     OVERFLOW = "peer does not read"
-    TRANSPORT_LOST = "transport lost"
+    TRANSPORT_LOST = "the connection ended"
 
 
 class Oddity(enum.StrEnum):
