@@ -177,6 +177,7 @@ async def run_api(orders: Orders, part: str) -> None:
     from chappe.store.channels import CONFIGURATION_CHANNEL, OUTBOX_CHANNEL
     from chappe.web.listener import Limits
     from chappe.web.listener import Listener as HttpListener
+    from chappe.web.reading import SWITCH_S
     from chappe.web.server import Api
 
     stop = signalled()
@@ -199,6 +200,7 @@ async def run_api(orders: Orders, part: str) -> None:
             windows=Windows(read_profiles(orders.windows)),
             pages=pages.table(),
         )
+        sys.setswitchinterval(SWITCH_S)
         changed = asyncio.Event()
         listener = Listener(orders.address, [CONFIGURATION_CHANNEL], lambda _channel: changed.set())
         listener.start()
@@ -218,6 +220,7 @@ async def run_api(orders: Orders, part: str) -> None:
             await drained(stop, orders.drain_s)
             await http.stop(SHUTDOWN_S)
         await api.idle()
+        await api.close()
         refreshing.cancel()
         await listener.close()
         await bell.close()

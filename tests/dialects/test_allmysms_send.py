@@ -238,11 +238,13 @@ def test_control_characters_never_reach_the_command() -> None:
     assert _send("a\0#param_1#", dynamic=True).text == "a#param_1#"
 
 
-def test_more_recipients_than_a_submission_has_places_are_refused() -> None:
+@pytest.mark.parametrize("limit", [1, 5_000, RECIPIENTS_MAX])
+def test_more_recipients_than_a_request_may_have_are_refused(limit: int) -> None:
+    own = {} if limit == 5_000 else {"numbers_per_request_allmysms_max": limit}
     with pytest.raises(Refusal) as caught:
-        _send("x", *[FRENCH] * (RECIPIENTS_MAX + 1))
+        _send("x", *[FRENCH] * (limit + 1), account=_account(**own))
     assert caught.value.code == "recipients_too_many"
-    assert len(_send("x", *[FRENCH] * RECIPIENTS_MAX).recipients) == RECIPIENTS_MAX
+    assert len(_send("x", *[FRENCH] * limit, account=_account(**own)).recipients) == limit
 
 
 @pytest.mark.parametrize("dynamic", [False, True])

@@ -90,4 +90,5 @@ async def front(
     finally:
         await listener.stop(grace_s=0)
         await api.idle()
+        await api.close()
         await bell.close()

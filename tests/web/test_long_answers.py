@@ -41,5 +41,5 @@ async def test_the_loop_goes_on_while_a_long_answer_is_written() -> None:
 
 
 async def test_a_short_answer_needs_no_thread() -> None:
-    writing = asyncio.create_task(written(smspartner, stop_list(server.ROWS_MAX), CALL, Account(1, "demo")))
+    writing = asyncio.create_task(written(smspartner, stop_list(server.LARGE_ROWS), CALL, Account(1, "demo")))
     assert await turns_while(writing) <= 2

@@ -222,6 +222,7 @@ async def test_without_its_database_nobody_is_known_and_nothing_is_told(database
         await shop.account(transactional=True)
         assert (await send(door)).json()["code"] == 200
         await shop.database.close()
+        await door.api.close()
         for answer in await asyncio.gather(door.post("/v1/me", {"apiKey": "key of demo"}), send(door, "new")):
             assert answer.json()["success"] is False, answer
             assert answer.status >= 400
@@ -247,10 +248,12 @@ async def test_more_than_can_wait_is_refused_and_not_lost(
     async with opened(database) as shop, front(shop) as door:
         await shop.account(transactional=True)
         await send(door)
-        monkeypatch.setattr(door.api._commit, "_waiting_weight_max", 0)
-        answer = await send(door)
-        assert answer.json()["success"] is False
-        assert len(await shop.outbox()) == 1
+        await shop.account("other", transactional=True)
+        monkeypatch.setattr(door.api._small.commit, "_waiting_weight_max", 0)
+        answers = await asyncio.gather(*(send(door, login) for login in ("demo", "demo", "other")))
+        assert sorted(answer.json()["success"] for answer in answers) == [False, True, True]
+        assert answers[2].json()["success"] is True, "who has nothing waiting is not kept out by those who have"
+        assert len(await shop.outbox()) == 3
         monkeypatch.undo()
         assert (await send(door)).json()["code"] == 200
 

@@ -170,7 +170,18 @@ TABLE: Final = (
     Row("status_words", "status_words", _choice("capital", "lower", "upper"), "letters of states in status calls"),
     Row("status_date_as_text", "status_date_as_text", SWITCH, "status calls tell dates as local time (SMS Partner)"),
     Row("home", "home", _choice("FR", "none"), "whose national numbers nine digits are that lack a zero"),
-    Row("numbers_per_request_max", "numbers_per_request_max", _whole(1, RECIPIENTS_MAX), "most recipients a request"),
+    Row(
+        "numbers_per_request_max",
+        "numbers_per_request_max",
+        _whole(1, RECIPIENTS_MAX),
+        "most recipients a request (SMS Partner)",
+    ),
+    Row(
+        "numbers_per_request_allmysms_max",
+        "numbers_per_request_allmysms_max",
+        _whole(1, RECIPIENTS_MAX),
+        "most recipients a request (AllMySMS)",
+    ),
     Row("message_characters_max", "message_characters_max", _whole(1, 16_000), "longest text of a message (AllMySMS)"),
     Row("message_language", "message_language", _choice("fr", "en"), "language of the messages in answers"),
     Row("addresses_allowed", "addresses_allowed", NETWORKS, "from where it may call; empty: from anywhere"),
@@ -179,7 +190,24 @@ TABLE: Final = (
     Row("price_lowcost", "price_lowcost_micros", PRICE, "price of a low cost part to the French zone"),
     Row("price_hlr", "price_hlr_micros", PRICE, "price of a number look-up"),
     Row("price_allmysms", "price_allmysms_micros", PRICE, "price of a part to the French zone (AllMySMS)"),
-    Row("requests_per_minute", "requests_per_minute", _whole(0, 1_000_000), "most requests a minute; 0: no limit"),
+    Row(
+        "requests_per_minute",
+        "requests_per_minute",
+        _whole(0, 1_000_000),
+        "most requests a minute in one API process; 0: no limit",
+    ),
+    Row(
+        "questions_per_minute",
+        "questions_per_minute",
+        _whole(0, 1_000_000),
+        "most requests a minute that send nothing, in one API process; 0: no limit",
+    ),
+    Row(
+        "opt_outs_by_api_max",
+        "opt_outs_by_api_max",
+        _whole(0, 10_000_000),
+        "entries of the STOP list beyond which none is added by API; replies always are",
+    ),
 )
 # fmt: on
 

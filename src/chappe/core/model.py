@@ -78,7 +78,8 @@ class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     status_words: str = "capital"  # SMS Partner only: `Delivered`; or lower, upper
     status_date_as_text: bool = False  # SMS Partner only: `2015-02-07 22:39:46` instead of seconds since 1970
     home: str = "FR"  # nine digits are a national number without its zero; "none": they are international
-    numbers_per_request_max: int = 500
+    numbers_per_request_max: int = 500  # SMS Partner, whose limit it is
+    numbers_per_request_allmysms_max: int = 5_000  # AllMySMS, which documents none
     message_characters_max: int = 640  # AllMySMS only
     message_language: str = "fr"
     addresses_allowed: tuple[str, ...] = ()  # networks; empty: any
@@ -88,7 +89,10 @@ class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     price_hlr_micros: int = 5_000
     price_allmysms_micros: int = 45_000
     prices: dict[str, int | None] = msgspec.field(default_factory=dict)
-    requests_per_minute: int = 0  # 0: no limit
+    # Of one API process; 0: no limit.
+    requests_per_minute: int = 120_000
+    questions_per_minute: int = 6_000  # of these the ones that send nothing
+    opt_outs_by_api_max: int = 500_000  # entries of the STOP list, beyond which none is added by API
 
 
 class Account(msgspec.Struct, frozen=True):

@@ -48,6 +48,13 @@ class Number(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
+class _Foreign(NamedTuple):
+    """International digits that only the library can judge, and the warnings that go with them."""
+
+    digits: str
+    warnings: tuple[str, ...]
+
+
 OVERSEAS_REWRITTEN = "overseas_rewritten"
 COMPLETED = "number_completed"
 """Warning: nine digits were read as a national number that lost its zero."""
@@ -216,8 +223,23 @@ def mask(number: str) -> str:
     return f"{number[:3]}{'*' * (len(number) - 5)}{number[-2:]}"
 
 
+def foreign(text: str, home: str = "") -> str | None:
+    """The E.164 form of what only the library can judge, whether a plan has it or not; None for all that read() knows
+    without it. A destination that is not served need not be judged: the library takes 70 us for a number."""
+    if len(text) > TEXT_LENGTH_MAX or _METROPOLITAN(text):
+        return None
+    found = _placed(text, home)
+    return "+" + found.digits if isinstance(found, _Foreign) else None
+
+
 @lru_cache(maxsize=CACHE_ENTRIES)
 def _read(text: str, home: str) -> Number | Unfit:
+    found = _placed(text, home)
+    return _ask_library(found.digits, found.warnings) if isinstance(found, _Foreign) else found
+
+
+def _placed(text: str, home: str) -> Number | Unfit | _Foreign:
+    """What is known without the library."""
     if decimal := _DECIMAL(text.strip()):
         text = decimal[1]
     if " " in text:  # by far the commonest separator, and cheap to drop
@@ -242,7 +264,7 @@ def _read(text: str, home: str) -> Number | Unfit:
         return Number("+" + number, mobile.lastgroup, Kind.MOBILE, warnings)
     if _MACHINE(number):
         return Unfit.NOT_MOBILE
-    return _ask_library(number, warnings)
+    return _Foreign(number, warnings)
 
 
 @cache

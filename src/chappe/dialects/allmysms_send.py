@@ -164,7 +164,8 @@ def send(wish: Wish, account: Account) -> Send:
     """
     settings = account.settings
     sender, warnings = wish.sender, wish.warnings
-    if sum(len(block.numbers) for block in wish.blocks) > RECIPIENTS_MAX:
+    most = min(settings.numbers_per_request_allmysms_max, RECIPIENTS_MAX)
+    if sum(len(block.numbers) for block in wish.blocks) > most:
         raise Refusal("recipients_too_many")
     texts = _Texts(wish, settings)
     recipients, skipped = _recipients(wish.blocks, texts, settings)
@@ -253,6 +254,10 @@ def _recipients(
         composed = texts.of(block)
         own_text = None if composed is texts.common else composed.text
         for written in block.numbers:
+            e164 = numbers.foreign(written, settings.home)
+            if e164 is not None and price(e164) is None:
+                skipped.append(Skipped(written, "price_missing", e164))
+                continue
             number = numbers.read_mobile(written, settings.home)
             if isinstance(number, numbers.Unfit):
                 reason = "number_not_mobile" if number is numbers.Unfit.NOT_MOBILE else "number_invalid"

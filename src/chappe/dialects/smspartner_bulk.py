@@ -22,6 +22,7 @@ from chappe.core.model import (
     Send,
     Skipped,
 )
+from chappe.core.pricelist import PriceList
 from chappe.dialects import Response, smspartner_schedule
 from chappe.dialects.smspartner_fields import (
     PARTS_MAX,
@@ -100,8 +101,9 @@ def sent(outcome: Accepted, values: Values, settings: AccountSettings, xml: bool
     recipients = iter(command.recipients)
     listed: list[dict[str, object]] = []
     seen: set[tuple[str, str]] = set()
+    served = prices(settings, command.range is Range.LOWCOST)
     for place, fields in enumerate(items(values.get("SMSList")) or ()):
-        written, key = _written(fields), _key(fields, settings.home)
+        written, key = _written(fields), _key(fields, served, settings.home)
         skipped = answers.get(place)
         if skipped is not None:
             listed.append(_failed(skipped.reason, skipped.number or written, settings))
@@ -145,16 +147,23 @@ def _items(
     """What can be sent and what cannot; the second of two equal items is in neither, since it is no message."""
     found = _Items([], [], [])
     seen: set[tuple[str, str]] = set()
+    served = prices(settings, lowcost)
     for place, fields in enumerate(listed):
-        written, key = _written(fields), _key(fields, settings.home)
-        number = numbers.read(written, settings.home)
+        written, key = _written(fields), _key(fields, served, settings.home)
+        unserved = _unserved(written, served, settings.home)
+        number = None if unserved else numbers.read(written, settings.home)
         composed = compose_text(fields.get("message", ""), values, settings, lowcost, unicode)
         if composed is not None and composed.parts == 0:
             found.wordless.append(place)
         reason = _number_reason(number) or _text_reason(composed, lowcost)
         if reason:
             found.skipped.append(Skipped(written, reason, key[0], place))
-        elif key not in seen:
+        elif key in seen:
+            continue
+        elif unserved:
+            seen.add(key)
+            found.skipped.append(Skipped(written, "price_missing", unserved, place))
+        else:
             assert isinstance(number, numbers.Number)
             assert composed is not None
             seen.add(key)
@@ -167,12 +176,22 @@ def _written(fields: dict[str, Any]) -> str:
     return segments.clean(text(fields.get("phonenumber"))[:WRITTEN_MAX])
 
 
-def _key(fields: dict[str, Any], home: str) -> tuple[str, str]:
+def _key(fields: dict[str, Any], served: PriceList, home: str) -> tuple[str, str]:
     """What two items have alike that are the same: the number in E.164, and the text as it was written."""
-    return e164(_written(fields), home), text(fields.get("message"))
+    written = _written(fields)
+    return _unserved(written, served, home) or e164(written, home), text(fields.get("message"))
 
 
-def _number_reason(number: numbers.Number | numbers.Unfit) -> str:
+def _unserved(written: str, served: PriceList, home: str) -> str:
+    """The E.164 form of a number of a destination without a price, which is not judged: that takes a hundred times as
+    long. Empty for all others."""
+    number = numbers.foreign(written, home)
+    return number if number is not None and served.price(number) is None else ""
+
+
+def _number_reason(number: numbers.Number | numbers.Unfit | None) -> str:
+    if number is None:
+        return ""
     if isinstance(number, numbers.Unfit):
         return UNREACHABLE[number]
     return "" if number.kind is numbers.Kind.MOBILE else "number_not_mobile"

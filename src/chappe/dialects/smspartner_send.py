@@ -12,6 +12,7 @@ from chappe.core import numbers
 from chappe.core.compose import Composed, warnings_of
 from chappe.core.errors import Refusal, Violation, Violations
 from chappe.core.model import RECIPIENTS_MAX, Account, AccountSettings, Moment, Range, Recipient, Send, Skipped
+from chappe.core.pricelist import PriceList
 from chappe.dialects import smspartner_schedule
 from chappe.dialects.smspartner_fields import (
     PARTS_MAX,
@@ -47,7 +48,7 @@ def read(verb: str, values: Values, account: Account, moment: Moment) -> Send:
     lowcost = not virtual and text(values.get("gamme")) == "2"
     unicode = "isUnicode" in values and flag(values["isUnicode"])
     composed = compose_text(values.get("message", ""), values, settings, lowcost, unicode)
-    recipients = _recipients(written, settings.home)
+    recipients = _recipients(written, prices(settings, lowcost), settings.home)
     sender = virtual_sender(values, settings.home) if virtual else named_sender(values, settings)
     schedule = smspartner_schedule.read(values, settings, moment.now)
     extras = read_extras(values, settings)
@@ -93,11 +94,20 @@ def read(verb: str, values: Values, account: Account, moment: Moment) -> Send:
     )
 
 
-def _recipients(written: list[str], home: str) -> _Recipients:
-    """Each number once: those that an SMS can reach, those that it cannot, and what is no number at all."""
+def _recipients(written: list[str], served: PriceList, home: str) -> _Recipients:
+    """Each number once: those that an SMS can reach, those that it cannot, and what is no number at all.
+
+    A number of a destination without a price is not judged: that takes a hundred times as long.
+    """
     found = _Recipients([], [], [])
     seen: set[str] = set()
     for piece in written:
+        e164 = numbers.foreign(piece, home)
+        if e164 is not None and served.price(e164) is None:
+            if e164 not in seen:
+                seen.add(e164)
+                found.skipped.append(Skipped(piece, "price_missing", e164))
+            continue
         number = numbers.read(piece, home)
         if isinstance(number, numbers.Number):
             if number.e164 in seen:
@@ -110,10 +120,10 @@ def _recipients(written: list[str], home: str) -> _Recipients:
         elif number is numbers.Unfit.FORM:
             found.violations.append(Violation("recipients", "invalid", piece))
         else:
-            e164 = unplanned(piece, home)
-            if e164 not in seen:
-                seen.add(e164)
-                found.skipped.append(Skipped(piece, UNREACHABLE[number], e164))
+            written_as = unplanned(piece, home)
+            if written_as not in seen:
+                seen.add(written_as)
+                found.skipped.append(Skipped(piece, UNREACHABLE[number], written_as))
     return found
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -159,8 +159,19 @@ class Database:
         self._hot_settings = {} if lock_s is None else {"lock_timeout": f"{round(lock_s * 1000)}ms"}
         self._lost: set[int] = set()  # processes of the server whose connection ended in the middle of something
 
+    def beside(self, *, ordinary: int, hot: int) -> Database:
+        """Further connections to the same place, for work that must not take those of other work away; they share what
+        is known of an outage and of lost connections. Open as this one is, and to be closed like it."""
+        beside = Database(self.address, self.name, ordinary=ordinary, hot=hot)
+        beside._patience, beside._lost, beside._hot_settings = self._patience, self._lost, self._hot_settings
+        beside._open()
+        return beside
+
     async def open(self) -> None:
         """Nothing is connected yet: connections come when they are first needed."""
+        self._open()
+
+    def _open(self) -> None:
 
         def connections(most: int, settings: dict[str, str], command_s: float) -> Connections:
             return Connections(
@@ -237,6 +248,7 @@ async def ready(database: Database) -> bool:
 C = TypeVar("C")
 O = TypeVar("O")  # noqa: E741
 Done = Callable[[Any], None]
+_Item: TypeAlias = tuple[C, int, Done, int]  # a command, its weight, and how often its batch was lost
 LOSSES_MAX = 3
 GATHERED_WEIGHT = 16  # of a batch that begins without another look
 QUIET_TURNS = 3  # of the loop: from octets to a command it takes two
@@ -248,8 +260,9 @@ class GroupCommit(Generic[C, O]):
     batch begins when nothing more is there to be read.
 
     run: one transaction over a batch, outcomes in the order of the commands; it may raise. weigh: how large a command
-    is, against batch_weight_max. done is called with the outcome, or with the exception that the whole batch met,
-    after the commit. With full() the caller must not add.
+    is, against batch_weight_max. owner: whose it is: owners take turns, each one's commands in their order, so that
+    nobody waits for all that another one has given. done is called with the outcome, or with the exception that the
+    whole batch met, after the commit. With full() the caller must not add.
 
     find: after a connection was lost in the middle of a batch, finds out what of it was stored: outcomes, None for what
     was not and never will be, which joins a later batch. It is called at once, and may take its time: meanwhile others
@@ -263,14 +276,16 @@ class GroupCommit(Generic[C, O]):
         batch_weight_max: int = 5000,
         waiting_weight_max: int = 200_000,
         find: Callable[[list[C]], Awaitable[Sequence[O | None]]] | None = None,
+        owner: Callable[[C], Hashable] = lambda _: None,
     ) -> None:
         self._run = run
+        self._owner = owner
         self._find = find
         self._finding: set[asyncio.Task[None]] = set()
         self._weigh = weigh
         self._batch_weight_max = batch_weight_max
         self._waiting_weight_max = waiting_weight_max
-        self._waiting: deque[tuple[C, int, Done, int]] = deque()  # the last: how often its batch was lost
+        self._waiting: OrderedDict[Hashable, deque[_Item[C]]] = OrderedDict()  # by owner, whose turn is next first
         self._weight = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -281,7 +296,11 @@ class GroupCommit(Generic[C, O]):
     def add(self, command: C, done: Done, losses: int = 0) -> None:
         """The command joins the next batch; `done` gets its outcome, or an exception, once that batch is over."""
         weight = self._weigh(command)
-        self._waiting.append((command, weight, done, losses))
+        owner = self._owner(command)
+        mine = self._waiting.get(owner)
+        if mine is None:
+            mine = self._waiting[owner] = deque()
+        mine.append((command, weight, done, losses))
         self._weight += weight
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._drain())
@@ -291,13 +310,20 @@ class GroupCommit(Generic[C, O]):
         while self._task is not None or self._finding:
             await asyncio.wait([*([self._task] if self._task is not None else []), *self._finding])
 
-    def _take(self) -> list[tuple[C, int, Done, int]]:
-        batch: list[tuple[C, int, Done, int]] = []
+    def _take(self) -> list[_Item[C]]:
+        batch: list[_Item[C]] = []
         total = 0
-        while self._waiting and (not batch or total + self._waiting[0][1] <= self._batch_weight_max):
-            item = self._waiting.popleft()
+        while self._waiting:
+            owner, mine = next(iter(self._waiting.items()))
+            if batch and total + mine[0][1] > self._batch_weight_max:
+                break
+            item = mine.popleft()
             total += item[1]
             batch.append(item)
+            if not mine:
+                del self._waiting[owner]
+            elif len(self._waiting) > 1:
+                self._waiting.move_to_end(owner)
         self._weight -= total
         return batch
 
@@ -326,7 +352,7 @@ class GroupCommit(Generic[C, O]):
         finally:
             self._task = None
 
-    async def _outcomes(self, batch: list[tuple[C, int, Done, int]]) -> Sequence[Any]:
+    async def _outcomes(self, batch: list[_Item[C]]) -> Sequence[Any]:
         """The batch's outcomes. A batch that the database refuses is taken apart, so that one bad command fails alone;
         with a lost connection all of it is in doubt, since it may have been committed."""
         commands = [command for command, _, _, _ in batch]
@@ -356,9 +382,7 @@ class GroupCommit(Generic[C, O]):
                 return [outcome for item in batch for outcome in await self._outcomes([item])]
         raise AssertionError("unreachable")
 
-    async def _settle(
-        self, batch: list[tuple[C, int, Done, int]], finding: Awaitable[Sequence[O | None]], error: Exception
-    ) -> None:
+    async def _settle(self, batch: list[_Item[C]], finding: Awaitable[Sequence[O | None]], error: Exception) -> None:
         """Answers what was stored though its connection was lost; the rest is as if it had just come."""
         log.warning("batch_in_doubt", size=len(batch), error=type(error).__name__)
         found: Sequence[Any]

@@ -46,7 +46,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_began_at", "_behind_proxy", "_body", "_chunked", "_closed_at", "_continue_due", "_eof", "_gathered_bytes",
         "_head", "_held", "_is_new", "_left", "_lingers", "_paused", "_pending", "_phase", "_quiet_at",
-        "_searched", "_seen_at", "_stalled_at", "_transport", "dirty", "home", "peer",
+        "_searched", "_seen_at", "_stalled_at", "_transport", "_unread", "dirty", "home", "peer",
     )  # fmt: skip
 
     def __init__(self, home: Home) -> None:
@@ -63,6 +63,7 @@ class Connection(asyncio.Protocol):
         self._gathered_bytes = 0
         self._chunked: ChunkedBody | None = None
         self._pending: deque[Reply] = deque()
+        self._unread: list[tuple[Reply, Callable[[], None]]] = []  # whom to tell when the client has read an answer
         self._continue_due = False
         self._paused = False  # reading is: too many requests in flight, or answers unread
         self._eof = False
@@ -109,6 +110,7 @@ class Connection(asyncio.Protocol):
         self._pending.clear()
         self._held.clear()
         self._count_gathered(0)
+        self._tell_read()
         self.home.leave(self)
 
     def eof_received(self) -> bool:
@@ -126,6 +128,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._stalled_at = None
+        self._tell_read()
         self.home.paused(self)
 
     def data_received(self, data: bytes) -> None:
@@ -342,6 +345,21 @@ class Connection(asyncio.Protocol):
             self.dirty = True
             self.home.answered(self)
 
+    def when_read(self, reply: Reply, done: Callable[[], None]) -> None:
+        """As Reply.when_read."""
+        self._unread.append((reply, done))
+        if self._transport is None:
+            self._tell_read()
+
+    def _tell_read(self) -> None:
+        """Tells of the answers that have left, unless the client does not read."""
+        if self._stalled_at is not None and self._transport is not None:
+            return
+        read = [(reply, done) for reply, done in self._unread if reply not in self._pending]
+        self._unread = [waits for waits in self._unread if waits not in read]
+        for _, done in read:
+            done()
+
     def is_last(self, reply: Reply) -> bool:
         """Whether no request behind this one was read."""
         return bool(self._pending) and self._pending[-1] is reply
@@ -366,6 +384,8 @@ class Connection(asyncio.Protocol):
         if octets:
             self._seen_at = self._quiet_at = self.home.now()
             transport.write(octets[0] if len(octets) == 1 else b"".join(octets))
+            if self._unread:
+                self._tell_read()
         if not pending:
             if closes or (self._eof and not (self._paused and self._held)):
                 self._finish(transport)

@@ -6,7 +6,7 @@ Counted by process: with several API processes an account may ask a little more 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Final
 
 from chappe.core import pace
@@ -37,6 +37,11 @@ class Rates:
         limit = PER_MINUTE.get((dialect, verb))
         return limit is None or self._take((account.id, dialect, verb), limit)
 
+    def allow_question(self, account: Account) -> bool:
+        """Whether the account may ask what sends nothing; a yes counts."""
+        own = account.settings.questions_per_minute
+        return not own or self._take((account.id, "", "?"), own)
+
     def _take(self, key: _Key, per_minute: int) -> bool:
         now_s = self._now()
         known = self._buckets.get(key)
@@ -57,9 +62,13 @@ class UnderWay:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._of: dict[int, int] = {}
+        self._of: dict[Hashable, int] = {}
 
-    def begin(self, account_id: int, weight: int = 1) -> bool:
+    def of(self, account_id: Hashable) -> int:
+        """How much of this account is under way."""
+        return self._of.get(account_id, 0)
+
+    def begin(self, account_id: Hashable, weight: int = 1) -> bool:
         """Whether the account may begin this; a yes counts until end()."""
         before = self._of.get(account_id, 0)
         if before >= self._most:
@@ -67,7 +76,7 @@ class UnderWay:
         self._of[account_id] = before + weight
         return True
 
-    def end(self, account_id: int, weight: int = 1) -> None:
+    def end(self, account_id: Hashable, weight: int = 1) -> None:
         left = self._of[account_id] - weight
         if left:
             self._of[account_id] = left

@@ -54,6 +54,7 @@ class Way(Protocol):
     def is_last(self, reply: Reply) -> bool: ...
     def hear_no_more(self) -> None: ...
     def answer_ready(self, reply: Reply) -> None: ...
+    def when_read(self, reply: Reply, done: Callable[[], None]) -> None: ...
 
 
 class Reply:
@@ -101,6 +102,11 @@ class Reply:
         spread(_took, _TOOK_BUCKETS, way.home.now() - self.received_at)
         self.octets = self._render(response)
         way.answer_ready(self)
+
+    def when_read(self, done: Callable[[], None]) -> None:
+        """Has `done` called once the client has read this answer, but for what its system and ours keep on the way, or
+        has gone. To be called right after send()."""
+        self._way.when_read(self, done)
 
     def fail(self, error: BaseException) -> None:
         """Logs that the request failed by a mistake of ours, and answers 500 unless it has been answered.

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from chappe.actions import accept as accept_action
 from chappe.actions.answer import answer
+from chappe.actions.costliness import is_dear
 from chappe.actions.locked import Locked
-from chappe.actions.settle import settle
 from chappe.actions.windows import Windows
 from chappe.core.errors import Refusal
 from chappe.core.model import Accepted, Account, Command, MessagesFound, Moment, OptOuts, Outcome, Ready, Send
@@ -27,24 +27,34 @@ from chappe.dialects import Call, Dialect, Request, Response
 from chappe.dialects.registry import DIALECTS
 from chappe.observe import get_logger, metrics
 from chappe.store import accounts, carriers
-from chappe.store.database import CONNECTION_ERRORS, Bell, Database, DatabaseError, GroupCommit
+from chappe.store.database import CONNECTION_ERRORS, Bell, Database, DatabaseError
 from chappe.store.messages import Placed
 from chappe.web.accounts import AccountBook
+from chappe.web.commits import Commits
+from chappe.web.forwarded import place_of
 from chappe.web.listener import Reply
 from chappe.web.rates import Rates, UnderWay
+from chappe.web.reading import LARGE_OPEN_BYTES, LARGE_ROWS, Reader
+from chappe.web.shares import Shares
 
 log = get_logger("chappe.web")
 
 # Reading a body of this length takes milliseconds, and the key is in it: who has sent many that led to no account is
 # not read any more until that is paid off. An ordinary request of 500 numbers is a tenth of it.
 HEAVY_BYTES = 100_000
-# Of one account, so that the others get their turn: questions under way, and messages that wait for their commit; of
-# these GroupCommit takes twice as many.
+# Of one account, so that the others get their turn: questions that wait or are under way, and messages that wait for
+# their commit; of these GroupCommit takes twice as many.
 ASKED_AT_ONCE_MAX = 200
 SENT_AT_ONCE_MAX = 100_000
 
-# Answers of more rows than this are written beside the loop: some 10 us a row.
-ROWS_MAX = 1_000
+# Requests of more messages than this have a commit of their own: one of 5,000 takes a tenth of a second, in which many
+# small ones come and go.
+SMALL_WEIGHT = 100
+
+# Questions that one row answers, and those that walk through many, have connections of their own each; so many are
+# under way at once in a process, and so many of them of one account.
+CHEAP_AT_ONCE, CHEAP_EACH_MAX = 3, 2
+DEAR_AT_ONCE, DEAR_EACH_MAX = 2, 1
 
 Page = Callable[[Request], Awaitable[Response]]
 
@@ -52,8 +62,9 @@ Page = Callable[[Request], Awaitable[Response]]
 class Api:
     """The customers' APIs and the pages of one process.
 
-    pages: by path, or by a prefix that ends in a slash; asked before the dialects. They are found by the target as it
-    was written, so that a rule of a proxy on their paths sees what we see.
+    processor_share: of the loop's time, what one account may have for long. pages: by path, or by a prefix that ends in
+    a slash; asked before the dialects. They are found by the target as it was written, so that a rule of a proxy on
+    their paths sees what we see.
     """
 
     def __init__(
@@ -68,6 +79,7 @@ class Api:
         senders_denied: tuple[str, ...] = (),
         numbers_own_only: bool = False,
         windows: Windows | None = None,
+        processor_share: float = 0.25,
         pages: dict[str, Page] | None = None,
     ) -> None:
         self._database = database
@@ -79,22 +91,23 @@ class Api:
         self._windows = windows or Windows({})
         self._book = AccountBook(database, now, stop_mention, senders_denied, numbers_own_only=numbers_own_only)
         self._rates = Rates(now)
+        self._questions = database.beside(ordinary=CHEAP_AT_ONCE + DEAR_AT_ONCE, hot=CHEAP_AT_ONCE + DEAR_AT_ONCE)
+        self._cheap = Shares(CHEAP_AT_ONCE, CHEAP_EACH_MAX)
+        self._dear = Shares(DEAR_AT_ONCE, DEAR_EACH_MAX)
+        self._reader = Reader(now, processor_share)
         self._asking = UnderWay(ASKED_AT_ONCE_MAX)
         self._sending = UnderWay(SENT_AT_ONCE_MAX)
         self._locked = Locked(now)
         self._router = Router([])
         self._nobody = Account(0, "")  # whose settings word the answers to callers that are unknown
-        self._commit: GroupCommit[Placed, Accepted | Refusal] = GroupCommit(
-            self._accept, lambda placed: len(placed.states), find=self._find
-        )
-        self._moment = Moment(datetime.now(UTC), secret=secret)  # of the batch under way
-        self._committing_since = 0.0  # when the batch under way began; 0: none is
+        self._small = Commits(database, self._locked, bell.ring, secret, now)
+        self._large = Commits(database, self._locked, bell.ring, secret, now)
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def commit_s(self) -> float:
         """For how long the batch under way has been waiting for the database."""
-        return self._now() - self._committing_since if self._committing_since else 0.0
+        return max(self._small.commit_s, self._large.commit_s)
 
     async def refresh(self) -> None:
         """Reads routes again and forgets accounts: called at the start and whenever the configuration changes."""
@@ -102,9 +115,14 @@ class Api:
         self._nobody = Account(0, "", settings=await accounts.defaults(self._database))
         self._router = await carriers.router(self._database)
 
+    async def close(self) -> None:
+        """Ends the connections that questions have to themselves; nothing can be asked any more."""
+        await self._questions.close()
+
     async def idle(self) -> None:
         """Returns when every accepted command has been committed and answered."""
-        await self._commit.idle()
+        await self._small.commit.idle()
+        await self._large.commit.idle()
         if self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -120,16 +138,29 @@ class Api:
         if dialect is None:
             reply.send(_plain(404, "There is nothing at this address."))
             return
-        heavy = len(request.body) > HEAVY_BYTES
-        if heavy and self._book.guesses.too_many(request.remote):
+        if len(request.body) > HEAVY_BYTES and self._book.guesses.too_many(request.remote):
             self.ask_limit(msgspec.structs.replace(request, body=b""), "too_many_requests", reply)
             return
+        if len(request.body) > LARGE_OPEN_BYTES:
+            self._spawn(self._open_beside(dialect, request, reply), reply)
+            return
+        self._opened(dialect, request, _tried(dialect.open, request), reply)
+
+    async def _open_beside(self, dialect: Dialect, request: Request, reply: Reply) -> None:
+        """As ask(); a long body is read in a thread, and whoever sends many waits for others."""
+        place = ("address", place_of(request.remote))
+        call: Call | Response | Refusal
         try:
-            call = dialect.open(request)
+            call = await self._reader.beside(place, len(request.body), lambda: dialect.open(request))
         except Refusal as refusal:
-            if heavy:
+            call = refusal
+        self._opened(dialect, request, call, reply)
+
+    def _opened(self, dialect: Dialect, request: Request, call: Call | Response | Refusal, reply: Reply) -> None:
+        if isinstance(call, Refusal):
+            if len(request.body) > HEAVY_BYTES:
                 self._book.guesses.count(request.remote, len(request.body) / HEAVY_BYTES)
-            reply.send(dialect.refuse(_refused(dialect, refusal), request, None, self._nobody))
+            reply.send(dialect.refuse(_refused(dialect, call), request, None, self._nobody))
             return
         if isinstance(call, Response):
             reply.send(call)
@@ -165,93 +196,103 @@ class Api:
             reply.send(dialect.refuse(_refused(dialect, found), request, call, self._nobody))
             return
         moment = Moment(datetime.now(UTC), random.random(), self._secret)
+        asked = _Asked(dialect, request, call, found, moment, reply)
         try:
             if not self._rates.allow(found, dialect.NAME, call.verb):
                 raise Refusal("too_many_requests")
-            command = dialect.read(call, found, moment)
-            if isinstance(command, Ready):
-                reply.send(dialect.write(command, call, found))
-                return
-            if not isinstance(command, Send):
-                if not self._asking.begin(found.id):
-                    raise Refusal("too_many_requests")
-                self._spawn(self._answer(dialect, command, moment, call, request, found, reply), reply)
-                return
-            if self._commit.full:
-                raise Refusal("too_many_requests")
-            placed = accept_action.place(
-                self._with_sender(command), moment.now, self._router, self._windows.of(found.settings)
-            )
-            weight = len(placed.states)
-            if not self._sending.begin(found.id, weight):
-                raise Refusal("too_many_requests")
+            octets = len(request.body) + len(request.query)
+            if self._reader.is_due_beside(found.id, octets):
+                self._spawn(self._read_beside(asked, octets), reply)
+            else:
+                self._act(asked, self._reader.within(found.id, octets, lambda: self._read(asked)))
         except Refusal as refusal:
-            reply.send(dialect.refuse(_refused(dialect, refusal), request, call, found))
+            asked.refuse(refusal)
+
+    async def _read_beside(self, asked: _Asked, octets: int) -> None:
+        try:
+            self._act(asked, await self._reader.beside(asked.account.id, octets, lambda: self._read(asked)))
+        except Refusal as refusal:
+            asked.refuse(refusal)
+
+    def _read(self, asked: _Asked) -> Placed | Command | Response:
+        """What is asked for: messages with their places, a question, or the answer where it is known already. Pure, and
+        called from a thread where that may take long. Raises Refusal."""
+        command = asked.dialect.read(asked.call, asked.account, asked.moment)
+        if isinstance(command, Ready):
+            return asked.dialect.write(command, asked.call, asked.account)
+        if not isinstance(command, Send):
+            return command
+        windows = self._windows.of(asked.account.settings)
+        return accept_action.place(self._with_sender(command), asked.moment.now, self._router, windows)
+
+    def _act(self, asked: _Asked, wanted: Placed | Command | Response) -> None:
+        """Sets about what is asked for. Raises Refusal."""
+        account = asked.account
+        if isinstance(wanted, Placed):
+            weight = len(wanted.states)
+            commits = self._small if weight <= SMALL_WEIGHT else self._large
+            if commits.commit.full and self._sending.of(account.id):
+                raise Refusal("too_many_requests")
+            if not self._sending.begin(account.id, weight):
+                raise Refusal("too_many_requests")
+            commits.commit.add(wanted, lambda outcome: self._done(asked, outcome, weight))
             return
-        self._commit.add(
-            placed,
-            lambda outcome: self._done(dialect, request, call, found, outcome, reply, weight),
-        )
+        if not self._rates.allow_question(account):
+            raise Refusal("too_many_requests")
+        if isinstance(wanted, Response):
+            asked.reply.send(wanted)
+            return
+        if not self._asking.begin(account.id):
+            raise Refusal("too_many_requests")
+        self._spawn(self._answer(asked, wanted), asked.reply)
 
     def _with_sender(self, send: Send) -> Send:
         if send.sender:
             return send
         return msgspec.structs.replace(send, sender=send.account.settings.sender or self._sender_default)
 
-    def _done(
-        self,
-        dialect: Dialect,
-        request: Request,
-        call: Call,
-        account: Account,
-        outcome: Accepted | Refusal | BaseException,
-        reply: Reply,
-        weight: int,
-    ) -> None:
-        self._sending.end(account.id, weight)
+    def _done(self, asked: _Asked, outcome: Accepted | Refusal | BaseException, weight: int) -> None:
+        self._sending.end(asked.account.id, weight)
         try:
             if isinstance(outcome, Accepted):
-                reply.send(dialect.write(outcome, call, account))
+                if weight > LARGE_ROWS:
+                    self._spawn(self._write_beside(asked, outcome), asked.reply)
+                else:
+                    asked.reply.send(asked.dialect.write(outcome, asked.call, asked.account))
             elif isinstance(outcome, Refusal):
-                reply.send(dialect.refuse(_refused(dialect, outcome), request, call, account))
+                asked.refuse(outcome)
             else:
-                reply.send(dialect.refuse(_refused(dialect, Refusal("queue_failed")), request, call, account))
+                asked.refuse(Refusal("queue_failed"))
         except Exception as error:  # noqa: BLE001 - logged and answered; the batch's other answers must still leave
-            reply.fail(error)
+            asked.reply.fail(error)
 
-    async def _accept(self, batch: list[Placed]) -> Sequence[Accepted | Refusal]:
-        self._moment = Moment(datetime.now(UTC), secret=self._secret)
-        self._committing_since = began = self._now()
+    async def _write_beside(self, asked: _Asked, outcome: Accepted) -> None:
+        """The answer to many messages. They are stored: whatever waits already, this is not refused."""
+        asked.reply.send(await asyncio.to_thread(asked.dialect.write, outcome, asked.call, asked.account))
+
+    async def _answer(self, asked: _Asked, command: Command) -> None:
+        """A command that has a connection to itself, when it is the account's turn.
+
+        The place is free for others once the answer is written; the account begins its next dear question when its
+        client has read this answer, so that no account has many long answers in memory.
+        """
+        account = asked.account
         try:
-            outcomes = await self._locked.accept(self._database, batch, self._moment)
-        finally:
-            self._committing_since = 0.0
-        _count(batch, outcomes, self._now() - began)
-        self._bell.ring()
-        return outcomes
-
-    def _find(self, batch: list[Placed]) -> Awaitable[Sequence[Accepted | None]]:
-        """What was stored of the batch whose connection has just been lost."""
-        return settle(self._database, batch, self._moment)
-
-    async def _answer(
-        self,
-        dialect: Dialect,
-        command: Command,
-        moment: Moment,
-        call: Call,
-        request: Request,
-        account: Account,
-        reply: Reply,
-    ) -> None:
-        """A command that has the database to itself."""
-        try:
-            reply.send(await written(dialect, await answer(self._database, command, moment), call, account))
+            turn = await (self._dear if is_dear(command) else self._cheap).turn(account.id)
+            try:
+                outcome = await answer(self._questions, command, asked.moment)
+                asked.reply.send(await written(asked.dialect, outcome, asked.call, account))
+                asked.reply.when_read(turn.end)
+            except BaseException:
+                turn.end()
+                raise
+            finally:
+                turn.leave()
         except Refusal as refusal:
-            reply.send(dialect.refuse(_refused(dialect, refusal), request, call, account))
+            asked.refuse(refusal)
         except (*CONNECTION_ERRORS, DatabaseError) as error:
             log.error("command_failed", command=type(command).__name__, error=type(error).__name__)
-            reply.send(dialect.refuse(Refusal("queue_failed"), request, call, account))
+            asked.refuse(Refusal("queue_failed"), counts=False)
         finally:
             self._asking.end(account.id)
 
@@ -279,17 +320,27 @@ class Api:
         task.add_done_callback(ended)
 
 
-def _count(batch: Sequence[Placed], outcomes: Sequence[Accepted | Refusal], seconds: float) -> None:
-    counts = metrics()
-    counts.measure("chappe_commit_rows", len(batch), action="accept")
-    counts.measure("chappe_commit_seconds", seconds, action="accept")
-    accepted: dict[str, int] = {}
-    for placed, outcome in zip(batch, outcomes, strict=True):
-        if type(outcome) is Accepted:
-            dialect = placed.send.dialect
-            accepted[dialect] = accepted.get(dialect, 0) + len(placed.states)
-    for dialect, messages in accepted.items():
-        counts.count("chappe_accepted_total", messages, dialect=dialect)
+class _Asked(NamedTuple):
+    """One request on its way: in whose words, what, whose, when, and where the answer goes."""
+
+    dialect: Dialect
+    request: Request
+    call: Call
+    account: Account
+    moment: Moment
+    reply: Reply
+
+    def refuse(self, refusal: Refusal, *, counts: bool = True) -> None:
+        if counts:
+            _refused(self.dialect, refusal)
+        self.reply.send(self.dialect.refuse(refusal, self.request, self.call, self.account))
+
+
+def _tried(open_: Callable[[Request], Call | Response], request: Request) -> Call | Response | Refusal:
+    try:
+        return open_(request)
+    except Refusal as refusal:
+        return refusal
 
 
 def _refused(dialect: Dialect, refusal: Refusal) -> Refusal:
@@ -300,7 +351,7 @@ def _refused(dialect: Dialect, refusal: Refusal) -> Refusal:
 
 async def written(dialect: Dialect, outcome: Outcome, call: Call, account: Account) -> Response:
     """The answer to an outcome; a long one is written in a thread, since nobody else may wait for it."""
-    if _rows(outcome) > ROWS_MAX:
+    if _rows(outcome) > LARGE_ROWS:
         return await asyncio.to_thread(dialect.write, outcome, call, account)
     return dialect.write(outcome, call, account)
 

@@ -1,0 +1,45 @@
+"""How dear a question is to the database: what one row answers, or what has to walk through many."""
+
+from __future__ import annotations
+
+from chappe.core.model import (
+    AddOptOut,
+    Cancel,
+    Command,
+    OfSubAccount,
+    ReadBalance,
+    ReadCosts,
+    ReadMessage,
+    ReadMessages,
+    ReadOptOuts,
+    ReadReplies,
+    ReadTagged,
+    Ready,
+    RemoveOptOut,
+    Send,
+    Simulate,
+)
+
+DEAR: dict[type, bool] = {
+    Send: False,
+    Ready: False,
+    ReadBalance: False,
+    ReadMessage: False,
+    RemoveOptOut: False,
+    Simulate: True,  # looks each recipient up in the STOP list
+    ReadTagged: True,  # counts all messages of the tag
+    ReadOptOuts: True,  # the whole list
+    AddOptOut: True,  # searches the queue for what has to be stopped
+    ReadReplies: True,
+    ReadCosts: True,  # sums what has not been summed up yet
+    Cancel: True,  # of a submission all messages
+}
+
+
+def is_dear(command: Command | object) -> bool:
+    """Whether the answer takes more than a few rows; pure."""
+    if isinstance(command, OfSubAccount):
+        return is_dear(command.command)
+    if isinstance(command, ReadMessages):
+        return len(command.selectors) > 1 or any(not selector.number for selector in command.selectors)
+    return DEAR[type(command)]
