@@ -18,12 +18,12 @@ from typing import Any
 
 from chappe.carriers import Fate, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn, connecting
 from chappe.carriers.fates import FATES
+from chappe.carriers.flow_control import Breaker, Pace, Trial
 from chappe.carriers.inbox import Inbox
 from chappe.carriers.parts import Part, Parts, without_tlvs
 from chappe.carriers.receiving import Reader
 from chappe.carriers.submission import CannotCarry
 from chappe.carriers.wire import Wire
-from chappe.core import pace
 from chappe.observe import get_logger
 from chappe.smpp.commands import Status
 from chappe.smpp.events import (
@@ -81,16 +81,14 @@ class SmppLink:
         self._results: list[PartResult] = []
         self._transmit: Wire | None = None
         self._wires: list[Wire] = []
-        self._bucket = pace.full(rate, max(1.0, min(rate, profile.burst)), 0.0) if rate > 0 else None
-        self._paused_until = 0.0
+        self._pace = Pace(rate, profile.burst)
+        self._breaker = Breaker(profile.breaker_failures)
+        self._trial = Trial()
         self._allowed_until = math.inf
         self._resume: asyncio.TimerHandle | None = None
-        self._config_failures = 0
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
         self._refused: int | None = None
-        self._answers = 0  # on this connection
-        self._on_trial = False  # the last connection took messages and answered none: one at a time until it does
         self._counts = dict.fromkeys(("submitted", "taken", "refused", "throttled", "doubt", "odd", "connects"), 0)
 
     # -- the worker's side
@@ -108,16 +106,13 @@ class SmppLink:
             wire is None
             or not wire.writable
             or self._stopping
-            or not self._paused_until <= self._now() < self._allowed_until
+            or not self._pace.paused_until <= self._now() < self._allowed_until
         ):
             return 0
-        room = self._window_free(wire) - len(self._queue)
-        if self._bucket is not None and room > 0:
-            self._bucket, tokens, _ = pace.take(self._bucket, room, self._now())
-            self._bucket = pace.give_back(self._bucket, tokens)
-            room = min(room, max(tokens - len(self._queue), 0 if self._queue else 1 if tokens else 0))
-            if room <= 0:
-                self._later(1.0 / self._bucket.rate_per_s)
+        waiting = len(self._queue)
+        room, wait_s = self._pace.room(self._window_free(wire) - waiting, waiting, self._now())
+        if wait_s:
+            self._later(wait_s)
         return max(room, 0)
 
     def send(self, messages: Sequence[Outgoing]) -> None:
@@ -163,7 +158,7 @@ class SmppLink:
             "window": self._window,
             "outstanding": wire.session.outstanding if wire is not None else 0,
             "queued": len(self._queue),
-            "rate": self._bucket.rate_per_s if self._bucket is not None else 0,
+            "rate": self._pace.rate_per_s,
         }
 
     async def start(self) -> None:
@@ -215,8 +210,8 @@ class SmppLink:
         """One connection, or a pair of them, from its start to its end; whether it was bound."""
         self._show(LinkState.CONNECTING, "")
         self._wires = []
-        self._answers = 0
-        connects, doubts = self._counts["connects"], self._counts["doubt"]
+        self._trial.begin()
+        connects = self._counts["connects"]
         try:
             for mode in connecting.modes(self._profile):
                 async with asyncio.timeout(self._profile.connect_timeout_s):
@@ -239,8 +234,7 @@ class SmppLink:
             self._transmit = None
         for wire in self._wires:
             await wire.gone.wait()
-        # A peer that binds, reads and ends at once would bring a window into doubt each time.
-        self._on_trial |= not self._answers and self._counts["doubt"] > doubts
+        self._trial.end()
         self._give_back(self._queue)
         self._wake()
         return self._counts["connects"] > connects
@@ -321,8 +315,7 @@ class SmppLink:
             self._count_taken(1)
             self._add(context, Fate.TAKEN, carrier_ref=self._reader.response_id(id_given), late=late)
             return
-        self._answers += 1
-        self._on_trial = False
+        self._trial.answered()
         if late:
             # It was in doubt and is not at the carrier: what policy made of the doubt stands, the timeline knows why.
             self._add(context, Fate.DOUBT, detail=hex(status), late=True)
@@ -332,10 +325,9 @@ class SmppLink:
         self._judge(context, status)
 
     def _count_taken(self, number: int) -> None:
-        self._answers += number
-        self._on_trial = False
+        self._trial.answered(number)
         self._counts["taken"] += number
-        self._config_failures = 0
+        self._breaker.worked()
 
     def _judge(self, part: Part, status: int) -> None:
         """An error answer: what the carrier's table says it is decides."""
@@ -348,7 +340,7 @@ class SmppLink:
             self._slow_down()
             return
         if kind is not ErrorClass.CONFIG:
-            self._config_failures = 0
+            self._breaker.worked()
         fate = FATES.get(kind, Fate.REFUSED)
         self._add(
             part,
@@ -365,10 +357,8 @@ class SmppLink:
             self._transmit.session.unbind(self._now())
             self._transmit.flush()
         if kind is ErrorClass.CONFIG:
-            self._config_failures += 1
             self._pause(1.0)
-            if self._config_failures >= self._profile.breaker_failures:
-                self._config_failures = 0
+            if self._breaker.failed():
                 self._show(LinkState.PAUSED, f"every message fails: {hex(status)} {found.sentence}")
                 log.error("carrier_paused", carrier=self.name, status=hex(status), pause_s=BREAKER_PAUSE_S)
                 self._give_back(self._queue)
@@ -392,22 +382,21 @@ class SmppLink:
         return adapted
 
     def _window_free(self, wire: Wire) -> int:
-        return 1 - wire.session.outstanding if self._on_trial else wire.session.free
+        return 1 - wire.session.outstanding if self._trial.is_on else wire.session.free
 
     def _pump(self) -> None:
         """Submits what waits, as far as window and pace allow."""
         wire = self._transmit
         now = self._now()
-        if wire is None or not wire.writable or not self._paused_until <= now < self._allowed_until:
+        if wire is None or not wire.writable or not self._pace.paused_until <= now < self._allowed_until:
             return
         if self._queue:
             self._give_back_late(time.time())
         session = wire.session
         room = min(self._window_free(wire), len(self._queue))
-        if self._bucket is not None and room > 0:
-            self._bucket, room, wait = pace.take(self._bucket, room, now)
-            if wait > 0:
-                self._later(wait)
+        room, wait_s = self._pace.take(room, now)
+        if wait_s > 0:
+            self._later(wait_s)
         if room > 0:
             self._submit(session, [self._queue.popleft() for _ in range(room)], now)
         wire.flush()
@@ -456,13 +445,11 @@ class SmppLink:
         self._queue.insert(place, part)
 
     def _slow_down(self) -> None:
-        now = self._now()
-        if self._bucket is not None:
-            self._bucket = pace.throttled(self._bucket, now)
-        self._pause(self._profile.throttle_pause_s)
+        self._pace.slow_down(self._profile.throttle_pause_s, self._now())
+        self._later(self._profile.throttle_pause_s)
 
     def _pause(self, seconds: float) -> None:
-        self._paused_until = max(self._paused_until, self._now() + seconds)
+        self._pace.pause(seconds, self._now())
         self._later(seconds)
 
     def _later(self, seconds: float) -> None:
@@ -477,10 +464,10 @@ class SmppLink:
 
     def _again(self) -> None:
         self._resume = None
-        if self.state is LinkState.PAUSED and self._transmit is not None and self._now() >= self._paused_until:
+        if self.state is LinkState.PAUSED and self._transmit is not None and not self._pace.is_paused(self._now()):
             self._show(LinkState.BOUND, "")
-        if self._now() < self._paused_until:
-            self._later(self._paused_until - self._now())
+        if self._pace.is_paused(self._now()):
+            self._later(self._pace.paused_until - self._now())
             return
         self._pump()
         self._wake()
@@ -493,6 +480,7 @@ class SmppLink:
     def _doubt(self, context: object, why: str) -> None:
         if isinstance(context, Part):
             self._counts["doubt"] += 1
+            self._trial.doubted()
             self._add(context, Fate.DOUBT, reason="no_answer", detail=why)
 
     def _add(self, part: Part, fate: Fate, **more: Any) -> None:
