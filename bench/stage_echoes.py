@@ -13,7 +13,8 @@ from chappe.carriers import Fate, LinkState, MessageIn, Outgoing, PartResult, Re
 from chappe.core.lifecycle import State
 from chappe.net.connection import Answer
 from chappe.store.database import Database
-from chappe.store.messages import Flag, key_of
+from chappe.store.flags import Flag
+from chappe.store.messages import key_of
 
 
 class _Lends:

@@ -180,6 +180,14 @@ def empty_database(postgres_server: PostgresServer) -> Iterator[ConnectionParame
     postgres_server.drop(parameters)
 
 
+@pytest.fixture
+def another_empty_database(postgres_server: PostgresServer) -> Iterator[ConnectionParameters]:
+    """A second one, for tests that compare two."""
+    parameters = postgres_server.create(migrated=False)
+    yield parameters
+    postgres_server.drop(parameters)
+
+
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data of a server that was started once and stopped: copying it is quicker than making it."""

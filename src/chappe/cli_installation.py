@@ -76,7 +76,7 @@ async def opened(config: Config) -> AsyncIterator[Database]:
         try:
             if config.database_url is None:
                 await migrate.migrate(connection)
-            elif (await migrate.status(connection)).pending:
+            elif (status := await migrate.status(connection)).pending or status.functions:
                 raise Failure("the database lacks what this version needs: run `chappe migrate`")
         finally:
             await connection.close()

@@ -121,7 +121,7 @@ async def test_pending_ones_are_applied_once_and_in_order(empty_database: Connec
     ]
     assert after.pending == ()
     assert all(row.applied_at.utcoffset() is not None for row in after.applied)
-    assert await tables(connection) == {"a", "b", "schema_migration"}
+    assert await tables(connection) == {"a", "b", "schema_migration", "schema_function"}
     await connection.close()
 
 
@@ -145,7 +145,7 @@ async def test_a_failing_file_leaves_nothing_and_tells_the_line(empty_database: 
         MigrationFailed, match='0002_broken failed at line 3: column "nothing" does not exist; nothing of'
     ):
         await migrate.migrate(connection, (FIRST, broken))
-    assert await tables(connection) == {"a", "b", "schema_migration"}
+    assert await tables(connection) == {"a", "b", "schema_migration", "schema_function"}
     assert (await migrate.status(connection, (FIRST, broken))).pending == (broken,)
     assert await migrate.migrate(connection, (FIRST, SECOND)) == (SECOND,)
     await connection.close()
@@ -217,7 +217,7 @@ def test_an_old_server_is_refused() -> None:
 async def test_our_own_migrations_bring_an_empty_database_up(empty_database: ConnectionParameters) -> None:
     connection = await connect(empty_database)
     ours = migrate.load()
-    assert await migrate.migrate(connection) == ours
+    assert await migrate.migrate(connection) == ours + migrate.load_functions()
     status = await migrate.status(connection)
     assert status.pending == ()
     assert [row.name for row in status.applied] == [migration.name for migration in ours]

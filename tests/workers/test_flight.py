@@ -9,7 +9,8 @@ import pytest
 from chappe.carriers import Fate, PartResult
 from chappe.core.lifecycle import State
 from chappe.store.binds import Claimed, Finish, Turn
-from chappe.store.messages import Flag, LaneClass, key_of
+from chappe.store.flags import Flag
+from chappe.store.messages import LaneClass, key_of
 from chappe.workers.flight import (
     VALIDITY,
     Decisions,

@@ -21,10 +21,9 @@ from chappe.core.routing import Router
 from chappe.core.window_profiles import PROFILES, Profile
 from chappe.store import identifiers, messages, webhooks
 from chappe.store.database import Connection, Database
+from chappe.store.flags import WARNINGS, Flag
 from chappe.store.messages import (
     BULK_RECIPIENTS,
-    WARNINGS,
-    Flag,
     LaneClass,
     OptedOut,
     Placed,

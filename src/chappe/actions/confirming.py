@@ -20,7 +20,7 @@ from chappe.core.routing import Router
 from chappe.observe import get_logger
 from chappe.store import messages, optouts
 from chappe.store.database import Connection
-from chappe.store.messages import Flag
+from chappe.store.flags import Flag
 
 CONFIRMED: Final = "confirmed by submission"
 

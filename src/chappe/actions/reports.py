@@ -14,7 +14,8 @@ from chappe.core.publicid import message_id_of, public_id
 from chappe.core.window_profiles import DEFAULT
 from chappe.store import accounts, timeline
 from chappe.store.database import Database
-from chappe.store.messages import CLASSES, WARNINGS, Flag, LaneClass
+from chappe.store.flags import WARNINGS, Flag
+from chappe.store.messages import CLASSES, LaneClass
 from chappe.store.operator import at_of
 from chappe.store.replies import KINDS
 from chappe.store.timeline import EventRow, Everything, MessageRow, ReplyRow

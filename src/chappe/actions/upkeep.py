@@ -20,8 +20,9 @@ from chappe.store import binds, carriers, conversations, demo, identifiers, opto
 from chappe.store import signs as store_signs
 from chappe.store.binds import Requeue
 from chappe.store.database import Database
+from chappe.store.flags import Flag
 from chappe.store.looks import Looks
-from chappe.store.messages import BULK_RECIPIENTS, CLASSES, Flag, LaneClass, key_of, lane
+from chappe.store.messages import BULK_RECIPIENTS, CLASSES, LaneClass, key_of, lane
 from chappe.store.signs import Signs
 
 log = get_logger("chappe.upkeep")

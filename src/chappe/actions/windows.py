@@ -10,7 +10,7 @@ from chappe.core.model import AccountSettings
 from chappe.core.window_profiles import DEFAULT, PROFILES, Profile
 from chappe.store import accounts
 from chappe.store.database import Database
-from chappe.store.messages import Flag
+from chappe.store.flags import Flag
 
 
 class Windows:

@@ -86,5 +86,5 @@ REFUNDS: Mapping[State, bool] = {
 """Which final state gives the money back, by default.
 
 Parts already accepted by the carrier stay charged even if the message then fails: only the others are given back
-(end_messages in the migrations).
+(store/sql/functions/end_messages.sql).
 """

@@ -279,7 +279,7 @@ class Claimed(msgspec.Struct, frozen=True, gc=False):
 
 
 class Turn(msgspec.Struct):
-    """What one turn writes: see bind_turn in the migrations for the arrays. Lists grow between turns."""
+    """What one turn writes: see sql/functions/bind_turn.sql for the arrays. Lists grow between turns."""
 
     r_message: list[int] = msgspec.field(default_factory=list)
     r_part: list[int] = msgspec.field(default_factory=list)

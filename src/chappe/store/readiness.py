@@ -24,6 +24,6 @@ async def trouble(database: Database) -> str:
         return "the database has no tables of Chappe"
     if row["only_reads"]:
         return "the database is a standby"
-    if (row["number"] or 0) < len(migrate.load()):
+    if (row["number"] or 0) < migrate.load()[-1].number:
         return "the database lacks tables of this version"
     return ""

@@ -12,8 +12,9 @@ from chappe.core import retry
 from chappe.core.lifecycle import State
 from chappe.core.window import Verdict
 from chappe.store.binds import Claimed, Doubt, Finish, Requeue, Turn
+from chappe.store.flags import Flag
 from chappe.store.message_parts import Cut, PartLate
-from chappe.store.messages import Flag, LaneClass, key_of, lane
+from chappe.store.messages import LaneClass, key_of, lane
 
 VALIDITY = timedelta(hours=48)
 """How long a message is tried at all (SMS Partner's default validity)."""

@@ -22,8 +22,9 @@ from chappe.net import Answer, Door, pointed_to
 from chappe.observe import get_logger, metrics
 from chappe.store import webhooks
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
+from chappe.store.flags import Flag
 from chappe.store.looks import Looks
-from chappe.store.messages import Flag, key_of
+from chappe.store.messages import key_of
 from chappe.store.outage import DatabaseAway
 from chappe.store.webhooks import Pending, Told
 from chappe.workers.owner import is_dead

@@ -20,9 +20,10 @@ from chappe.observe import get_logger, metrics
 from chappe.store import binds, inbound, message_parts
 from chappe.store.binds import BindKey, Claimed, Finish, LeaseLost, Requeue, Taken, Turn
 from chappe.store.database import CONNECTION_ERRORS, RETRY_ERRORS, SHORTAGE_ERRORS, Connection, Database
+from chappe.store.flags import Flag
 from chappe.store.looks import Looks
 from chappe.store.message_parts import Cut, PartLate
-from chappe.store.messages import Flag, LaneClass, lane
+from chappe.store.messages import LaneClass, lane
 from chappe.workers.flight import (
     VALIDITY,
     Decisions,

@@ -8,8 +8,6 @@ create table demo (
     carrier_id integer references carrier on delete set null,
     everyone boolean not null default false
 );
-create trigger demo_changed after insert or update or delete on demo
-    for each statement execute function tell_configuration();
 
 insert into demo (account_id, carrier_id)
 select account_id, carrier_id
