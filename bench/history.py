@@ -73,7 +73,8 @@ _INTO: Final = (
     from (select account_id, sum(recipients) as spent from past_submission group by 1) s
     where b.account_id = s.account_id""",
     f"""insert into message (id, account_id, price_micros, key, lane, parts, state, updated_at, recipient)
-    select id, account_id, {_PRICE}, microseconds(at), $1::int * 8, 1, state, at + interval '4 s', '+' || number
+    select id, account_id, {_PRICE}, (extract(epoch from at) * 1000000)::bigint, $1::int * 8, 1, state,
+            at + interval '4 s', '+' || number
     from past_message order by id""",
     """insert into reference (carrier_id, carrier_ref, message_id, part, submitted_at)
     select $1::int, carrier_ref, id, 0, at from past_message order by id""",

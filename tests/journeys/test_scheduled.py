@@ -23,8 +23,9 @@ def bring_forward(program: Program, submission_id: int, due: datetime) -> None:
     """
     asyncio.run(
         program.rows(
-            """with moved as (update outbox set key = microseconds($2) where message_id = $1 << 16 returning message_id)
-               update message m set key = microseconds($2) from moved where m.id = moved.message_id""",
+            """with moved as (update outbox set key = (extract(epoch from $2::timestamptz) * 1000000)::bigint
+                                 where message_id = $1 << 16 returning message_id, key)
+               update message m set key = moved.key from moved where m.id = moved.message_id""",
             submission_id,
             due,
         )

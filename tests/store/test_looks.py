@@ -195,19 +195,3 @@ async def test_what_goes_back_to_an_old_place_is_found_by_the_next_whole_look(
             await binds.requeue(tx, now, [Requeue(sent[0], place["lane"], place["key"] - 1, 1, 0, State.QUEUED)])
         assert await claimed() == [], "below the bound"
         assert await eventually(claimed) == [sent[0]]
-
-
-@pytest.mark.asyncio
-async def test_a_node_of_the_version_before_goes_on_taking_its_turns(database: ConnectionParameters) -> None:
-    async with opened(database) as shop:
-        account = await shop.account()
-        bind = await shop.bind(await shop.carrier())
-        sent = await shop.messages(account, 2)
-        before = TURN.replace(", $21::text::bigint[]", "")
-        async with shop.database.connection(hot=True) as connection:
-            rows = await connection.fetch(
-                before, bind.key.carrier_id, 0, bind.token, NOW, 0, REFUND_ARRAY, *["{}"] * 10, [], "{}",
-                numbers(bind.lanes), 10,
-            )  # fmt: skip
-        assert [row["message_id"] for row in rows] == sent
-        assert await shop.in_flight() == sent

@@ -131,7 +131,8 @@ FILL = """with s as (
         from generate_series(1, $4) returning id),
     m as (
         insert into message (id, account_id, price_micros, key, lane, parts, state, recipient)
-        select s.id << 16 | p, $1, 0, microseconds($3), $5, 1, 1, '+3360000' || lpad(p::text, 4, '0')
+        select s.id << 16 | p, $1, 0, (extract(epoch from $3::timestamptz) * 1000000)::bigint, $5, 1, 1,
+               '+3360000' || lpad(p::text, 4, '0')
         from s, generate_series(0, 499) p returning id, lane, key)
     insert into outbox (lane, key, message_id) select lane, key, id from m"""
 

@@ -1,4 +1,4 @@
-"""Money back: for which states, where the operator has changed them (read by store/sql/functions/end_messages.sql), and what
+"""Money back: for which states, where the operator has changed them (end_messages reads it), and what
 had to wait for a locked account."""
 
 from __future__ import annotations
