@@ -298,6 +298,9 @@ METRICS: dict[str, Metric] = {
     "chappe_commit_seconds": Metric("histogram", "Time of one transaction.", ("action",), _SECONDS),
     "chappe_submitted_total": Metric("counter", "Parts answered by a carrier.", ("carrier", "outcome")),
     "chappe_receipts_total": Metric("counter", "Receipts stored.", ("carrier", "state")),
+    "chappe_quarantined_total": Metric(
+        "counter", "Results, receipts and messages of carriers that the database refused.", ("carrier", "kind")
+    ),
     "chappe_inbound_total": Metric("counter", "Messages of subscribers stored.", ("carrier",)),
     "chappe_webhooks_total": Metric("counter", "Webhook attempts.", ("outcome",)),
     "chappe_failures_total": Metric("counter", "Work that failed unexpectedly and is tried again.", ("task",)),

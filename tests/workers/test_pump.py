@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from scripted_smsc import Smsc, listening
-from shop import PRICE, Shop, eventually, opened
+from scripted_smsc import Smsc
+from shop import PRICE, Shop, eventually
+from stage import staged
 
-from chappe.carriers.registry import KINDS, policy_of, rules_of
 from chappe.carriers.wire import Wire
 from chappe.core.lifecycle import State
 from chappe.smpp.commands import Status
 from chappe.smpp.pdu import DeliverSm, SubmitSm
-from chappe.store import binds, carriers
-from chappe.store.binds import BindKey, LeaseLost
+from chappe.store.binds import LeaseLost
 from chappe.store.database import CONNECTION_ERRORS, Address, Database
 from chappe.store.embedded import ConnectionParameters
 from chappe.store.messages import key_of
 from chappe.workers import pump as module
-from chappe.workers.flight import Rules
-from chappe.workers.pump import Pump
+from chappe.workers import writing
 
 pytestmark = pytest.mark.asyncio
 
@@ -33,90 +30,7 @@ pytestmark = pytest.mark.asyncio
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SELDOM_S", 0.02)  # nobody rings in these tests
-    monkeypatch.setattr(module, "RETRY_S", 0.02)
-
-
-class Stage:
-    """A shop, an SMSC, and pumps between them."""
-
-    def __init__(self, shop: Shop, smsc: Smsc) -> None:
-        self.shop = shop
-        self.smsc = smsc
-        self.pumps: list[Pump] = []
-        self.tasks: list[asyncio.Task[None]] = []
-
-    async def carrier(self, name: str = "red", *, window: int = 10, rate: float = 0, **knobs: str) -> int:
-        quick = {"reconnect_delay_s_min": "0.01", "reconnect_delay_s_max": "0.05", "throttle_pause_s": "0.05"}
-        return await self.shop.carrier(name, port=self.smsc.port, window=window, rate=rate, settings=quick | knobs)
-
-    async def start(self, carrier_id: int, *, owner: str = "me", database: Database | None = None) -> Pump:
-        carrier = next(c for c in await carriers.all_carriers(self.shop.database) if c.id == carrier_id)
-        taken = await binds.take(self.shop.database, BindKey(carrier_id, 0), owner, 60)
-        assert taken is not None
-        pump = Pump(
-            database or self.shop.database,
-            BindKey(carrier_id, 0),
-            taken,
-            lambda wake: KINDS[carrier.kind](carrier, wake),
-            Rules(carrier_id, *rules_of(carrier)),
-            policy_of(carrier),
-            carrier.name,
-            lambda: None,
-        )
-        self.pumps.append(pump)
-        self.tasks.append(asyncio.create_task(pump.run()))
-        return pump
-
-    async def send(self, count: int = 1, **given: Any) -> list[int]:
-        account = given.pop("account", None) or await self.account()
-        return await self.shop.messages(account, count, now=datetime.now(UTC), **given)
-
-    async def account(self) -> Any:
-        if not hasattr(self, "_account"):
-            self._account = await self.shop.account()
-        return self._account
-
-    async def submitted(self, numbers: Sequence[int]) -> None:
-        """Waits until each has a reference."""
-        await eventually(
-            lambda: self.shop.database.value(
-                """select count(distinct message_id) = cardinality($1::bigint[])
-                   from reference where message_id = any ($1)""",
-                list(numbers),
-            )
-        )
-
-    async def in_references(self, number: int, parts: int) -> None:
-        """Waits until so many parts have one."""
-        await eventually(
-            lambda: self.shop.database.value("select count(*) = $2 from reference where message_id = $1", number, parts)
-        )
-
-    async def in_state(self, number: int, state: State) -> None:
-        async def is_so() -> bool:
-            return await self.shop.state(number) is state
-
-        await eventually(is_so)
-
-    async def close(self) -> None:
-        for pump, task in zip(self.pumps, self.tasks, strict=True):
-            if not task.done():
-                await pump.stop()
-                await asyncio.wait([task])
-        for task in self.tasks:
-            if not task.cancelled() and task.exception() is not None:
-                task.result()
-
-
-@asynccontextmanager
-async def staged(database: ConnectionParameters) -> AsyncIterator[Stage]:
-    async with opened(database, hot=6) as shop, listening() as smsc:
-        stage = Stage(shop, smsc)
-        try:
-            yield stage
-        finally:
-            await stage.close()
-            await shop.books_balance()
+    monkeypatch.setattr(writing, "RETRY_S", 0.02)
 
 
 def texts(smsc: Smsc) -> list[bytes]:
@@ -783,7 +697,7 @@ async def _rolled_back(shop: Shop) -> bool:
 async def test_a_full_disk_of_the_database_brings_nothing_into_doubt(
     database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "ROOM_S", 0.02)
+    monkeypatch.setattr(writing, "ROOM_S", 0.02)
     async with staged(database) as stage:
         await stage.start(await stage.carrier())
         first = await stage.send(1)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from chappe.core.network import Carrier, CarrierRoute
-from chappe.store import binds, carriers, demo, operator
+from chappe.store import binds, carriers, demo, operator, quarantine
 from chappe.store.binds import BindView
 from chappe.store.database import Database
 from chappe.store.messages import LaneClass
@@ -64,6 +64,7 @@ async def read(database: Database) -> tuple[list[CarrierView], Unrouted]:
     lengths = await operator.lane_lengths(database)
     doubts = await operator.counts_of_doubt(database)
     strays = await operator.counts_of_strays(database)
+    refused = await quarantine.counts(database)
     routes = await carriers.all_routes(database)
     bind_views = await binds.views(database)
     found_demo = await demo.read(database)
@@ -78,6 +79,7 @@ async def read(database: Database) -> tuple[list[CarrierView], Unrouted]:
             strays.get(carrier.id, 0),
             now,
             found_demo if found_demo is not None and found_demo.carrier_id == carrier.id else None,
+            quarantined=refused.get(carrier.id, 0),
         )
         for carrier in await carriers.all_carriers(database)
     ]
@@ -93,6 +95,7 @@ def view(
     receipts_unmatched: int,
     now: datetime,
     of_demo: demo.Stored | None = None,
+    quarantined: int = 0,
 ) -> CarrierView:
     """One carrier and its alarms; pure. of_demo: the demo, for its carrier."""
     ready = [length.first_at for length in lengths if length.lane_class != LaneClass.WAITING]
@@ -127,7 +130,7 @@ def view(
         in_doubt=in_doubt,
         receipts_unmatched=receipts_unmatched,
         routes=len(routes),
-        alarms=_alarms(bind_views, oldest_at, bool(routes), in_doubt, now) if carrier.enabled else [],
+        alarms=_alarms(bind_views, oldest_at, bool(routes), in_doubt, now, quarantined) if carrier.enabled else [],
         notes=_notes(of_demo),
     )
 
@@ -157,7 +160,12 @@ async def demo_note(database: Database, carrier: Carrier) -> str:
 
 
 def _alarms(
-    bind_views: list[BindView], oldest_at: datetime | None, routed: bool, in_doubt: int, now: datetime
+    bind_views: list[BindView],
+    oldest_at: datetime | None,
+    routed: bool,
+    in_doubt: int,
+    now: datetime,
+    quarantined: int,
 ) -> list[str]:
     found = []
     if not any(b.alive for b in bind_views):
@@ -175,4 +183,6 @@ def _alarms(
         found.append(f"a message has been waiting for {(now - oldest_at).total_seconds() / 60:.0f} minutes")
     if in_doubt:
         found.append(f"{in_doubt} messages are in doubt: written, and no answer known")
+    if quarantined:
+        found.append(f"{quarantined} of its answers, receipts or replies could not be stored: see the table quarantine")
     return found

@@ -16,7 +16,19 @@ from chappe.core.stop import Words
 from chappe.observe import get_logger
 from chappe.smpp.message_ids import Learner, variants
 from chappe.smpp.profile import IdFormat
-from chappe.store import binds, carriers, conversations, demo, identifiers, optouts, queue, refunds, retention, waiting
+from chappe.store import (
+    binds,
+    carriers,
+    conversations,
+    demo,
+    identifiers,
+    optouts,
+    quarantine,
+    queue,
+    refunds,
+    retention,
+    waiting,
+)
 from chappe.store import signs as store_signs
 from chappe.store.binds import Requeue
 from chappe.store.database import Database
@@ -35,6 +47,7 @@ SILENCE = timedelta(hours=54)  # validity of 48 h and a margin: who has not been
 STRAY_PATIENCE = timedelta(seconds=5)
 STRAY_TRIED = timedelta(minutes=15)  # after that nobody looks for other readings
 STRAY_KEPT = timedelta(days=7)
+QUARANTINE_KEPT = timedelta(days=90)
 PADDED_WIDTHS = (8, 10, 16, 20)  # to which carriers fill ids with zeros
 
 
@@ -348,6 +361,7 @@ async def clear(database: Database, now: datetime, book: Book) -> bool:
     """Removes what keeps others from doing something once more, and has ceased to: nobody asks for it any longer."""
     await identifiers.forget(database, now)
     await optouts.forget_confirmations(database, now.date())
+    await quarantine.forget(database, now - QUARANTINE_KEPT)
     return False
 
 

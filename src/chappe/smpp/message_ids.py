@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import string
 from dataclasses import dataclass, replace
 from typing import Final
@@ -10,6 +11,7 @@ from chappe.smpp.profile import IdFormat
 
 # message_id is a C-octet string of 65 (SMPP 3.4 section 5.2.23); twice that, and it is no number any more but noise.
 NUMBER_DIGITS_MAX: Final = 130
+OCTETS_MAX: Final = 65
 MATCHES_TO_FIX: Final = 20
 MISSES_TO_FORGET: Final = 5
 
@@ -27,6 +29,16 @@ RULES: Final = (
 def trimmed(id: str) -> str:
     """The id without the blanks and NULs that pad it."""
     return id.strip(" \t\r\n\x00")
+
+
+def bounded(id: str) -> str:
+    """The id, or the hash of one that is longer than the standard allows: the same for the same id, always.
+
+    Indexes have a limit of some 2,700 octets for an entry, and one id of a hostile or broken SMSC would pass it.
+    """
+    if len(id) <= OCTETS_MAX:
+        return id
+    return "sha256-" + hashlib.sha256(id.encode()).hexdigest()[:56]
 
 
 def _decimal(id: str) -> int | None:

@@ -18,7 +18,7 @@ from chappe.smpp.tlv_lookup import Tlvs, find
 
 RECEIPT_TEXT_OCTETS_MAX: Final = 4096
 VALUE_OCTETS_MAX: Final = 256
-ID_OCTETS_MAX: Final = 256
+ID_OCTETS_MAX: Final = 65  # SMPP 3.4, 5.2.23; a longer one is read whole, and is odd
 
 # The message type of esm_class in deliver_sm and data_sm (SMPP 3.4 section 5.2.12).
 _TYPE_BITS: Final = 0x3C
@@ -264,10 +264,10 @@ def _text(value: bytes) -> str:
 
 
 def _id_text(value: bytes, oddities: list[str]) -> str:
-    """An id as text: padding cut, and blanks and NULs that some SMSCs leave inside it taken out."""
+    """An id as text, however long: padding cut, and blanks and NULs that some SMSCs leave inside it taken out."""
     if len(value) > ID_OCTETS_MAX:
         oddities.append("id_too_long")
-    text = value[:ID_OCTETS_MAX].decode("latin-1").strip(_PADDING)
+    text = value.decode("latin-1").strip(_PADDING)
     squeezed = "".join(text.replace("\x00", " ").split(" "))
     if squeezed != text:
         oddities.append("blank_in_id")

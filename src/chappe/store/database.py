@@ -42,6 +42,17 @@ CONNECTION_ERRORS = (
 RETRY_ERRORS = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
 # Rolled back since the server has no room for it, on its disk or in memory: later there may be.
 SHORTAGE_ERRORS = (asyncpg.DiskFullError, asyncpg.OutOfMemoryError)
+# A rule of the schema is broken: by one row, or, when all are refused, the rule itself is at fault.
+BROKEN_ERRORS = (asyncpg.IntegrityConstraintViolationError,)
+# Refused for what is in a row, now and always: the other rows of the same transaction are sound.
+POISON_ERRORS = (
+    asyncpg.DataError,
+    asyncpg.ProgramLimitExceededError,
+    *BROKEN_ERRORS,
+    asyncpg.RaiseError,
+    ValueError,
+    OverflowError,
+)
 LockHeld = asyncpg.LockNotAvailableError
 LEASE_LOST = "CHP01"
 RECONNECT_S = 1.0
@@ -490,8 +501,10 @@ class Listener:
 
 
 __all__ = [
+    "BROKEN_ERRORS",
     "CONNECTION_ERRORS",
     "LEASE_LOST",
+    "POISON_ERRORS",
     "RETRY_ERRORS",
     "SHORTAGE_ERRORS",
     "Address",

@@ -17,11 +17,10 @@ from chappe.carriers import Fate, Link, LinkState, MessageIn, Outgoing, PartResu
 from chappe.core.lifecycle import State
 from chappe.core.window import Verdict
 from chappe.observe import get_logger, metrics
-from chappe.store import binds, inbound, message_parts
-from chappe.store.binds import BindKey, Claimed, Finish, LeaseLost, Requeue, Taken, Turn
-from chappe.store.database import CONNECTION_ERRORS, RETRY_ERRORS, SHORTAGE_ERRORS, Connection, Database
+from chappe.store import binds, inbound
+from chappe.store.binds import BindKey, Claimed, Finish, Requeue, Taken, Turn
+from chappe.store.database import CONNECTION_ERRORS, RETRY_ERRORS, Database
 from chappe.store.flags import Flag
-from chappe.store.looks import Looks
 from chappe.store.message_parts import Cut, PartLate
 from chappe.store.messages import LaneClass, lane
 from chappe.workers.flight import (
@@ -38,14 +37,13 @@ from chappe.workers.flight import (
     overdue,
     tell_taken,
 )
+from chappe.workers.writing import TurnWriter
 
 log = get_logger("chappe.deliver")
 
 ACTIVE_S = 0.1  # how long after its last work a pump looks often, since more work mostly follows
 OFTEN_S = 0.004
 SELDOM_S = 1.0  # without a call: calls come through Pump.wake
-RETRY_S = 0.5
-ROOM_S = 1.0
 STOP_S = 10.0  # how long answers are waited for at the end
 PACE_S_MIN = 0.004  # between turns while nothing waits in the queue
 PACE_S_MAX = 0.010
@@ -80,7 +78,7 @@ class Pump:
         self.bind = bind
         self.account_id = 0
         """The only account whose messages may leave here; 0: every account's. It may change at any time."""
-        self.token = taken.token
+        self._writer = TurnWriter(database, bind, taken.token, policy, name)
         self._left = taken.in_flight
         self._database = database
         self._rules = rules
@@ -90,22 +88,23 @@ class Pump:
         self._event = asyncio.Event()
         self.link = make_link(self.wake)
         self._flights: dict[int, Flight] = {}
-        self._held: list[int] = []  # what our row of the bind says to be in flight
         self._overdue: list[Finish] = []  # claimed, and not worth sending any more
         self._shut: list[Requeue] = []  # claimed, and its sending window is closed
         self._receipts: list[ReceiptIn] = []
         self._messages: list[MessageIn] = []
         self._arrived_at = datetime.min.replace(tzinfo=UTC)  # the last of them
-        self._inbound: list[int] = []  # ids of the messages of subscribers that the last turn stored
         self._turns = 0
-        self._looks = Looks()
         self._stopping = False
-        self._give_up_at = 0.0
         self._worked_at = 0.0
         self._seen_work = False
         self._turned_at = 0.0
         self._pace_s = 0.0  # how long the next turn waits for more, at least
         self._is_full = False  # the queue had all that the last turn had room for
+
+    @property
+    def token(self) -> int:
+        """The token of our lease."""
+        return self._writer.token
 
     def wake(self) -> None:
         self._event.set()
@@ -146,7 +145,7 @@ class Pump:
         A database that is away is waited for STOP_S: it may be gone for good, together with who would end us.
         """
         self._stopping = True
-        self._give_up_at = asyncio.get_running_loop().time() + STOP_S
+        self._writer.give_up_at = asyncio.get_running_loop().time() + STOP_S
         self._event.set()
 
     # -- when
@@ -224,14 +223,14 @@ class Pump:
             self._seen_work = False
             return
         arrivals = [self._arrival(now - timedelta(seconds=began_s - message.arrived_s)) for message in messages]
-        claimed = await self._write(now, news, decisions, messages, arrivals, still, want)
+        claimed = await self._writer.write(now, news, decisions, messages, arrivals, still, self._lanes(), want)
         self._count(news, len(messages), asyncio.get_running_loop().time() - began_s)
-        self._held = still + [row.message_id for row in claimed]
+        self._writer.held = still + [row.message_id for row in claimed]
         tokens = [receipt.token for receipt in receipts] + [message.token for message in messages]
         if tokens:
             written = set(self.link.acknowledge(tokens))
             if messages:
-                answered = zip(messages, self._inbound, strict=True)
+                answered = zip(messages, self._writer.inbound_ids, strict=True)
                 await self._note_answers([inbound_id for one, inbound_id in answered if one.token in written])
         if claimed:
             self._give(claimed)
@@ -347,65 +346,6 @@ class Pump:
         else:
             decisions.late_refused.append((result.message_id, result.detail))
 
-    async def _write(
-        self,
-        now: datetime,
-        news: Turn,
-        decisions: Decisions,
-        messages: list[MessageIn],
-        arrivals: list[datetime],
-        still: list[int],
-        want: int,
-    ) -> list[Claimed]:
-        """One durable transaction; tried until the database is there. Raises LeaseLost."""
-        lanes = self._lanes()
-        while True:
-            asked = (self.bind, self.token, now, self._policy, news, still, lanes, want, self._looks)
-            try:
-                if decisions.empty and not messages:
-                    async with self._database.connection(hot=True) as connection:
-                        return await binds.turn(connection, *asked)
-                async with self._database.transaction(hot=True) as tx:
-                    await self._write_unusual(tx, now, decisions, messages, arrivals)
-                    return await binds.turn(tx, *asked)
-            except RETRY_ERRORS as error:  # rolled back: a deadlock with another bind, a lock held for too long
-                log.warning("turn_rolled_back", carrier=self._name, error=type(error).__name__)
-            except SHORTAGE_ERRORS as error:
-                if self._stopping and asyncio.get_running_loop().time() > self._give_up_at:
-                    raise  # what is in flight stays so in the bind's row: in doubt for the next owner
-                log.error("turn_has_no_room", carrier=self._name, error=type(error).__name__)
-                await asyncio.sleep(ROOM_S)  # the pace of asking for room
-            except CONNECTION_ERRORS as error:
-                log.warning("turn_not_written", carrier=self._name, error=type(error).__name__)
-                if await self._was_written(still):
-                    return []
-                want = 0
-
-    async def _write_unusual(
-        self,
-        tx: Connection,
-        now: datetime,
-        decisions: Decisions,
-        messages: list[MessageIn],
-        arrivals: list[datetime],
-    ) -> None:
-        if decisions.requeue:
-            await binds.requeue(tx, now, decisions.requeue)
-        if decisions.finish:
-            await binds.finish(tx, now, decisions.finish)
-        if decisions.doubt:
-            await binds.doubt(tx, now, self.bind.carrier_id, decisions.doubt)
-        if decisions.resolved:
-            await binds.resolve_doubt(tx, now, decisions.resolved)
-        if decisions.cuts:
-            await message_parts.note_cuts(tx, decisions.cuts)
-        if decisions.parts_late:
-            await message_parts.note_parts(tx, now, self.bind.carrier_id, decisions.parts_late)
-        if decisions.late_refused:
-            await binds.note(tx, now, "refused_late", decisions.late_refused)
-        if messages:
-            self._inbound = await inbound.store_inbound(tx, self.bind.carrier_id, messages, arrivals)
-
     def _arrival(self, at: datetime) -> datetime:
         """The same, or a little later: what came later over this session was not received earlier. The loop's clock
         counts milliseconds."""
@@ -421,37 +361,6 @@ class Pump:
             await inbound.note_answers(self._database, datetime.now(UTC), inbound_ids)
         except (*CONNECTION_ERRORS, *RETRY_ERRORS) as error:
             log.warning("answers_not_noted", carrier=self._name, error=type(error).__name__)
-
-    async def _was_written(self, still: list[int]) -> bool:
-        """After a connection was lost in the middle of a turn: whether that turn was committed. Waits for the database;
-        raises one of CONNECTION_ERRORS when it stays away while we are to end.
-
-        The turn may still be on its way, so a new token shuts it out first. Then the bind's row tells: what the turn
-        released is gone from it. What it claimed, we were never told; those messages go back to the queue, they never
-        reached the link.
-        """
-        while True:
-            await asyncio.sleep(RETRY_S)  # the pace of asking for a database that is away
-            try:
-                fenced = await binds.fence(self._database, self.bind, self.token)
-                if fenced is None:
-                    raise LeaseLost
-                self.token = fenced.token
-                held = set(fenced.in_flight)
-                unknown = held.difference(self._held)
-                released = set(self._held).difference(still)
-                if unknown:
-                    async with self._database.transaction() as tx:
-                        found = await binds.places(tx, self.bind.carrier_id, sorted(unknown))
-                        back = [
-                            Requeue(p.message_id, p.lane, p.key, p.attempts, p.parts_done, State.QUEUED) for p in found
-                        ]
-                        await binds.requeue(tx, datetime.now(UTC), back)
-                        await binds.turn(tx, self.bind, self.token, datetime.now(UTC), 0, Turn(), still, [], 0)
-                return bool(unknown) or bool(released and not released & held)
-            except CONNECTION_ERRORS:
-                if self._stopping and asyncio.get_running_loop().time() > self._give_up_at:
-                    raise  # what is in flight stays so in the bind's row: in doubt for the next owner
 
     async def _recover(self) -> None:
         """What the bind's last owner left in flight is in doubt: policy decides, before anything new is sent."""
