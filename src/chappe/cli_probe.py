@@ -7,7 +7,6 @@ others with a temporary error, so that the carrier gives it to the workers' bind
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +21,18 @@ from chappe.carriers.wire import Wire
 from chappe.core.network import CarrierSettings
 from chappe.smpp import receipts
 from chappe.smpp.commands import Status
-from chappe.smpp.events import Answered, BindRefused, Bound, Closed, Event, Nacked, Reason, Received, TimedOut
+from chappe.smpp.events import (
+    Answered,
+    BindRefused,
+    Bound,
+    Closed,
+    EnquiryAnswered,
+    Event,
+    Nacked,
+    Reason,
+    Received,
+    TimedOut,
+)
 from chappe.smpp.message_ids import variants
 from chappe.smpp.pdu import DataSm, DeliverSm, EncodeError, Request
 from chappe.smpp.profile import LongMethod, Mode, Profile, verdict
@@ -32,7 +42,6 @@ from chappe.smpp.states import Mode as BindMode
 from chappe.smpp.states import Role
 
 ENQUIRIES = 3
-_ENQUIRE_LINK_RESP = bytes.fromhex("0000001080000015")
 ANSWER_TIMEOUT_S_MAX = 15.0
 STRANGERS_MAX = 100
 # Where the connection itself says all that there is to know.
@@ -107,32 +116,6 @@ class Findings(msgspec.Struct):
     strangers: int = 0
 
 
-class _TimedSession(Session):
-    """A session that takes the time of its enquire_links, of which it tells nothing otherwise."""
-
-    __slots__ = ("_asked_after", "_told", "times_s")
-
-    def __init__(self, settings: Settings, now: float, told: Callable[[], None]) -> None:
-        super().__init__(settings, now)
-        self._told = told
-        self._asked_after: float | None = None
-        self.times_s: list[float] = []
-
-    def expire(self, now: float) -> list[Event]:
-        before = self._asked_at
-        events = super().expire(now)
-        if self._asked_at != before:
-            self._asked_after = now
-        return events
-
-    def receive(self, data: bytes | bytearray | memoryview, now: float) -> list[Event]:
-        if _ENQUIRE_LINK_RESP in bytes(data) and self._asked_after is not None:
-            self.times_s.append(now - self._asked_after)
-            self._told()
-        self._asked_after = None  # the peer was heard: the silence before the next enquiry begins anew
-        return super().receive(data, now)
-
-
 @dataclass(slots=True)
 class _Sent:
     """A part that was taken, for its receipt."""
@@ -162,6 +145,7 @@ class Probe:
     _wires: list[Wire] = field(default_factory=list)
     _bound: asyncio.Future[Bound | BindRefused] | None = None
     _sent: list[_Sent] = field(default_factory=list)
+    _round_trips_s: list[float] = field(default_factory=list)
     _waiting: list[_Waiting] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -296,27 +280,25 @@ class Probe:
             unbind_s=profile.unbind_timeout_s,
         )
         settings = Settings(Role.ESME, 1, timers, profile.interface_version, profile.command_length_max)
-        return _TimedSession(settings, now, self._changed.set)
+        return Session(settings, now)
 
     async def _measure(self) -> None:
         """Waits for a few enquire_links of the session, which come after moments of silence."""
         wire = self._wires[0]
         session = wire.session
-        assert isinstance(session, _TimedSession)
         patience_s = (ENQUIRIES + 2) * self.enquire_link_interval_s + ANSWER_TIMEOUT_S_MAX
         try:
             async with asyncio.timeout(patience_s):
-                while len(session.times_s) < ENQUIRIES and not wire.gone.is_set():
+                while len(self._round_trips_s) < ENQUIRIES and not wire.gone.is_set():
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
             self.findings.enquire_link_error = "no answer in time"
-        self.findings.enquire_link_ms = [_ms(time_s) for time_s in session.times_s]
+        self.findings.enquire_link_ms = [_ms(time_s) for time_s in self._round_trips_s]
         if wire.gone.is_set():
             self.findings.enquire_link_error = session.reason or "the connection ended"
         # From here on the pace of the profile: ours would call a slow carrier dead.
-        timers = replace(session.settings.timers, enquire_link_s=self.profile.enquire_link_interval_s)
-        session.settings = replace(session.settings, timers=timers)
+        session.set_timers(replace(session.settings.timers, enquire_link_s=self.profile.enquire_link_interval_s))
 
     async def _submit(self, probe: Probed, part: int, pdu: Request) -> bool:
         """Sends one part; False when the session is over."""
@@ -379,6 +361,9 @@ class Probe:
                     _resolve(context, (status, b""))
                 case TimedOut(context=context):
                     _resolve(context, (None, b""))
+                case EnquiryAnswered(round_trip_s=round_trip_s):
+                    if wire is self._wires[0]:
+                        self._round_trips_s.append(round_trip_s)
                 case Received(pdu=pdu):
                     self._received(wire, pdu)
                 case Closed(reason=reason, outstanding=outstanding, unsent=unsent):

@@ -659,6 +659,38 @@ def test_any_pdu_is_a_sign_of_life(sign: p.Pdu) -> None:
     assert not client.closing
 
 
+def test_the_round_trip_of_an_enquire_link_is_told_once() -> None:
+    client = esme()
+    client.expire(30.0)
+    (asked,) = written(client)
+    octets = p.EnquireLinkResp(sequence=asked.sequence, status=8).encode()
+    assert only(client.receive(octets, 30.25), ev.EnquiryAnswered).round_trip_s == 0.25
+    assert only(client.receive(octets, 30.5), ev.Odd).reason == ev.Oddity.UNEXPECTED_RESPONSE
+    client.expire(61.0)
+    client.expire(92.0)
+    first, second = written(client)
+    assert (
+        client.receive(p.EnquireLinkResp(sequence=first.sequence).encode(), 93.0) == []
+    )  # of which of them, who knows
+    only(client.receive(p.EnquireLinkResp(sequence=second.sequence).encode(), 93.0), ev.EnquiryAnswered)
+
+
+def test_timers_can_be_changed_while_it_runs() -> None:
+    client = esme()
+    assert client.deadline == 30.0
+    client.set_timers(Timers(enquire_link_s=5, response_s=3))
+    assert client.deadline == 5.0
+    client.submit(submit_pdu(), "part", 1.0)
+    assert client.deadline == 4.0
+
+
+def test_an_smsc_can_leave_enquire_link_unanswered() -> None:
+    server = smsc()
+    server.answers_enquire_link = False
+    server.receive(p.EnquireLink(sequence=7).encode(), 0.0)
+    assert server.take() == b""
+
+
 def test_enquire_link_is_answered_in_every_state_even_with_unanswered_requests() -> None:
     client = esme(unanswered_max=1)
     client.receive(deliver_pdu(1).encode() + p.EnquireLink(sequence=2).encode(), 0.0)

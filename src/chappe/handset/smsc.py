@@ -16,7 +16,7 @@ from chappe.dialects import Request, Response
 from chappe.handset.api import Api
 from chappe.handset.chaos import BindError, Chaos
 from chappe.handset.exchange import Exchange
-from chappe.handset.link import Link, UnrulySession
+from chappe.handset.link import Link
 from chappe.handset.mailbox import Delivery
 from chappe.handset.requests import Requests
 from chappe.handset.settings import Settings
@@ -33,7 +33,7 @@ from chappe.smpp.events import (
     TimedOut,
 )
 from chappe.smpp.pdu import SubmitSm
-from chappe.smpp.session import Role, Timers
+from chappe.smpp.session import Role, Session, Timers
 
 _STOP_S = 5.0  # how long sessions have to unbind
 _BACKLOG = 1024
@@ -143,9 +143,9 @@ class Smsc:
     def _connection(self) -> asyncio.BaseProtocol:
         link = Link(next(self._numbers), self.settings.clock.wall(), self._handle)
 
-        def make(now: float) -> UnrulySession:
-            link.session = UnrulySession(self._session_settings(), now)
-            link.session.mute = self.exchange.judge.chaos.enquire_unanswered
+        def make(now: float) -> Session:
+            link.session = Session(self._session_settings(), now)
+            link.session.answers_enquire_link = not self.exchange.judge.chaos.enquire_unanswered
             return link.session
 
         link.wire = Wire(make, link.events, connected=lambda wire: self._connected(link))
@@ -272,5 +272,5 @@ class Smsc:
             for_s = error.for_s if error is not None else None
             self._bind_error_until = None if for_s is None else self.settings.clock.monotonic() + for_s
         for link in self.links.values():
-            link.session.mute = chaos.enquire_unanswered
+            link.session.answers_enquire_link = not chaos.enquire_unanswered
             self._press(link)

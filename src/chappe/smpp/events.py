@@ -10,6 +10,7 @@ Event
 +-- Nacked           the peer sent generic_nack, for a request of ours or for nothing we know
 +-- TimedOut         a request of ours got no answer in time; it is in doubt, and may still be answered late
 +-- Received         a request of the peer; the owner answers it (outbind and alert_notification have no answer)
++-- EnquiryAnswered  our enquire_link has its answer: how long that took
 +-- Congestion       SMPP 5.0: how congested the peer says it is
 +-- Unbound          the session ends in good order: no new requests from now on
 +-- Closed           the transport is gone; always the last event, exactly once
@@ -153,6 +154,13 @@ class Received(Event):
 
     pdu: Request
     frame: bytes
+
+
+@dataclass(slots=True, repr=False)
+class EnquiryAnswered(Event):
+    """Our enquire_link has its answer; `round_trip_s`: from the call that wrote it to the call that read the answer."""
+
+    round_trip_s: float
 
 
 @dataclass(slots=True, repr=False)

@@ -75,6 +75,7 @@ class Link:
         "_ending",
         "_ending_at",
         "_enquiries",
+        "_enquiry",
         "_framer",
         "_heard_at",
         "_nacks",
@@ -96,6 +97,7 @@ class Link:
         "_undecodable",
         "_window",
         "_written",
+        "answers_enquire_link",
         "mode",
         "peer_version",
         "reason",
@@ -108,6 +110,7 @@ class Link:
         self.state = State.OPEN
         self.mode: Mode | None = None
         self.peer_version: int | None = None  # interface_version of the peer once bound; None: not told
+        self.answers_enquire_link = True  # False: for an SMSC that has to misbehave in tests
         self.reason: str = ""  # why the session is closing: a Reason, or what close() was given
         self._now = now
         self._started_at = now
@@ -124,6 +127,7 @@ class Link:
         self._repeats: dict[int, list[int]] = {}  # command_ids of further ones under such a sequence, oldest first
         self._repeated = 0  # how many these are
         self._enquiries = 0  # our unanswered enquire_links since the peer was last heard
+        self._enquiry = 0  # sequence of the last of them, sent at _asked_at
         self._bind_sent: tuple[int, Mode, float] | None = None  # ESME: sequence, mode, deadline
         self._bind_asked: tuple[int, BindRequest] | None = None  # SMSC: the bind that the owner has to answer
         self._unbind_sent = 0  # sequence of our unbind

@@ -10,6 +10,7 @@ from chappe.smpp.events import (
     BindRequested,
     Bound,
     Congestion,
+    EnquiryAnswered,
     Event,
     Nacked,
     Oddity,
@@ -76,7 +77,9 @@ class Peer(Link):
         elif self._unbind_sent and sequence == self._unbind_sent and command_id == CommandId.UNBIND | RESPONSE_BIT:
             self._unbound(events)
         elif command_id == _ENQUIRE_LINK | RESPONSE_BIT and self._window.release(sequence):
-            pass  # heard already, as any PDU; a status other than 0 is a sign of life as well
+            # Heard already, as any PDU; a status other than 0 is a sign of life as well.
+            if sequence == self._enquiry:
+                events.append(EnquiryAnswered(self._now - self._asked_at))
         else:
             late = window.late.get(sequence)
             if late is None or command_id != late[1]:
@@ -181,7 +184,8 @@ class Peer(Link):
 
     def _other_request(self, command_id: int, status: int, sequence: int, frame: bytes, events: list[Event]) -> None:
         if command_id == _ENQUIRE_LINK:
-            self._put(HEADER.pack(HEADER.size, _ENQUIRE_LINK | RESPONSE_BIT, 0, sequence))
+            if self.answers_enquire_link:
+                self._put(HEADER.pack(HEADER.size, _ENQUIRE_LINK | RESPONSE_BIT, 0, sequence))
         elif command_id not in RESPONSES and command_id not in UNANSWERED_COMMANDS:
             self._odd(events, Oddity.UNKNOWN_COMMAND, command_name(command_id))
             self._put(GenericNack(sequence=sequence, status=Status.RINVCMDID).encode())

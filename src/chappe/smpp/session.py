@@ -23,6 +23,7 @@ SessionError
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from chappe.smpp.commands import RESPONSE_BIT, CommandId, command_name
 from chappe.smpp.events import (
@@ -163,6 +164,11 @@ class Session(Peer):
         else:
             self._expire_silence(now)
         return events
+
+    def set_timers(self, timers: Timers) -> None:
+        """Other timers from now on. Requests that are outstanding keep their time-outs."""
+        self.settings = replace(self.settings, timers=timers)
+        self._response_s = timers.response_s or NEVER
 
     def lost(self, now: float, unsent: int = 0) -> list[Event]:
         """The transport is gone: one Closed event, the first time.
@@ -448,7 +454,7 @@ class Session(Peer):
             if self._enquiries >= _ENQUIRIES_MAX:
                 self.close(Reason.LINK_DEAD)
             else:
-                self._send_outside(EnquireLink(), now)
+                self._enquiry = self._send_outside(EnquireLink(), now)
                 self._asked_at = now
                 self._enquiries += 1
 
