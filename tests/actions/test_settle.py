@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from shop import NOW, opened
@@ -39,6 +40,75 @@ async def test_what_was_stored_is_told_as_it_would_have_been(database: Connectio
         assert found[0] is not None
         assert isinstance(told[0], Accepted)
         assert found[0].public_ids == told[0].public_ids
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"tag": "spring"},
+        {"campaign": "spring"},
+        {"client_reference": "c-1"},
+        {"report_url": "https://a.example/"},
+        {"reply_url": "https://a.example/"},
+        {"scheduled_at": NOW + timedelta(days=1)},
+        {"flash": True},
+        {"transactional": True},
+        {"dialect": "allmysms"},
+        {"price": 20_000},
+        {"skipped": [("+33699999999", "number_invalid")]},
+        {"numbers": ["+33600010000"]},
+    ],
+)
+async def test_a_refused_send_does_not_take_the_row_of_a_later_one_that_looks_like_it(
+    database: ConnectionParameters, own: dict[str, Any]
+) -> None:
+    """The first lacks credit, the second is nearly the same and was stored: only that one may hear yes."""
+    async with opened(database) as shop:
+        account = await shop.account(balance_micros=100_000)
+        numbers = [f"+336000{account.id}000{place}" for place in range(3)]
+        dear = await shop.placed(shop.send(account, numbers=numbers, price=40_000))
+        cheap = await shop.placed(shop.send(account, **{"numbers": numbers[:1], "price": 40_000} | own))
+        batch = [dear, cheap]
+        told = await accept_action.accept(shop.database, batch, MOMENT)
+        assert [isinstance(one, Accepted) for one in told] == [False, True]
+        found = await settle(shop.database, batch, MOMENT)
+        assert found[0] is None
+        assert found[1] is not None
+        assert found[1].command == cheap.send
+
+
+async def test_a_repetition_does_not_take_the_row_of_the_same_send_under_another_identifier(
+    database: ConnectionParameters,
+) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        await accept_action.accept(
+            shop.database,
+            [await shop.placed(shop.send(account, unique_identifier="a"))],
+            Moment(NOW - timedelta(hours=1)),
+        )
+        batch = [await shop.placed(shop.send(account, unique_identifier=name)) for name in ("a", "b", "b")]
+        told = await accept_action.accept(shop.database, batch, MOMENT)
+        assert [isinstance(one, Accepted) for one in told] == [False, True, False]
+        assert [one is not None for one in await settle(shop.database, batch, MOMENT)] == [False, True, False]
+
+
+async def test_repeated_numbers_of_which_all_have_opted_out_are_told_so(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        numbers = ["+33600000001", "+33600000002", "+33600000001"]
+        placed = await shop.placed(shop.send(account, numbers=numbers))
+        await shop.database.execute(
+            "insert into opt_out (account_id, number, at, source) values ($1, $2, $3, 'api')",
+            account.id,
+            numbers[0],
+            NOW,
+        )
+        await accept_action.accept(shop.database, [placed], MOMENT)
+        (found,) = await settle(shop.database, [placed], MOMENT)
+        assert found is not None
+        assert [one.number for one in found.command.recipients] == numbers[1:2]
+        assert len(found.command.skipped) == 2
 
 
 async def test_what_was_not_stored_is_none_whatever_else_is_there(database: ConnectionParameters) -> None:

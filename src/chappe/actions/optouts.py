@@ -12,6 +12,7 @@ import msgspec
 from chappe.actions import accounts
 from chappe.actions.accounts import AccountError
 from chappe.core import numbers
+from chappe.core.errors import Refusal
 from chappe.core.model import AddOptOut, Moment, OptOut, OptOutAdded, OptOuts, ReadOptOuts, Removed, RemoveOptOut
 from chappe.core.numbers import Number
 from chappe.store import optouts
@@ -46,8 +47,11 @@ async def read_opt_outs(database: Database, command: ReadOptOuts, moment: Moment
 
 
 async def add_opt_out(database: Database, command: AddOptOut, moment: Moment) -> OptOutAdded:
-    """Puts a number on the account's list, and ends what waits for it."""
-    return await _add(database, command.account.id, command.number, moment.now, "api", command.comment)
+    """Puts a number on the account's list, and ends what waits for it. Raises Refusal recipients_too_many: the list is
+    as long as the account may make it by API."""
+    account = command.account
+    most = account.settings.opt_outs_by_api_max
+    return await _add(database, account.id, command.number, moment.now, "api", command.comment, most)
 
 
 async def remove_opt_out(database: Database, command: RemoveOptOut, moment: Moment) -> Removed:
@@ -64,11 +68,13 @@ async def remove_opt_out(database: Database, command: RemoveOptOut, moment: Mome
 
 
 async def _add(
-    database: Database, account_id: int, number: str, now: datetime, source: str, comment: str
+    database: Database, account_id: int, number: str, now: datetime, source: str, comment: str, most: int | None = None
 ) -> OptOutAdded:
     async with database.transaction() as tx:
         entry_id, known = await optouts.add(tx, account_id, number, now, source, comment)
         if not known:
+            if most is not None and await optouts.are_more_than(tx, account_id, most):
+                raise Refusal("recipients_too_many", limit=most)
             await optouts.sweep(tx, [account_id], number, now, f"the number was put on the list ({comment})")
     return OptOutAdded(entry_id, known)
 

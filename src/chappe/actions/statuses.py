@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -15,6 +17,7 @@ from chappe.store.statuses import StatusRow
 
 IDS_MAX: Final = 1 << 44  # of submissions: what is larger cannot be one, and no database would take it
 PAGE_SIZE_MAX: Final = 10_000
+ROWS_AT_ONCE: Final = 1_000  # beyond, what is done with the rows is done beside the loop
 
 
 async def read_messages(database: Database, command: ReadMessages, moment: Moment) -> MessagesFound:
@@ -25,6 +28,20 @@ async def read_messages(database: Database, command: ReadMessages, moment: Momen
     ]
     asked = list(filter(None, usable))
     rows = await statuses.selected(database, command.account.id, asked) if asked else []
+    if len(rows) > ROWS_AT_ONCE:
+        groups = await asyncio.to_thread(_groups, usable, rows)
+    else:
+        groups = _groups(usable, rows)
+    if len(command.selectors) == 1:
+        rows = await _dated(database, groups[0] or [])
+        groups = [rows if groups[0] is not None else None]
+    if len(rows) > ROWS_AT_ONCE:
+        return await asyncio.to_thread(_found, groups)
+    return _found(groups)
+
+
+def _groups(usable: Sequence[Selector | None], rows: Sequence[StatusRow]) -> list[list[StatusRow] | None]:
+    """The rows that each selector means, None for a submission that is none of the account's."""
     whole: dict[int, list[StatusRow]] = {}
     single: dict[tuple[int, str], list[StatusRow]] = {}
     for row in rows:
@@ -40,10 +57,10 @@ async def read_messages(database: Database, command: ReadMessages, moment: Momen
             return whole[selector.submission_id]
         return single.get((selector.submission_id, selector.number), [])
 
-    groups = [meant(selector) for selector in usable]
-    if len(command.selectors) == 1:
-        rows = await _dated(database, groups[0] or [])
-        groups = [rows if groups[0] is not None else None]
+    return [meant(selector) for selector in usable]
+
+
+def _found(groups: Sequence[Sequence[StatusRow] | None]) -> MessagesFound:
     return MessagesFound(tuple(None if group is None else tuple(_status(row) for row in group) for group in groups))
 
 

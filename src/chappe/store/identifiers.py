@@ -30,6 +30,19 @@ async def take(connection: Connection, wanted: Iterable[Identifier], now: dateti
     return {(row["account_id"], row["identifier"]) for row in rows}
 
 
+async def taken_at(database: Database, wanted: Iterable[Identifier], at: datetime) -> set[Identifier]:
+    """Those of these identifiers that were taken at exactly this instant and not given back."""
+    pairs = sorted(set(wanted))
+    rows = await database.fetch(
+        """select u.account_id, u.identifier from unnest($1::int[], $2::text[]) as w(account_id, identifier)
+           join unique_identifier u using (account_id, identifier) where u.at = $3""",
+        [account_id for account_id, _ in pairs],
+        [identifier for _, identifier in pairs],
+        at,
+    )
+    return {(row["account_id"], row["identifier"]) for row in rows}
+
+
 async def give_back(connection: Connection, unused: Iterable[Identifier]) -> None:
     """Frees identifiers of requests that were refused after all."""
     pairs = list(unused)

@@ -12,7 +12,7 @@ from zlib import crc32
 import msgspec
 
 from chappe.core.lifecycle import State
-from chappe.core.model import RECIPIENTS_MAX, Send
+from chappe.core.model import RECIPIENTS_MAX, Send, Skipped
 from chappe.core.pricing import REFUNDS
 from chappe.store.database import Connection, Database
 
@@ -134,6 +134,11 @@ def _rare_texts(values: Sequence[str | None]) -> str | None:
 WRITTEN_CHARACTERS_MAX = 64  # kept of what was written where a number belongs, and is none
 
 
+def recipient_of(skipped: Skipped) -> str:
+    """What is stored as the recipient of one who is skipped. No column takes NUL."""
+    return skipped.number or skipped.written[:WRITTEN_CHARACTERS_MAX].replace("\x00", "")
+
+
 class _Messages:
     """The messages of a batch by column, as accept_batch takes them: those to send of all submissions, in their order,
     then those skipped."""
@@ -187,8 +192,7 @@ class _Messages:
             self.accounts.append(account)
             self.places.append(place)
             self.turns.append(0)
-            # No column takes NUL.
-            self.recipients.append(skipped.number or skipped.written[:WRITTEN_CHARACTERS_MAX].replace("\x00", ""))
+            self.recipients.append(recipient_of(skipped))
             self.states.append(int(State.SUPPRESSED if skipped.reason == "opted_out" else State.FAILED))
             self.parts.append(1)
             self.prices.append(0)

@@ -10,6 +10,7 @@ import msgspec
 from chappe.core.model import OptOut
 from chappe.store.binds import REFUND_ARRAY
 from chappe.store.database import Connection, Database
+from chappe.store.rows import converted
 
 
 class OptOutRemoved(msgspec.Struct, frozen=True):
@@ -161,7 +162,16 @@ async def listed(database: Database, account_id: int) -> list[OptOut]:
     rows = await database.fetch(
         "select id, number, at, comment from opt_out where account_id = $1 order by at, id", account_id
     )
-    return [OptOut(**dict(row)) for row in rows]
+    return await converted(rows, OptOut)
+
+
+async def are_more_than(connection: Connection, account_id: int, count: int) -> bool:
+    """Whether an account's list has more entries than so many; it is not counted further."""
+    return bool(
+        await connection.fetchval(
+            "select true from opt_out where account_id = $1 order by number offset $2 limit 1", account_id, count
+        )
+    )
 
 
 async def among(database: Database, account_id: int, numbers: Sequence[str]) -> set[str]:

@@ -13,6 +13,7 @@ import msgspec
 from chappe.core.model import Selector
 from chappe.store.database import Database
 from chappe.store.messages import numbers, texts
+from chappe.store.rows import converted
 from chappe.store.timeline import BY_RANGE, PLACE, PRESENT_STATE
 
 TAGGED_MESSAGES_MAX = 1_000_000
@@ -70,7 +71,7 @@ async def selected(database: Database, account_id: int, selectors: Sequence[Sele
             numbers([selector.submission_id for selector in selectors]),
             texts([selector.number for selector in selectors]),
         )
-    return [StatusRow(**dict(row)) for row in rows]
+    return await converted(rows, StatusRow)
 
 
 # In the order of submissions, and in each of its messages: what is before a page is passed over, never sorted.
@@ -101,7 +102,7 @@ async def tagged(database: Database, account_id: int, tag: str, offset: int, lim
                 {PLACE} order by m.id""",
             numbers([row["id"] for row in ids]),
         )
-    return [StatusRow(**dict(row)) for row in rows], total
+    return await converted(rows, StatusRow), total
 
 
 async def one(database: Database, account_id: int, message_id: int) -> StatusRow | None:

@@ -14,14 +14,25 @@ NEWEST = 200_000
 
 
 class Found(msgspec.Struct, frozen=True):
-    """One stored submission. numbers: the recipients that are sent to, in the order of their messages."""
+    """One stored submission, as it was asked for. numbers: the recipients that are sent to, in the order of their
+    messages; skipped: the others."""
 
     id: int
     account_id: int
     sender: str
     text: str
     numbers: list[str]
+    skipped: list[str]
     balance_micros: int
+    cost_micros: int
+    flags: int
+    scheduled_at: datetime | None
+    dialect: str
+    tag: str
+    campaign: str
+    client_reference: str
+    report_url: str
+    reply_url: str
 
 
 async def of_instant(database: Database, at: datetime, accounts: Sequence[int]) -> list[Found]:
@@ -35,6 +46,10 @@ async def of_instant(database: Database, at: datetime, accounts: Sequence[int]) 
             """select s.id, s.account_id, s.sender, s.text,
                       array(select m.recipient from message m where m.id >= s.id << 16 and m.id < (s.id + 1) << 16
                             order by m.id limit s.recipients) as numbers,
+                      array(select m.recipient from message m where m.id >= s.id << 16 and m.id < (s.id + 1) << 16
+                            order by m.id offset s.recipients) as skipped,
+                      s.cost_micros, s.flags, s.scheduled_at, s.dialect, s.tag, s.campaign, s.client_reference,
+                      s.report_url, s.reply_url,
                       (select balance_micros from balance b where b.account_id = s.account_id) as balance_micros
                from submission s
                where s.id > (select last_value from submission_number) - $3 and s.created_at = $1

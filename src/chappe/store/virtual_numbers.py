@@ -47,9 +47,11 @@ async def owner(connection: Connection, number: str) -> int | None:
 
 async def of_accounts(database: Database, account_ids: Sequence[int], senders: Sequence[str]) -> dict[str, int]:
     """The numbers of these accounts, and these numbers whoever has them: number -> account."""
-    rows = await database.fetch(
-        "select number, account_id from virtual_number where account_id = any ($1::int[]) or number = any ($2::text[])",
-        list(account_ids),
-        list(senders),
-    )
+    async with database.connection(hot=True) as connection:  # a batch of sends waits for this
+        rows = await connection.fetch(
+            """select number, account_id from virtual_number
+               where account_id = any ($1::int[]) or number = any ($2::text[])""",
+            list(account_ids),
+            list(senders),
+        )
     return {row["number"]: row["account_id"] for row in rows}
