@@ -292,6 +292,9 @@ _ROWS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0,
 METRICS: dict[str, Metric] = {
     "chappe_http_requests_total": Metric("counter", "HTTP requests answered.", ("status",)),
     "chappe_http_request_seconds": Metric("histogram", "Time from request to answer.", (), _SECONDS),
+    "chappe_undeclared_proxy_requests_total": Metric(
+        "counter", "Requests through a proxy that trusted_proxies does not name.", ("peer",)
+    ),
     "chappe_accepted_total": Metric("counter", "Messages accepted.", ("dialect",)),
     "chappe_refused_total": Metric("counter", "Commands refused.", ("dialect", "code")),
     "chappe_commit_rows": Metric("histogram", "Commands that shared one transaction.", ("action",), _ROWS),

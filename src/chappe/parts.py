@@ -15,8 +15,9 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from importlib import import_module
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from chappe.web.listener import Listener as HttpListener
     from chappe.web.listener import Reply
     from chappe.web.pages import Pages
+    from chappe.workers.private import Automatic
 
 log = observe.get_logger("chappe")
 
@@ -67,12 +69,15 @@ class Orders(msgspec.Struct, frozen=True):
     stop_mention: str = ""
     senders_denied: tuple[str, ...] = ()
     numbers_own_only: bool = False
+    numbers_automatic: bool = True
     handset_descriptor: int = -1
     handset_http_descriptor: int = -1
     handset_http_port: int = 0
     webhook_timeout_s: float = 10.0
     retention_days: int = 400
     webhook_allow_private: bool | tuple[str, ...] = False
+    webhook_private_automatic: bool = False  # it ends when the node turns out not to be alone
+    demo: bool = False
     webhook_ports: tuple[int, ...] = ()
     journal: str = ""
     drain_s: float = 0.0
@@ -179,6 +184,7 @@ async def run_api(orders: Orders, part: str) -> None:
     from chappe.web.listener import Listener as HttpListener
     from chappe.web.reading import SWITCH_S
     from chappe.web.server import Api
+    from chappe.web.undeclared import Undeclared
 
     stop = signalled()
     loop = asyncio.get_running_loop()
@@ -197,6 +203,8 @@ async def run_api(orders: Orders, part: str) -> None:
             stop_mention=orders.stop_mention,
             senders_denied=orders.senders_denied,
             numbers_own_only=orders.numbers_own_only,
+            playground=orders.demo,
+            numbers_automatic=orders.numbers_automatic,
             windows=Windows(read_profiles(orders.windows)),
             pages=pages.table(),
         )
@@ -211,7 +219,8 @@ async def run_api(orders: Orders, part: str) -> None:
             connections_max=max(1, min(CONNECTIONS_MAX, descriptors() - DESCRIPTORS_OWN)),
             trusted_proxies=tuple(ip_network(network) for network in orders.trusted_proxies),
         )
-        http = HttpListener(api.ask, limits, api.ask_limit)
+        undeclared = Undeclared(database, Path(orders.counts) if orders.counts else None)
+        http = HttpListener(api.ask, limits, api.ask_limit, on_undeclared=undeclared.notice)
         settle_memory()
         async with telling(orders, part):
             await http.start(sockets=(socket.socket(fileno=orders.descriptor),))
@@ -251,6 +260,7 @@ async def run_work(orders: Orders, part: str) -> None:
     from chappe.workers.deliver import Deliver
     from chappe.workers.notify import Notify
     from chappe.workers.owner import own_name
+    from chappe.workers.private import Automatic
     from chappe.workers.upkeep import Upkeep
 
     stop = signalled()
@@ -258,13 +268,16 @@ async def run_work(orders: Orders, part: str) -> None:
         await until_ready(database, stop)
         if stop.is_set():
             return
-        door = _door(orders)
+        private = await _private(orders, database)
+        automatic = [private] if isinstance(private, Automatic) else []
+        door = _door(orders, private)
         owner = own_name()
         secret = await accounts.installation_secret(database)
         notify = Notify(database, door, secret, owner, orders.webhook_timeout_s)
         bell = Bell(orders.address, WEBHOOK_CHANNEL)
         windows = Windows(read_profiles(orders.windows))
         deliver = Deliver(database, owner, lambda: notify.ring() if notify.ours else bell.ring(), windows)
+        changed = asyncio.Event()
         moved = asyncio.Event()
         upkeep = Upkeep(database, owner, moved)
         upkeep.book.retention_days = orders.retention_days
@@ -275,6 +288,7 @@ async def run_work(orders: Orders, part: str) -> None:
             if channel == CONFIGURATION_CHANNEL:
                 deliver.changed()
                 upkeep.changed()
+                changed.set()
             elif channel == WEBHOOK_CHANNEL:
                 notify.ring()
             else:
@@ -283,6 +297,10 @@ async def run_work(orders: Orders, part: str) -> None:
         listener = Listener(orders.address, [OUTBOX_CHANNEL, WEBHOOK_CHANNEL, CONFIGURATION_CHANNEL], heard)
         listener.start()
         passing = asyncio.get_running_loop().create_task(_pass_on(moved, deliver.ring))
+        following = [
+            asyncio.get_running_loop().create_task(refresh(partial(one.refresh, database), changed))
+            for one in automatic
+        ]
         settle_memory()
         interrupt_nobody()
         http = page_listener(node_pages(database, orders).show) if orders.descriptor >= 0 else None
@@ -294,19 +312,33 @@ async def run_work(orders: Orders, part: str) -> None:
         finally:
             if http is not None:
                 await http.stop(SHUTDOWN_S)
-            passing.cancel()
+            for task in (passing, *following):
+                task.cancel()
             await listener.close()
             await bell.close()
             await door.close()
 
 
-def _door(orders: Orders) -> Door:
+async def _private(orders: Orders, database: Database) -> Automatic | bool | tuple[IPv4Network | IPv6Network, ...]:
+    """Which private addresses webhooks may reach."""
+    from chappe.web.undeclared import MARK
+    from chappe.workers.private import Automatic
+
+    given = orders.webhook_allow_private
+    allowed = given if isinstance(given, bool) else tuple(ip_network(network) for network in given)
+    if not orders.webhook_private_automatic:
+        return allowed
+    automatic = Automatic(allowed, Path(orders.counts) / MARK, playground=orders.demo)
+    await automatic.refresh(database)
+    return automatic
+
+
+def _door(orders: Orders, private: Automatic | bool | tuple[IPv4Network | IPv6Network, ...]) -> Door:
     from chappe.net import Door
     from chappe.workers.notify import CALLS_MAX, CALLS_PER_HOST
 
-    private = orders.webhook_allow_private
     return Door(
-        private if isinstance(private, bool) else tuple(ip_network(network) for network in private),
+        private,
         orders.webhook_ports,
         connections_max=CALLS_MAX,
         connections_per_host_max=CALLS_PER_HOST,

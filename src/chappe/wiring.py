@@ -123,10 +123,10 @@ async def _serve(config: Config) -> int:
         else:
             address = Address(url=config.database_url)
             parts = _started(config, doors, supervisor)
-        accounts = await bring_up(address, demo=config.demo)
+        found = await bring_up(config, address)
         await _set_account_defaults(config, address)
-        orders = msgspec.structs.replace(_orders(config, address), counts=str(counts))
-        await _instruct(config, doors, supervisor, parts, orders, accounts, stop)
+        orders = msgspec.structs.replace(_orders(config, address, found), counts=str(counts))
+        await _instruct(config, doors, supervisor, parts, orders, found.accounts, stop)
         waiting = [asyncio.ensure_future(stop.wait()), *([watching] if watching else [])]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if watching is not None and watching.done():
@@ -203,20 +203,32 @@ async def _instruct(
         await _greet(config, doors.listening, demo, accounts, stop)
 
 
-async def bring_up(address: Address, *, demo: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What there is at the start: how many accounts, and whether an undeclared proxy was noticed before."""
+
+    accounts: int
+    undeclared_proxy: bool
+
+
+async def bring_up(config: Config, address: Address) -> Found:
     """The schema as this version needs it; without demo mode, what is left of a demo is out of use before any process
-    works. Gives how many accounts there are."""
+    works."""
     from chappe.store import demo as stored
-    from chappe.store import migrate
+    from chappe.store import migrate, notices
     from chappe.store.database import connect
 
     connection = await connect(address, name="chappe migrate")
     try:
         await migrate.migrate(connection)
-        if not demo and await stored.end(connection):
+        if not config.demo and await stored.end(connection):
             log.warning("demo_out_of_use", why="served without --demo")
-        count: int = await connection.fetchval("select count(*) from account")
-        return count
+        if config.trusted_proxies:
+            await notices.settle(connection, notices.UNDECLARED_PROXY)
+        return Found(
+            accounts=await connection.fetchval("select count(*) from account"),
+            undeclared_proxy=await notices.is_there(connection, notices.UNDECLARED_PROXY),
+        )
     finally:
         await connection.close()
 
@@ -373,8 +385,11 @@ def _listen_somewhere(port: int) -> socket.socket:
         return listen("127.0.0.1", 0)
 
 
-def _orders(config: Config, address: Address) -> Orders:
+def _orders(config: Config, address: Address, found: Found) -> Orders:
     private = config.webhook_private_allowed
+    if config.webhook_allow_private is None and private is not False and found.undeclared_proxy:
+        private = False
+        log.warning("private_webhooks_end", why="requests have come through a proxy that is not declared")
     return Orders(
         address=address,
         log_format=config.log_format,
@@ -388,8 +403,11 @@ def _orders(config: Config, address: Address) -> Orders:
         stop_mention=config.stop_mention,
         senders_denied=config.senders_denied,
         numbers_own_only=config.strange_numbers_refused,
+        numbers_automatic=config.numbers_own_only is None,
         webhook_timeout_s=config.webhook_timeout_s,
         retention_days=config.retention_days,
+        webhook_private_automatic=config.webhook_allow_private is None and private is not False,
+        demo=config.demo,
         webhook_allow_private=private if isinstance(private, bool) else tuple(str(network) for network in private),
         webhook_ports=config.webhook_ports,
         metrics=config.metrics,

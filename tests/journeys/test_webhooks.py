@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from program import Program, Smsc, free_port, until
+import pytest
+from program import Program, Smsc, ask, free_port, until
 
 if TYPE_CHECKING:
     from receivers import Receiver
@@ -68,4 +70,53 @@ def test_a_webhook_to_a_private_address_is_refused_when_strangers_can_reach_us(
             if answer["success"]:  # some are refused at once
                 details = until(partial(told, program, answer["message_id"]), f"an attempt to call {host}")
                 assert all("given up" in detail for detail in details), details
+    assert receiver.hooks == []
+
+
+@pytest.mark.parametrize("mode", ["demo", "alone"])
+def test_a_webhook_reaches_this_machine_until_a_request_comes_through_a_proxy(
+    tmp_path: Path, receive: Callable[[], Receiver], mode: str
+) -> None:
+    """Behind nginx on the same host a server on loopback is as public as any, and learns it by the first request."""
+    receiver = receive()
+    program = Program(tmp_path / "var", demo=mode == "demo")
+    with program, Smsc(tmp_path) as smsc:
+        program.add_carrier(smsc)
+        key = program.account("shop")
+
+        def sent(headers: dict[str, str]) -> list[str]:
+            wish = {"apiKey": key, "phoneNumbers": "+33612340600", "message": "x", "urlDlr": f"{receiver.url}/dlr"}
+            fields = {"Content-Type": "application/json"} | headers
+            answer = ask(f"{program.url}/v1/send", "POST", json.dumps(wish).encode(), fields).json()
+            return until(partial(told, program, answer["message_id"]), "an attempt to call the receiver")
+
+        sent({})
+        receiver.wait_for(lambda hook: hook.json()["status"] == "delivered")
+        before = len(receiver.hooks)
+        for headers in ({"X-Forwarded-For": "203.0.113.9"}, {}):
+            assert all("given up" in detail for detail in sent(headers))
+        assert len(receiver.hooks) == before
+        assert program.errors.count(" undeclared_proxy ") == 1
+    with program:
+        assert "private_webhooks_end" in program.errors[len(program.errors) // 2 :], "nor after a restart"
+        waits = program.send(key, "+33612340600", "x", urlDlr=f"{receiver.url}/dlr").json()["message_id"]
+        assert program.json("message", str(waits))
+        assert "proxy" in {finding["about"] for finding in program.json("doctor")["findings"]}
+    assert len(receiver.hooks) == before
+
+
+def test_a_webhook_reaches_nothing_of_this_machine_once_there_is_a_carrier_elsewhere(
+    tmp_path: Path, receive: Callable[[], Receiver]
+) -> None:
+    receiver = receive()
+    with Program(tmp_path / "var") as program, Smsc(tmp_path) as smsc:
+        program.add_carrier(smsc)
+        key = program.account("shop")
+        program.command(
+            "carrier", "add", "acme", "--host", "192.0.2.1", "--port", "2775", "--system-id", "us", "--password", "p"
+        )
+        until(lambda: "private_webhooks_end" in program.errors, "the worker to know")
+        number = program.send(key, "+33612340700", "x", urlDlr=f"{receiver.url}/dlr").json()["message_id"]
+        details = until(partial(told, program, number), "an attempt to call the receiver")
+        assert all("given up" in detail for detail in details)
     assert receiver.hooks == []

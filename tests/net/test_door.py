@@ -31,6 +31,7 @@ class Peer:
         self.connections = 0
         self.port = 0
         self.hold = asyncio.Event()
+        self.came = asyncio.Event()  # a request did
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -42,6 +43,7 @@ class Peer:
                     if line.startswith(b"content-length:"):
                         length = int(line.partition(b":")[2])
                 self.requests.append(head + await reader.readexactly(length))
+                self.came.set()
                 writer.write(self.answer)
                 if self.stay_silent:
                     await self.hold.wait()
@@ -362,3 +364,23 @@ async def test_a_fault_does_not_tell_the_url() -> None:
         told = str(await fault_of(one, url))
         assert "33612345678" not in told
         assert "secret" not in told
+
+
+@pytest.mark.asyncio
+async def test_what_is_allowed_no_more_is_reached_no_more_over_connections_of_before() -> None:
+    """One connection is kept, one is in use while it changes: neither serves another request."""
+    allowed: list[Any] = [LOOPBACK]
+    async with peer(close=False) as quick, peer(close=False, stay_silent=True) as slow:
+        async with door(allow_private=lambda: allowed[0]) as one:
+            assert (await one.request("GET", f"http://127.0.0.1:{quick.port}/")).status == 200
+            under_way = asyncio.create_task(one.request("GET", f"http://127.0.0.1:{slow.port}/"))
+            await slow.came.wait()
+            allowed[0] = False
+            for port in (quick.port, slow.port, quick.port):
+                with pytest.raises(Fault) as refused:
+                    await one.request("GET", f"http://127.0.0.1:{port}/")
+                assert (refused.value.kind, refused.value.reason) == (FaultKind.PERMANENT, "refused_address")
+            await under_way
+            with pytest.raises(Fault):
+                await one.request("GET", f"http://127.0.0.1:{slow.port}/")
+        assert (len(quick.requests), len(slow.requests)) == (1, 1)

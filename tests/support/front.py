@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -16,6 +17,7 @@ from chappe.store.channels import OUTBOX_CHANNEL
 from chappe.store.database import Bell
 from chappe.web.listener import Limits, Listener
 from chappe.web.server import Api, Page
+from chappe.web.undeclared import Undeclared
 
 PATIENCE_S = 10.0
 
@@ -75,15 +77,20 @@ def read_answer(octets: bytes) -> Answer:
 
 @asynccontextmanager
 async def front(
-    shop: Shop, pages: dict[str, Page] | None = None, limits: Limits | None = None, **given: Any
+    shop: Shop,
+    pages: dict[str, Page] | None = None,
+    limits: Limits | None = None,
+    counts: Path | None = None,
+    **given: Any,
 ) -> AsyncIterator[Front]:
-    """given: of Api, as sender_default."""
+    """counts: the folder of the node's processes. given: of Api, as sender_default."""
     bell = Bell(shop.database.address, OUTBOX_CHANNEL)
     secret = await accounts.installation_secret(shop.database)
     wishes = {"sender_default": "36111", "stop_mention": " STOP 36111"} | given
     api = Api(shop.database, bell, secret, asyncio.get_running_loop().time, pages=pages, **wishes)
     await api.refresh()
-    listener = Listener(api.ask, limits, api.ask_limit)
+    undeclared = Undeclared(shop.database, counts)
+    listener = Listener(api.ask, limits, api.ask_limit, on_undeclared=undeclared.notice)
     await listener.start()
     try:
         yield Front(shop, api, listener)

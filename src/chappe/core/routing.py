@@ -46,6 +46,7 @@ class Router:
 
     def __init__(self, routes: Iterable[Route], demo: Demo = NO_DEMO) -> None:
         table = tuple(route for route in routes if demo.everyone or route.carrier != demo.carrier)
+        self.demo = demo
         self._demo_account_id = demo.account_id
         self._demo_answer = (demo.carrier,) if demo.carrier else ()
         for route in table:

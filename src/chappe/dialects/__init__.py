@@ -22,7 +22,7 @@ class Request(msgspec.Struct, frozen=True):
     path: percent-decoded, without the query; query: the octets behind the first `?`, as they came; headers: names in
     lower case, values as text; body: octets, de-chunked, at most the configured size; remote: the peer's address;
     literal: whether the target said exactly this path, with no escape, host or fragment in it, so that a proxy before
-    us has seen the same one.
+    us has seen the same one; undeclared: whether it came through a proxy that is not among the trusted ones.
     """
 
     method: str
@@ -32,6 +32,7 @@ class Request(msgspec.Struct, frozen=True):
     body: bytes = b""
     remote: str = ""
     literal: bool = True
+    undeclared: bool = False
 
 
 class Response(msgspec.Struct, frozen=True):

@@ -80,6 +80,8 @@ class Api:
         """The answer to any request; a mistake of the caller is 4xx with {"error": sentence}."""
         path = request.path.rstrip("/") if request.path != "/handset/" else request.path
         try:
+            if request.undeclared:
+                raise _Bad(403, "this is for people at this machine, and the request came through a proxy")
             _refuse_foreign_names(request)
             if path in self._static:
                 _only(request, ("GET",))

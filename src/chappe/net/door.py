@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +23,7 @@ _CONNECTIONS_MAX: Final = 200
 _CONNECTIONS_PER_HOST_MAX: Final = 20
 _CLOSE_S: Final = 5.0
 
+Private = bool | Networks
 _Key = tuple[str, int, bool]
 _Turn = asyncio.Future["Connection | None"]  # a kept connection, or the right to open one
 
@@ -40,7 +41,8 @@ class _Host:
 class Door:
     """Sends HTTP requests to URLs that strangers chose.
 
-    allow_private: whether addresses that are not public may be reached, or the networks that may; ports: the only ports
+    allow_private: whether addresses that are not public may be reached, or the networks that may; or a function that is
+    asked before each request. ports: the only ports
     that may be reached, any when empty. dns_cache_s: how long a name's addresses are believed, 0 for not at all;
     resolver: instead of the system's; tls: an ssl.SSLContext instead of the system's certificates. Lives in one event
     loop; close() it at the end.
@@ -48,7 +50,7 @@ class Door:
 
     def __init__(
         self,
-        allow_private: bool | Networks = False,
+        allow_private: Private | Callable[[], Private] = False,
         ports: tuple[int, ...] = (),
         connections_max: int = _CONNECTIONS_MAX,
         connections_per_host_max: int = _CONNECTIONS_PER_HOST_MAX,
@@ -56,7 +58,9 @@ class Door:
         resolver: Resolve | None = None,
         tls: SSLContext | None = None,
     ) -> None:
-        self._allow_private = allow_private
+        self._ask_private = allow_private if callable(allow_private) else None
+        self._allow_private: Private = allow_private() if callable(allow_private) else allow_private
+        self._former: set[Connection] = set()  # made while something else was allowed: they serve nobody any more
         self._ports = frozenset(ports)
         self._connections_max = connections_max
         self._connections_per_host_max = connections_per_host_max
@@ -97,6 +101,7 @@ class Door:
         if self._ports and origin.port not in self._ports:
             raise Fault(FaultKind.PERMANENT, "refused_port", f"port {origin.port} is not allowed")
         octets = request_octets(origin, target, method, content_type, body, headers)
+        self._follow()
         for attempt in range(_STALE_CONNECTIONS_MAX + 1):
             host = self._hosts.get(origin.key)
             if host is not None and host.idle:
@@ -138,6 +143,9 @@ class Door:
 
     def ready(self, connection: Connection) -> None:
         """A connection may serve another request."""
+        if connection in self._former:
+            connection.close()
+            return
         self._hosts[connection.key].idle.append(connection)
         self._idle[connection] = None
         if self._turns:
@@ -153,8 +161,20 @@ class Door:
     def lost(self, connection: Connection) -> None:
         """A connection's socket is closed."""
         self._sockets.discard(connection)
+        self._former.discard(connection)
         if not self._sockets:
             self._all_lost.set()
+
+    # ---- what is allowed
+
+    def _follow(self) -> None:
+        """Asks what is allowed now; where that has changed, no connection of before is used again."""
+        if self._ask_private is None or (allowed := self._ask_private()) == self._allow_private:
+            return
+        self._allow_private = allowed
+        self._former = set(self._sockets)
+        for connection in tuple(self._idle):
+            connection.close()
 
     # ---- connections for those who have none
 
@@ -244,6 +264,7 @@ class Door:
                 places = await self._names.places(origin.host, origin.port)
             except OSError as error:
                 raise Fault(FaultKind.TEMPORARY, "resolve", "the host has no address") from error
+            self._follow()  # the name took its time
             connection = await reach(
                 origin, places, self._allow_private, self._tls, lambda: Connection(self, origin.key)
             )

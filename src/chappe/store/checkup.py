@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from chappe.store import demo
+from chappe.store import demo, notices
 from chappe.store.database import Database
 
 CLOCK_OFFSET_S_MAX = 2.0
@@ -52,6 +52,7 @@ class Facts(msgspec.Struct, frozen=True):
     binds_unowned: int
     clock_offset_s: float
     demo: demo.Stored | None = None
+    notices: list[notices.Notice] = []
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -100,6 +101,7 @@ async def collect(database: Database) -> Facts:
         leases={lease["name"]: lease["held"] for lease in leases},
         clock_offset_s=((began + (ended - began) / 2) - now).total_seconds(),
         demo=await demo.read(database),
+        notices=await notices.every(database),
     )
 
 
@@ -234,6 +236,20 @@ def _demo(facts: Facts) -> list[Finding]:
     return [Finding("note", "demo", sentence)]
 
 
+def _proxy(facts: Facts) -> list[Finding]:
+    """Requests that came through a proxy which is not declared."""
+    return [
+        Finding(
+            "warning",
+            "proxy",
+            f"requests came through one that is not declared ({one.detail}, last {one.last_at:%Y-%m-%d %H:%M} UTC): "
+            "customers' addresses are not known; name it in trusted_proxies",
+        )
+        for one in facts.notices
+        if one.name == notices.UNDECLARED_PROXY
+    ]
+
+
 _QUESTIONS: tuple[Callable[[Facts], list[Finding]], ...] = (
-    *(_role, _durability, _replication, _growth, _sessions, _privacy, _clock, _work, _demo),
+    *(_role, _durability, _replication, _growth, _sessions, _privacy, _clock, _work, _demo, _proxy),
 )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol, cast
 
 from chappe.dialects import Request, Response
 from chappe.web.chunked import BadChunk, BodyTooLarge, ChunkedBody
-from chappe.web.forwarded import is_trusted, original, peer_address
+from chappe.web.forwarded import TRACES, is_trusted, original, peer_address
 from chappe.web.head import BadHead, Head, read_head
 from chappe.web.limits import Limits
 from chappe.web.reply import Reply
@@ -38,6 +38,7 @@ class Home(Protocol):
     def paused(self, connection: Connection) -> None: ...
     def ask(self, request: Request, reply: Reply) -> None: ...
     def ask_limit(self, request: Request, code: str, reply: Reply) -> None: ...
+    def undeclared(self, peer: str, headers: Mapping[str, str]) -> None: ...
 
 
 class Connection(asyncio.Protocol):
@@ -293,9 +294,14 @@ class Connection(asyncio.Protocol):
 
     def _request(self, head: Head, body: bytes) -> Request:
         remote = self.peer
-        if self._behind_proxy and "x-forwarded-for" in head.headers:
+        undeclared = False
+        if not self._behind_proxy:
+            undeclared = not TRACES.isdisjoint(head.headers)
+            if undeclared:
+                self.home.undeclared(remote, head.headers)
+        elif "x-forwarded-for" in head.headers:
             remote = original(remote, head.headers["x-forwarded-for"], self.home.limits.trusted_proxies)
-        return Request(head.method, head.path, head.query, head.headers, body, remote, head.literal)
+        return Request(head.method, head.path, head.query, head.headers, body, remote, head.literal, undeclared)
 
     def _dispatch(self, head: Head, body: bytes) -> None:
         """Gives one whole request to the application."""

@@ -8,6 +8,16 @@ from typing import Final
 
 _IPV6_PREFIX_BITS: Final = 64  # what one subscriber has to himself
 
+# What proxies and content networks add to the requests that they pass on.
+TRACES: Final = frozenset(
+    (
+        *("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-forwarded-server"),
+        *("x-forwarded-by", "x-original-forwarded-for", "forwarded", "via", "x-real-ip", "x-client-ip", "client-ip"),
+        *("x-cluster-client-ip", "true-client-ip", "cf-connecting-ip", "fastly-client-ip", "x-envoy-external-address"),
+        *("x-proxyuser-ip", "cdn-loop"),
+    )
+)
+
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 

@@ -10,7 +10,7 @@ import asyncio
 import math
 import socket
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from typing import Final
 
@@ -37,7 +37,8 @@ class Listener:
     application: called once per whole request, answers through the Reply now or later. on_limit: called instead, with
     the request without its body and a code of core.errors.REFUSALS ("body_too_large"), when a limit forbids reading on,
     so that the dialect words the refusal. Requests that cannot be read at all are answered here, in plain text.
-    now: a monotonic clock in seconds; the loop's unless given.
+    now: a monotonic clock in seconds; the loop's unless given. on_undeclared: called with the peer's address and the
+    headers before each request that came through a proxy which is not among the trusted ones.
     """
 
     def __init__(
@@ -46,7 +47,9 @@ class Listener:
         limits: Limits | None = None,
         on_limit: LimitApplication | None = None,
         now: Callable[[], float] | None = None,
+        on_undeclared: Callable[[str, Mapping[str, str]], None] | None = None,
     ) -> None:
+        self._on_undeclared = on_undeclared
         self._application = application
         self.ask_limit = on_limit or _refuse_plainly
         self.limits = limits or Limits()
@@ -169,6 +172,11 @@ class Listener:
     def _place(self, connection: Connection) -> str:
         """As what a connection is counted: its address, but for proxies, behind which are many."""
         return "" if is_trusted(connection.peer, self.limits.trusted_proxies) else place_of(connection.peer)
+
+    def undeclared(self, peer: str, headers: Mapping[str, str]) -> None:
+        """A request came through a proxy that is not trusted."""
+        if self._on_undeclared is not None:
+            self._on_undeclared(peer, headers)
 
     def ask(self, request: Request, reply: Reply) -> None:
         """Notes a whole request; the application gets a few in each turn of the loop. Where fifty clients have just

@@ -14,6 +14,7 @@ from chappe.store import gauges
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
 from chappe.web.forward import forward
 from chappe.web.server import Page
+from chappe.web.undeclared import REFUSAL
 
 log = get_logger("chappe.web")
 
@@ -87,6 +88,8 @@ class Pages:
 
     async def metrics(self, request: Request) -> Response:
         """What the processes of this node have counted, and what the database knows, for Prometheus."""
+        if request.undeclared:
+            return REFUSAL
         known = await self._gauges.within(READY_S) or gauges.nothing_known()
         if self._counts is None:
             counted = [metrics().snapshot("alone")]
@@ -105,6 +108,8 @@ class Pages:
 
     async def handset(self, request: Request) -> Response:
         """The phone's page and its JSON, from the process that has them."""
+        if request.undeclared:
+            return REFUSAL
         return await forward(request, self._handset_port)
 
 

@@ -78,6 +78,8 @@ class Api:
         stop_mention: str,
         senders_denied: tuple[str, ...] = (),
         numbers_own_only: bool = False,
+        playground: bool = False,
+        numbers_automatic: bool = True,
         windows: Windows | None = None,
         processor_share: float = 0.25,
         pages: dict[str, Page] | None = None,
@@ -89,6 +91,8 @@ class Api:
         self._sender_default = sender_default
         self._pages = pages or {}
         self._windows = windows or Windows({})
+        self._playground = playground
+        self._numbers_automatic = numbers_automatic
         self._book = AccountBook(database, now, stop_mention, senders_denied, numbers_own_only=numbers_own_only)
         self._rates = Rates(now)
         self._questions = database.beside(ordinary=CHEAP_AT_ONCE + DEAR_AT_ONCE, hot=CHEAP_AT_ONCE + DEAR_AT_ONCE)
@@ -198,6 +202,8 @@ class Api:
         moment = Moment(datetime.now(UTC), random.random(), self._secret)
         asked = _Asked(dialect, request, call, found, moment, reply)
         try:
+            if self._playground:
+                found = self._at_play(found, request)
             if not self._rates.allow(found, dialect.NAME, call.verb):
                 raise Refusal("too_many_requests")
             octets = len(request.body) + len(request.query)
@@ -245,6 +251,19 @@ class Api:
         if not self._asking.begin(account.id):
             raise Refusal("too_many_requests")
         self._spawn(self._answer(asked, wanted), asked.reply)
+
+    def _at_play(self, account: Account, request: Request) -> Account:
+        """An account in demo mode: with long numbers of nobody where its messages go to the phones only. Through an
+        undeclared proxy nothing of the demo is there: raises Refusal for the demo's account."""
+        is_demo = account.id == self._router.demo.account_id
+        if is_demo and request.undeclared:
+            raise Refusal("address_refused")
+        at_home = (is_demo or self._router.demo.everyone) and not request.undeclared
+        if at_home or not self._numbers_automatic:
+            return account
+        return msgspec.structs.replace(
+            account, settings=msgspec.structs.replace(account.settings, numbers_own_only=True)
+        )
 
     def _with_sender(self, send: Send) -> Send:
         if send.sender:
