@@ -204,6 +204,7 @@ class Api:
         try:
             if self._playground:
                 found = self._at_play(found, request)
+                asked = asked._replace(account=found)
             if not self._rates.allow(found, dialect.NAME, call.verb):
                 raise Refusal("too_many_requests")
             octets = len(request.body) + len(request.query)
