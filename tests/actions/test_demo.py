@@ -218,7 +218,7 @@ async def test_what_an_older_version_made_is_known_as_the_demo_s(empty_database:
 
     connection = await asyncpg.connect(**empty_database.arguments())
     try:
-        for file in sorted(files("chappe.store").joinpath("migrations").iterdir(), key=lambda each: each.name):
+        for file in sorted(files("chappe.store").joinpath("sql", "migrations").iterdir(), key=str):
             if file.name.endswith("_demo.sql"):
                 await connection.execute(
                     """insert into account (login, key_sha256, settings)
@@ -227,6 +227,8 @@ async def test_what_an_older_version_made_is_known_as_the_demo_s(empty_database:
                            "port": 2775, "system_id": "handset", "password": "handset"}')"""
                 )
             await connection.execute(file.read_text())
+            if file.name.endswith("_demo.sql"):
+                break
         assert await connection.fetchval("select account_id is not null and carrier_id is not null from demo")
         assert await stored.end(connection) is True
     finally:
