@@ -296,6 +296,7 @@ METRICS: dict[str, Metric] = {
         "counter", "Requests through a proxy that trusted_proxies does not name.", ("peer",)
     ),
     "chappe_accepted_total": Metric("counter", "Messages accepted.", ("dialect",)),
+    "chappe_limit_reached_total": Metric("counter", "Refusals by a limit of an account, by hour or day.", ("limit",)),
     "chappe_refused_total": Metric("counter", "Commands refused.", ("dialect", "code")),
     "chappe_commit_rows": Metric("histogram", "Commands that shared one transaction.", ("action",), _ROWS),
     "chappe_commit_seconds": Metric("histogram", "Time of one transaction.", ("action",), _SECONDS),

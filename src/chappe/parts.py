@@ -213,6 +213,7 @@ async def run_api(orders: Orders, part: str) -> None:
         listener = Listener(orders.address, [CONFIGURATION_CHANNEL], lambda _channel: changed.set())
         listener.start()
         refreshing = loop.create_task(refresh(api.refresh, changed))
+        sharing = loop.create_task(api.velocity.run(database))
         limits = Limits(
             body_bytes_max=orders.body_bytes_max,
             connections_per_address_max=orders.connections_per_address_max,
@@ -231,6 +232,7 @@ async def run_api(orders: Orders, part: str) -> None:
         await api.idle()
         await api.close()
         refreshing.cancel()
+        sharing.cancel()
         await listener.close()
         await bell.close()
 

@@ -359,6 +359,7 @@ async def main() -> int:
         program = Program(Path(folder) / "var", demo=True, environment={"CHAPPE_HANDSET_PORT": str(smpp_port)})
         with program:
             key = program.account("siege", balance="1000.000")
+            program.command("account", "set", "siege", "messages_per_number_per_hour=0")
             await Customer(program.port, key).go(_soon())
             results = [await besiege(program, key, name, given.seconds, smpp_port) for name in given.only or ATTACKS]
             (row,) = await program.rows(

@@ -201,7 +201,7 @@ async def test_a_message_is_in_the_database_when_its_answer_leaves(database: Con
 
 async def test_a_thousand_at_once_are_each_answered_with_their_own(database: ConnectionParameters) -> None:
     async with opened(database) as shop, front(shop) as door:
-        await shop.account(transactional=True)
+        await shop.account(transactional=True, messages_per_number_per_hour=0)
         await shop.carrier()
         body = json.dumps({"apiKey": "key of demo", "phoneNumbers": PHONE, "message": "hello"}).encode()
         one = b"POST /v1/send HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n%%b\r\n%b" % (len(body), body)

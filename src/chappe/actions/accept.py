@@ -177,7 +177,7 @@ async def _stored(
         for key, placed in waiting.items()
         if placed.send.unique_identifier
     }
-    ended = any((placed.send.skipped or placed.send.sandbox) and _ended(placed.send) for placed in waiting.values())
+    ended = any((placed.send.skipped or placed.send.sandbox) and _ended(placed) for placed in waiting.values())
     if not named and not ended:
         return await messages.accept(database, list(waiting.values()), now)
     async with database.transaction(hot=True) as tx:
@@ -195,13 +195,14 @@ async def _stored(
     return stored
 
 
-def _ended(send: Send) -> list[End]:
+def _ended(placed: Placed) -> list[End]:
     """What customers hear of at once, by place: that a sandbox message was delivered, where they want that; and who is
     skipped, in the dialect whose answers to a list do not say it (contract of SMS Partner, 6.1 and its states)."""
+    send = placed.send
     if not send.report_url or (send.sandbox and not send.account.settings.sandbox_reports):
         return []
     ends = [End(place, State.DELIVERED, None) for place in range(len(send.recipients))] if send.sandbox else []
-    if send.dialect == "smspartner":
+    if send.dialect == "smspartner" and placed.skipped_kept:
         ends += [
             End(place, State.SUPPRESSED if skipped.reason == "opted_out" else State.FAILED, skipped.reason)
             for place, skipped in enumerate(send.skipped, len(send.recipients))
@@ -212,7 +213,7 @@ def _ended(send: Send) -> list[End]:
 async def _report_ends(tx: Connection, batch: Iterable[Placed], stored: Sequence[Stored], now: datetime) -> None:
     """Has customers told of what has ended already."""
     for placed, one in zip(batch, stored, strict=True):
-        if one.submission_id is not None and (ends := _ended(placed.send)):
+        if one.submission_id is not None and (ends := _ended(placed)):
             await webhooks.add(tx, host_of(placed.send.report_url), one.submission_id, ends, now)
 
 

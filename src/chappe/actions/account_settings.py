@@ -24,6 +24,7 @@ URL_CHARACTERS_MAX: Final = 2_000
 LIST_ITEMS_MAX: Final = 1_000
 PRICE_MICROS_MAX: Final = 1_000_000_000
 PRICES_MAX: Final = 2_000
+SPEND_MICROS_MAX: Final = 10**15
 
 _TRUTH: Final = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
@@ -84,6 +85,20 @@ def _price(value: str) -> int:
     return amount
 
 
+def _spend(value: str) -> int | None:
+    word = value.lower()
+    if word in ("auto", "none"):
+        return None if word == "auto" else 0
+    amount = micros(value)
+    if not 0 < amount <= SPEND_MICROS_MAX:
+        raise ValueError
+    return amount
+
+
+def _show_spend(value: int | None) -> str:
+    return "auto" if value is None else json_number(value) if value else "none"
+
+
 def _matching(match: Callable[[str], object]) -> Callable[[str], str]:
     def parse(value: str) -> str:
         if not match(value):
@@ -125,6 +140,8 @@ TEXT = Kind(f"text of at most {TEXT_CHARACTERS_MAX} characters", _text)
 SWITCH = Kind("on or off", _truth, lambda value: "on" if value else "off")
 URL = Kind("a URL that begins with http:// or https://", _url)
 PRICE = Kind("a price in EUR such as 0.038", _price, json_number)
+SPEND = Kind("an amount in EUR, none for no limit, or auto", _spend, _show_spend)
+LIMIT = _whole(0, 100_000_000)
 SENDER = Kind("3 to 11 letters, digits and spaces", _matching(_SENDER))
 SENDERS = Kind("senders of 3 to 11 letters, digits and spaces, separated by commas", _list(SENDER.parse), ",".join)
 NAMES = Kind("names of at most 40 characters, separated by commas", _list(_matching(_ANY_NAME)), ",".join)
@@ -190,6 +207,13 @@ TABLE: Final = (
     Row("price_lowcost", "price_lowcost_micros", PRICE, "price of a low cost part to the French zone"),
     Row("price_hlr", "price_hlr_micros", PRICE, "price of a number look-up"),
     Row("price_allmysms", "price_allmysms_micros", PRICE, "price of a part to the French zone (AllMySMS)"),
+    Row("messages_per_number_per_hour", "messages_per_number_per_hour", LIMIT, "to one number; 0: no limit"),
+    Row("messages_per_country_per_day", "messages_per_country_per_day", LIMIT, "outside the French zone; 0: no limit"),
+    Row("spend_per_hour", "spend_per_hour_micros", SPEND, "what an hour may cost; auto: docs/limits.md"),
+    Row("spend_per_day", "spend_per_day_micros", SPEND, "what a day may cost; auto: docs/limits.md"),
+    Row("sandbox_per_day", "sandbox_per_day", LIMIT, "most sandbox messages a day; 0: no limit"),
+    Row("skipped_per_day", "skipped_per_day", LIMIT, "most skipped recipients a day that are kept; 0: all"),
+    Row("opt_outs_per_day", "opt_outs_per_day", LIMIT, "most opt-outs a day by its programs; 0: no limit"),
     Row(
         "requests_per_minute",
         "requests_per_minute",

@@ -59,6 +59,11 @@ REFUSALS: Final[Mapping[str, str]] = {
     "repeated": "a request with this identifier was accepted within the last day",
     "not_found": "there is nothing of that name here",
     "too_many_requests": "too many requests; slow down",
+    "number_limit": "the account has sent very many messages to one of the numbers within this hour",
+    "country_limit": "the account has sent very many messages to one of the countries on this day",
+    "spend_limit": "the account has spent as much as it may within this hour or day",
+    "sandbox_limit": "the account has sent as many sandbox messages as it may on this day",
+    "opt_out_limit": "the account has put as many numbers on its STOP list as it may on this day",
     "queue_failed": "the message could not be stored",
 }
 

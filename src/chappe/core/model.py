@@ -89,6 +89,13 @@ class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     price_hlr_micros: int = 5_000
     price_allmysms_micros: int = 45_000
     prices: dict[str, int | None] = msgspec.field(default_factory=dict)
+    messages_per_number_per_hour: int = 100  # to one number; 0: no limit, as below
+    messages_per_country_per_day: int = 5_000  # outside the French tariff zone
+    spend_per_hour_micros: int | None = None  # None: see core/velocity.py
+    spend_per_day_micros: int | None = None
+    sandbox_per_day: int = 20_000  # messages
+    skipped_per_day: int = 20_000  # recipients that get nothing, kept with their reason
+    opt_outs_per_day: int = 50_000  # by the API
     # Of one API process; 0: no limit.
     requests_per_minute: int = 120_000
     questions_per_minute: int = 6_000  # of these the ones that send nothing

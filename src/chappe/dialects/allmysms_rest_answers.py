@@ -98,6 +98,11 @@ ERRORS: Final[Mapping[str, Error]] = {
     "repeated": Error(121, 400, "Request already transmitted"),
     "not_found": Error(404, 404, "Not found"),
     "too_many_requests": Error(429, 429, "Too many requests"),
+    "number_limit": Error(429, 429, "Safety limit: too many messages to one number within an hour"),
+    "country_limit": Error(429, 429, "Safety limit: too many messages to one country within a day"),
+    "spend_limit": Error(429, 429, "Safety limit: the most that may be spent within an hour or a day is reached"),
+    "sandbox_limit": Error(429, 429, "Safety limit: too many sandbox messages within a day"),
+    "opt_out_limit": Error(429, 429, "Safety limit: too many opt-outs within a day"),
     "queue_failed": Error(500, 500, "Internal error"),
 }
 

@@ -22,6 +22,9 @@ _FRENCH: Final[dict[str, str]] = {
     "some_invalid": "Certains numéros de téléphone sont invalides ou non pris en charge",
     "none_valid": "Aucun numéro de téléphone valide dans le flux. Veuillez-vous référer à la documentation "
     "en ligne pour connaitre les formats valides.",
+    "number_limit": "Limite de sécurité : trop de SMS vers un même numéro en une heure",
+    "country_limit": "Limite de sécurité : trop de SMS vers un même pays en un jour",
+    "spend_limit": "Limite de sécurité : dépense maximale de l’heure ou du jour atteinte",
     "opted_out": "Le destinataire s’est désabonné (STOP)",
     "price_missing": "Le numéro est valide, mais ce compte n’a pas de tarif pour sa destination",
     "date": "Flux XML invalide ou date mal formatée entre les balises <DATE> et </DATE>",
@@ -53,6 +56,9 @@ _ENGLISH: Final[dict[str, str]] = {
     "message_long": "The message is longer than {limit} characters",
     "some_invalid": "Some phone numbers are invalid or not supported",
     "none_valid": "No valid phone number in the flow. See the online documentation for the accepted formats.",
+    "number_limit": "Safety limit: too many SMS to one number within an hour",
+    "country_limit": "Safety limit: too many SMS to one country within a day",
+    "spend_limit": "Safety limit: the most that may be spent within an hour or a day is reached",
     "opted_out": "The recipient has opted out (STOP)",
     "price_missing": "The phone number is valid, but this account has no price for its destination",
     "date": "The XML flow is invalid or the date between <DATE> and </DATE> is badly formatted",
@@ -129,6 +135,11 @@ REFUSED: Final[dict[str, Status]] = {
     "repeated": Status(121, "repeated"),
     "not_found": Status(404, "Unknown method", 404),
     "too_many_requests": Status(429, "Too many requests", 429),
+    "number_limit": Status(429, "number_limit", 429),
+    "country_limit": Status(429, "country_limit", 429),
+    "spend_limit": Status(429, "spend_limit", 429),
+    "sandbox_limit": Status(429, "spend_limit", 429),  # there is no sandbox here, nor a STOP list to add to
+    "opt_out_limit": Status(429, "spend_limit", 429),
     "queue_failed": Status(500, "Internal error", 500),
 }
 

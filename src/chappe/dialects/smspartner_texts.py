@@ -115,6 +115,36 @@ ANSWERS: Final[Mapping[str, Answer]] = {
     "too_many_requests": Answer(
         429, 429, "Trop de requêtes, veuillez réessayer plus tard", "Too many requests, please try again later"
     ),
+    "number_limit": Answer(
+        429,
+        429,
+        "Limite de sécurité : trop de SMS vers un même numéro en une heure ({limit})",
+        "Safety limit: too many SMS to one number within an hour ({limit})",
+    ),
+    "country_limit": Answer(
+        429,
+        429,
+        "Limite de sécurité : trop de SMS vers un même pays en un jour ({limit})",
+        "Safety limit: too many SMS to one country within a day ({limit})",
+    ),
+    "spend_limit": Answer(
+        429,
+        429,
+        "Limite de sécurité : dépense maximale de l'heure ou du jour atteinte",
+        "Safety limit: the most that may be spent within an hour or a day is reached",
+    ),
+    "sandbox_limit": Answer(
+        429,
+        429,
+        "Limite de sécurité : trop de SMS de test en un jour ({limit})",
+        "Safety limit: too many sandbox SMS within a day ({limit})",
+    ),
+    "opt_out_limit": Answer(
+        429,
+        429,
+        "Limite de sécurité : trop de numéros ajoutés à la liste STOP en un jour ({limit})",
+        "Safety limit: too many numbers added to the STOP list within a day ({limit})",
+    ),
     "queue_failed": Answer(
         500, 500, "Problème lors de l'ajout du sms dans la file d'attente", "The SMS could not be added to the queue"
     ),

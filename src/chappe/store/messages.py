@@ -72,6 +72,7 @@ class Placed(msgspec.Struct, frozen=True):
     lanes: tuple[int, ...]
     keys: tuple[int, ...]
     reasons: tuple[str | None, ...] | None = None  # why a message waits, where it does
+    skipped_kept: bool = True  # whether the skipped recipients are stored as messages that failed
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -181,7 +182,7 @@ class _Messages:
                 self.places += range(count)
                 self.turns += range(turn, turn + count)
         for submission, (account, placed) in enumerate(zip(accounts, batch, strict=True), 1):
-            if placed.send.skipped:
+            if placed.send.skipped and placed.skipped_kept:
                 self._skip(submission, account, placed.send)
 
     def _skip(self, submission: int, account: int, send: Send) -> None:

@@ -21,7 +21,18 @@ from chappe.actions.costliness import is_dear
 from chappe.actions.locked import Locked
 from chappe.actions.windows import Windows
 from chappe.core.errors import Refusal
-from chappe.core.model import Accepted, Account, Command, MessagesFound, Moment, OptOuts, Outcome, Ready, Send
+from chappe.core.model import (
+    Accepted,
+    Account,
+    AddOptOut,
+    Command,
+    MessagesFound,
+    Moment,
+    OptOuts,
+    Outcome,
+    Ready,
+    Send,
+)
 from chappe.core.routing import Router
 from chappe.dialects import Call, Dialect, Request, Response
 from chappe.dialects.registry import DIALECTS
@@ -36,6 +47,7 @@ from chappe.web.listener import Reply
 from chappe.web.rates import Rates, UnderWay
 from chappe.web.reading import LARGE_OPEN_BYTES, LARGE_ROWS, Reader
 from chappe.web.shares import Shares
+from chappe.web.velocity import Velocity
 
 log = get_logger("chappe.web")
 
@@ -99,6 +111,7 @@ class Api:
         self._cheap = Shares(CHEAP_AT_ONCE, CHEAP_EACH_MAX)
         self._dear = Shares(DEAR_AT_ONCE, DEAR_EACH_MAX)
         self._reader = Reader(now, processor_share)
+        self.velocity = Velocity(secret)
         self._asking = UnderWay(ASKED_AT_ONCE_MAX)
         self._sending = UnderWay(SENT_AT_ONCE_MAX)
         self._locked = Locked(now)
@@ -240,15 +253,19 @@ class Api:
             commits = self._small if weight <= SMALL_WEIGHT else self._large
             if commits.commit.full and self._sending.of(account.id):
                 raise Refusal("too_many_requests")
+            placed = self.velocity.take(wanted, asked.moment.now)
             if not self._sending.begin(account.id, weight):
+                self.velocity.give_back(placed)
                 raise Refusal("too_many_requests")
-            commits.commit.add(wanted, lambda outcome: self._done(asked, outcome, weight))
+            commits.commit.add(placed, lambda outcome: self._done(asked, placed, outcome))
             return
         if not self._rates.allow_question(account):
             raise Refusal("too_many_requests")
         if isinstance(wanted, Response):
             asked.reply.send(wanted)
             return
+        if isinstance(wanted, AddOptOut):
+            self.velocity.take_opt_out(account, asked.moment.now)
         if not self._asking.begin(account.id):
             raise Refusal("too_many_requests")
         self._spawn(self._answer(asked, wanted), asked.reply)
@@ -271,8 +288,13 @@ class Api:
             return send
         return msgspec.structs.replace(send, sender=send.account.settings.sender or self._sender_default)
 
-    def _done(self, asked: _Asked, outcome: Accepted | Refusal | BaseException, weight: int) -> None:
+    def _done(self, asked: _Asked, placed: Placed, outcome: Accepted | Refusal | BaseException) -> None:
+        weight = len(placed.states)
         self._sending.end(asked.account.id, weight)
+        if not isinstance(outcome, Accepted):
+            self.velocity.give_back(placed)
+        elif len(outcome.command.skipped) > len(placed.send.skipped):
+            self.velocity.skipped(asked.account, len(outcome.command.skipped) - len(placed.send.skipped))
         try:
             if isinstance(outcome, Accepted):
                 if weight > LARGE_ROWS:
