@@ -451,7 +451,19 @@ class TestExtras:
         assert (command.report_url, command.reply_url) == (url, url)
 
     @pytest.mark.parametrize(
-        "url", ["ftp://x", "javascript://x", "http://a b", "http://a\x00", "http://" + "a" * 2_000]
+        "url",
+        [
+            "ftp://x",
+            "javascript://x",
+            "http://a b",
+            "http://a\x00",
+            "http://" + "a" * 2_000,
+            "http://127.0.0.1:80#1",
+            "http://u:p@a/",
+            "a@b/x",
+            "http://a\\b/",
+            "http://a:0/",
+        ],
     )
     def test_what_is_no_url_is_a_violation(self, url: str) -> None:
         assert violations_of(urlDlr=url) == [("report_url", "invalid", "")]

@@ -14,13 +14,13 @@ from typing import Any, Final
 
 import msgspec
 
+from chappe.core.callback_url import is_callback_url
 from chappe.core.model import RECIPIENTS_MAX, Account, AccountSettings, AccountState
 from chappe.core.pricing import PREFIX_DIGITS_MAX, json_number, micros
 from chappe.core.stop import WORDS_MAX, WordError, Words, check_words
 from chappe.core.window_profiles import PROFILES
 
 TEXT_CHARACTERS_MAX: Final = 200
-URL_CHARACTERS_MAX: Final = 2_000
 LIST_ITEMS_MAX: Final = 1_000
 PRICE_MICROS_MAX: Final = 1_000_000_000
 PRICES_MAX: Final = 2_000
@@ -72,8 +72,7 @@ def _truth(value: str) -> bool:
 
 
 def _url(value: str) -> str:
-    usable = value.isprintable() and " " not in value and len(value) <= URL_CHARACTERS_MAX
-    if not usable or not re.match(r"https?://[^/?#]", value, re.IGNORECASE):
+    if not is_callback_url(value):
         raise ValueError
     return value
 
@@ -138,7 +137,7 @@ def _choice(*words: str) -> Kind:
 
 TEXT = Kind(f"text of at most {TEXT_CHARACTERS_MAX} characters", _text)
 SWITCH = Kind("on or off", _truth, lambda value: "on" if value else "off")
-URL = Kind("a URL that begins with http:// or https://", _url)
+URL = Kind("a URL that begins with http:// or https:// and a host, without user or password", _url)
 PRICE = Kind("a price in EUR such as 0.038", _price, json_number)
 SPEND = Kind("an amount in EUR, none for no limit, or auto", _spend, _show_spend)
 LIMIT = _whole(0, 100_000_000)

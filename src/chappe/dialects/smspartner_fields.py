@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from chappe.core import numbers, segments, senders
+from chappe.core.callback_url import is_callback_url
 from chappe.core.compose import Composed, TooLong, compose
 from chappe.core.errors import Refusal, Violation
 from chappe.core.model import AccountSettings
@@ -23,7 +24,6 @@ PARTS_MAX: Final = 10
 PLACES_PER_NUMBER_MAX: Final = 10  # a list may have empty places, but millions of commas are no list
 TAG_CHARACTERS_MAX: Final = 20
 WHOLE_TAG_CHARACTERS_MAX: Final = 255  # of one that may be cut: it is stored with each submission
-URL_CHARACTERS_MAX: Final = 2_000
 
 _SENDER: Final = re.compile(rf"[A-Za-z0-9 ]{{{SENDER_CHARACTERS_MIN},{SENDER_CHARACTERS_MAX}}}").fullmatch
 _FRENCH_MOBILE: Final = re.compile(r"(?:0|33)[67][0-9]{8}").fullmatch
@@ -187,5 +187,4 @@ def _url(value: Any) -> str | None:
         return ""
     if "://" not in written:
         written = "http://" + written
-    usable = written.isprintable() and " " not in written and len(written) <= URL_CHARACTERS_MAX
-    return written if usable and written[:8].lower().startswith(("http://", "https://")) else None
+    return written if is_callback_url(written) else None
