@@ -75,7 +75,7 @@ class Store:
         """Has so many messages wait for the carrier that sends."""
         for begin in range(0, count, 500):
             batch = self.placed(min(500, count - begin), self.sent, report_url)
-            await messages.accept(self.database, batch, datetime.now(UTC))
+            await messages.accept(self.database, batch, datetime.now(UTC), SECRET)
 
     async def bind(self) -> tuple[BindKey, Taken]:
         """The lease of the one bind of the carrier that sends; what an earlier one had in flight is accounted for."""

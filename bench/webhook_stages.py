@@ -19,7 +19,8 @@ from chappe.net import Door
 from chappe.store import webhooks
 from chappe.store.messages import key_of
 from chappe.store.webhooks import Pending, Told
-from chappe.workers.notify import CALLS_MAX, CALLS_PER_HOST, HAND_MAX, HAND_PER_HOST, Notify
+from chappe.workers.notify import Notify
+from chappe.workers.webhook_shares import CALLS_MAX, CALLS_PER_HOST, HAND_MAX, HAND_PER_HOST
 
 GROUP: Final = "webhooks"
 ENDED: Final = 50

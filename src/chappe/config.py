@@ -85,7 +85,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     webhook_timeout_s: Annotated[float, Meta(gt=0, le=300), _help("Time for one webhook call, from connecting to the end of the answer.")] = 10.0
     webhook_allow_private: Annotated[Private, _help("Whether webhooks may reach private addresses, or which of them; auto: in demo mode any, and this machine's own while nothing leaves it (docs/operate.md); else none.")] = None
-    webhook_ports: Annotated[tuple[RemotePort, ...], _help("Ports that webhooks may reach; none given: any.")] = ()
+    webhook_ports: Annotated[tuple[RemotePort, ...], _help("The only ports that webhooks may reach; none given: any but those of services that are no web servers (docs/operate.md).")] = ()
+    webhook_denied: Annotated[tuple[str, ...], _expects("networks such as 203.0.113.0/24,2001:db8::/32"), _help("Networks that webhooks never reach, though their addresses are public: your own.")] = ()
 
     sender_default: Annotated[ShortCode, _help("Short code that sends when the customer names no sender.")] = "36111"
     senders_denied: Annotated[tuple[str, ...], _help("Sender names that nobody may use, nor what looks like them or has them in it; beside those that impostors use, see docs/limits.md.")] = ()
@@ -112,7 +113,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         msgspec.structs.force_setattr(self, "stop_mention", mention)
         if isinstance(self.webhook_allow_private, tuple):
             self._networks()
-        for network in self.trusted_proxies:
+        for network in (*self.trusted_proxies, *self.webhook_denied):
             ip_network(network)
         if self.demo:
             self._check_demo()

@@ -79,6 +79,7 @@ class Orders(msgspec.Struct, frozen=True):
     webhook_private_automatic: bool = False  # it ends when the node turns out not to be alone
     demo: bool = False
     webhook_ports: tuple[int, ...] = ()
+    webhook_denied: tuple[str, ...] = ()
     journal: str = ""
     drain_s: float = 0.0
     counts: str = ""  # the folder where the node's processes tell their counts
@@ -337,11 +338,12 @@ async def _private(orders: Orders, database: Database) -> Automatic | bool | tup
 
 def _door(orders: Orders, private: Automatic | bool | tuple[IPv4Network | IPv6Network, ...]) -> Door:
     from chappe.net import Door
-    from chappe.workers.notify import CALLS_MAX, CALLS_PER_HOST
+    from chappe.workers.webhook_shares import CALLS_MAX, CALLS_PER_HOST
 
     return Door(
         private,
         orders.webhook_ports,
+        tuple(ip_network(network) for network in orders.webhook_denied),
         connections_max=CALLS_MAX,
         connections_per_host_max=CALLS_PER_HOST,
     )

@@ -410,6 +410,7 @@ def _orders(config: Config, address: Address, found: Found) -> Orders:
         demo=config.demo,
         webhook_allow_private=private if isinstance(private, bool) else tuple(str(network) for network in private),
         webhook_ports=config.webhook_ports,
+        webhook_denied=config.webhook_denied,
         metrics=config.metrics,
         drain_s=config.drain_s,
         windows=config.windows,

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import nullcontext
 
 import pytest
-from shop import NOW, PRICE, Shop, later, opened
+from shop import NOW, PRICE, SECRET, Shop, later, opened
 
 from chappe.actions import accept as action
 from chappe.actions import reports
@@ -17,13 +17,14 @@ from chappe.core.window_profiles import PROFILES
 from chappe.dialects import allmysms_send
 from chappe.store import identifiers, optouts
 from chappe.store.embedded import ConnectionParameters
-from chappe.store.messages import host_of
+from chappe.store.webhook_hosts import host_of
 
+MOMENT = Moment(NOW, secret=SECRET)
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
 
 
 async def codes(shop: Shop, *sends: Send, **after: float) -> list[str]:
-    moment = Moment(later(**after) if after else NOW)
+    moment = Moment(later(**after) if after else NOW, secret=SECRET)
     outcomes = await action.accept(shop.database, [await shop.placed(send, moment.now) for send in sends], moment)
     return [outcome.code if isinstance(outcome, Refusal) else "accepted" for outcome in outcomes]
 
@@ -126,14 +127,14 @@ async def test_a_sandbox_send_is_reported_as_delivered_where_the_account_wants_t
             shop.send(told, sandbox=True),
             shop.send(told, report_url="https://r/"),
         ]
-        outcomes = await action.accept(shop.database, [await shop.placed(send) for send in sends], Moment(NOW))
+        outcomes = await action.accept(shop.database, [await shop.placed(send) for send in sends], MOMENT)
         accepted = outcomes[1]
         assert isinstance(accepted, Accepted)
         rows = await shop.database.fetch("select host, message_id, at, state from webhook order by message_id")
         first = accepted.submission_id << 16
         ends = (State.DELIVERED, State.DELIVERED, State.SUPPRESSED)
         assert [tuple(row) for row in rows] == [
-            (host_of("https://r/"), first + place, NOW, state) for place, state in enumerate(ends)
+            (host_of(told.id, "https://r/", SECRET), first + place, NOW, state) for place, state in enumerate(ends)
         ]
         await shop.books_balance()
 
@@ -153,7 +154,7 @@ async def test_who_is_skipped_is_reported_where_the_answer_does_not_name_him(
             shop.send(account, **given),  # nobody to tell
             shop.send(account, sandbox=True, report_url="https://r/", **given),  # sandbox sends are not reported
         ]
-        outcomes = await action.accept(shop.database, [await shop.placed(send) for send in sends], Moment(NOW))
+        outcomes = await action.accept(shop.database, [await shop.placed(send) for send in sends], MOMENT)
         accepted = outcomes[0]
         assert isinstance(accepted, Accepted)
         rows = await shop.database.fetch(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from shop import Shop, opened
+from shop import SECRET, Shop, opened
 
 from chappe.actions import accounts, placing, upkeep
 from chappe.actions.accept import place
@@ -30,7 +30,7 @@ MONDAY_8 = datetime(2026, 3, 9, 7, 0, tzinfo=UTC)
 async def accepted(shop: Shop, send: Send, now: datetime, windows: Windows) -> list[int]:
     """Ids of messages that were accepted within the window of their account."""
     placed = place(send, now, await shop.router(), windows.of(send.account.settings))
-    (stored,) = await messages.accept(shop.database, [placed], now)
+    (stored,) = await messages.accept(shop.database, [placed], now, SECRET)
     assert stored.submission_id is not None
     return [message_id(stored.submission_id, at) for at in range(len(send.recipients))]
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from shop import NOW, Shop, later, opened
+from shop import NOW, SECRET, Shop, later, opened
 
 from chappe.actions import accounts, placing, reports, upkeep
 from chappe.actions.accept import place
@@ -57,7 +57,7 @@ HELD = ("held", "hold.sunday by fr-seed, until 2026-03-09 07:00:00 UTC")
 
 async def held_on_sunday(shop: Shop, account: Account, **given: Any) -> int:
     placed = place(shop.send(account, **given), SUNDAY, await shop.router(), PROFILES["fr-seed"])
-    (stored,) = await messages.accept(shop.database, [placed], SUNDAY)
+    (stored,) = await messages.accept(shop.database, [placed], SUNDAY, SECRET)
     assert stored.submission_id is not None
     return stored.submission_id << 16
 

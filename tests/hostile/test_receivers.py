@@ -9,14 +9,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from shop import Shop, eventually, opened
+from shop import SECRET, Shop, eventually, opened
 
 from chappe.core.lifecycle import State
 from chappe.core.model import Account
 from chappe.net import Answer, Door
 from chappe.store.embedded import ConnectionParameters
-from chappe.store.messages import host_of, key_of
-from chappe.workers import notify as module
+from chappe.store.messages import key_of
+from chappe.store.webhook_hosts import host_of
+from chappe.workers import webhook_shares as shares
 from chappe.workers.notify import Notify
 
 pytestmark = pytest.mark.asyncio
@@ -74,7 +75,7 @@ async def news(shop: Shop, ear: Ear, account: Account, count: int = 1) -> None:
     for number in await shop.messages(account, count, report_url=ear.url):
         await shop.database.execute(
             "insert into webhook values ($1, $2, nextval('webhook_number'), $3, $4, $5)",
-            host_of(ear.url), key_of(now), number, now, State.DELIVERED,
+            host_of(account.id, ear.url, SECRET), key_of(now), number, now, State.DELIVERED,
         )  # fmt: skip
         await shop.database.execute("update message set state = $2 where id = $1", number, State.DELIVERED)
 
@@ -82,14 +83,14 @@ async def news(shop: Shop, ear: Ear, account: Account, count: int = 1) -> None:
 async def test_hosts_of_which_nothing_is_known_leave_room_for_those_that_answer(
     database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "CALLS_MAX", 20)
-    monkeypatch.setattr(module, "CALLS_DOUBTFUL_MAX", 10)
+    monkeypatch.setattr(shares, "CALLS_MAX", 20)
+    monkeypatch.setattr(shares, "CALLS_DOUBTFUL_MAX", 10)
     dead = [Ear(silent=True) for _ in range(60)]
     ear = Ear()
     async with opened(database) as shop, listening(*dead, ear):
         attacker, customer = await shop.account("attacker"), await shop.account("customer")
-        door = Door(True, connections_max=module.CALLS_MAX)
-        notify = Notify(shop.database, door, b"secret", "me", 3.0)
+        door = Door(True, connections_max=shares.CALLS_MAX)
+        notify = Notify(shop.database, door, SECRET, "me", 3.0)
         task = asyncio.create_task(notify.run())
         try:
             await news(shop, ear, customer)
@@ -124,14 +125,14 @@ async def test_a_host_heard_of_for_the_first_time_waits_for_its_turn_only(
 ) -> None:
     """Two calls at once to hosts of which nothing is known, a dozen that never answer with many news each, and one
     behind them that would: it gets its turn before the first are called again."""
-    monkeypatch.setattr(module, "CALLS_DOUBTFUL_MAX", 2)
-    monkeypatch.setattr(module, "CALLS_AT_FIRST", 1)
+    monkeypatch.setattr(shares, "CALLS_DOUBTFUL_MAX", 2)
+    monkeypatch.setattr(shares, "CALLS_AT_FIRST", 1)
     dead = [Ear(silent=True) for _ in range(6)]
     ear = Ear()
     async with opened(database) as shop, listening(*dead, ear):
         attacker, customer = await shop.account("attacker"), await shop.account("customer")
-        door = Door(True, connections_max=module.CALLS_MAX)
-        notify = Notify(shop.database, door, b"secret", "me", 0.4)
+        door = Door(True, connections_max=shares.CALLS_MAX)
+        notify = Notify(shop.database, door, SECRET, "me", 0.4)
         for one in dead:
             await news(shop, one, attacker, 10)
         await news(shop, ear, customer, 30)
@@ -168,7 +169,7 @@ async def test_what_nobody_thought_of_is_an_attempt_that_failed(
         account = await shop.account()
         door = Broken(True)
         door.bad = poisoned.url
-        notify = Notify(shop.database, door, b"secret", "me", 3.0)
+        notify = Notify(shop.database, door, SECRET, "me", 3.0)
         await news(shop, poisoned, account, 30)
         await news(shop, ear, account, 30)
         task = asyncio.create_task(notify.run())
@@ -185,13 +186,13 @@ async def test_what_nobody_thought_of_is_an_attempt_that_failed(
             await notify.stop()
             await asyncio.wait_for(task, 15)
             await door.close()
-        assert (notify._calls, notify._doubtful) == (0, 0)
+        assert (notify._hosts.calls, notify._hosts.doubtful) == (0, 0)
     assert "612345678" not in caplog.text
 
 
 async def test_what_is_known_of_hosts_is_bounded_and_forgotten_when_they_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TRUSTED_MAX", 5)
-    trusted = module.Trusted()
+    monkeypatch.setattr(shares, "TRUSTED_MAX", 5)
+    trusted = shares.Trusted()
     for number in range(20):
         trusted.answered(number, well=True)
     assert [number in trusted for number in (14, 15, 19)] == [False, True, True]

@@ -248,6 +248,24 @@ async def test_only_listed_ports_are_reached() -> None:
         assert other.connections == 0
 
 
+@pytest.mark.parametrize("port", [22, 25, 445, 2775, 3306, 5432, 6379, 6667, 9200, 11211])
+@pytest.mark.asyncio
+async def test_ports_of_other_services_are_reached_only_when_listed(port: int) -> None:
+    async with door() as one:
+        fault = await fault_of(one, f"http://127.0.0.1:{port}/")
+        assert (fault.reason, fault.kind) == ("refused_port", FaultKind.PERMANENT)
+    async with door(ports=(port,), resolver=Names([])) as one:
+        assert (await fault_of(one, f"http://nobody.example:{port}/")).reason == "resolve"
+
+
+@pytest.mark.asyncio
+async def test_this_machine_is_not_reached_by_an_address_that_looks_public(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chappe.net.reaching.may_reach", lambda *_: True)  # as if loopback were a public address
+    async with peer() as local, door(allow_private=False) as one:
+        assert (await fault_of(one, f"http://127.0.0.1:{local.port}/")).reason == "refused_address"
+        assert local.connections == 0
+
+
 @pytest.mark.asyncio
 async def test_cookies_are_not_kept() -> None:
     answer = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chappe.net.guard import may_reach
+from chappe.net.guard import is_own, may_reach
 
 
 @pytest.mark.parametrize(
@@ -86,3 +86,34 @@ def test_no_spelling_of_an_ipv4_address_in_ipv6_is_judged_more_kindly(address: A
     assert may_reach(f"::ffff:{address}", False) is plain
     assert may_reach(f"64:ff9b::{address}", False) is plain
     assert not may_reach(f"::{address}", False)
+
+
+@pytest.mark.parametrize(
+    ("address", "denied", "reached"),
+    [
+        ("203.0.114.5", ["203.0.114.0/24"], False),
+        ("::ffff:203.0.114.5", ["203.0.114.0/24"], False),
+        ("64:ff9b::cb00:7205", ["203.0.114.0/24"], False),
+        ("2606:4700::1111", ["2606:4700::/32"], False),
+        ("203.0.115.5", ["203.0.114.0/24", "2606:4700::/32"], True),
+    ],
+)
+def test_what_the_operator_denies_is_never_reached(address: str, denied: list[str], reached: bool) -> None:
+    networks = tuple(ip_network(one) for one in denied)
+    for allowed in (False, True, (ip_network("0.0.0.0/0"), ip_network("::/0"))):
+        assert may_reach(address, allowed, networks) == reached
+
+
+@pytest.mark.parametrize(
+    ("address", "allowed", "own"),
+    [
+        ("127.0.0.1", False, True),
+        ("::ffff:127.0.0.1", False, True),
+        ("127.0.0.1", True, False),
+        ("127.0.0.1", (ip_network("127.0.0.0/8"),), False),
+        ("192.0.2.1", False, False),
+        ("2001:db8::1", False, False),
+    ],
+)
+def test_addresses_of_this_machine_are_its_own_however_public_they_look(address: str, allowed: Any, own: bool) -> None:
+    assert is_own(address, allowed) == own

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from shop import NOW, Shop, eventually, later, opened
+from shop import NOW, SECRET, Shop, eventually, later, opened
 
 from chappe.actions import upkeep
 from chappe.actions.upkeep import Book
@@ -228,7 +228,7 @@ async def test_accepting_does_not_walk_over_all_that_a_balance_has_been(database
         placed = await shop.placed(shop.send(account))
 
         def accept(connection: Any) -> Any:
-            return messages.accept_by(connection, [placed], NOW)
+            return messages.accept_by(connection, [placed], NOW, SECRET)
 
         before = await _pages(shop, accept)
         async with held(shop), shop.database.connection() as connection:
@@ -272,10 +272,10 @@ async def test_webhooks_below_a_bound_and_of_other_hosts_are_found_by_the_next_w
         await _add(shop, 7, key, message)
         assert len(await one.claim()) == 1
         await _add(shop, 7, key - 1, message)  # a node whose clock is late
-        await _add(shop, -9, key + 1, message)  # a host of which nobody has heard
+        await _add(shop, 9 << 32, key + 1, message)  # a host of which nobody has heard
         assert await one.claim() == []
         found = await eventually(one.claim)
-        assert sorted((row.host, row.key) for row in found) == [(-9, key + 1), (7, key - 1)]
+        assert sorted((row.host, row.key) for row in found) == [(7, key - 1), (9 << 32, key + 1)]
 
 
 async def test_a_host_that_was_full_whenever_all_were_looked_at_is_looked_at_from_its_beginning(

@@ -114,11 +114,50 @@ async def test_a_database_of_0011_becomes_what_a_new_one_is_and_loses_nothing(
 
     assert await structure(old) == await structure(new)
     after = await contents(old, set(before))
+    hosts = (
+        await old.fetchval("select format(',%s,', 7::bigint << 32 | 7)"),
+        ",7,",
+    )  # with the account's id since 0020
+    after["submission"] = [line.replace(*hosts) for line in after["submission"]]
     for table, lines in before.items():  # a column that came later stands behind those that were there
         kept = [line.removesuffix(")") for line in lines]
         assert [line[: len(start)] for line, start in zip(after[table], kept, strict=True)] == kept, table
     await old.close()
     await new.close()
+
+
+@pytest.mark.asyncio
+async def test_webhooks_that_wait_keep_their_hosts_apart_and_get_their_accounts(
+    empty_database: ConnectionParameters,
+) -> None:
+    """0020: two accounts that report to one host, a host below zero, and a reply."""
+    old = await asyncpg.connect(**empty_database.arguments())
+    await old_database(old)
+    await fill_every_table(old)
+    for account, host in ((1, 5), (2, 5), (2, -5)):
+        submission = await old.fetchval(
+            """insert into submission
+               select nextval('submission_number') + 100, $1, created_at, cost_micros, recipients, parts, flags, $2,
+                      scheduled_at, dialect, sender, text, tag, campaign, client_reference, report_url, ''
+               from submission where id = 7 returning id""",
+            account, host,
+        )  # fmt: skip
+        await old.execute(
+            "insert into webhook select $1, n, nextval('webhook_number') + 100, ($2::bigint << 16) + n, now(), 6 "
+            "from generate_series(1, 3) n",
+            host, submission,
+        )  # fmt: skip
+    await old.execute("insert into webhook values (5, 1, 99, -7, now(), 0)")
+
+    await migrate.migrate(old)
+
+    rows = await old.fetch("select host, count(*) from webhook where id >= 99 group by 1 order by 1")
+    minus_five = (1 << 32) - 5
+    assert [tuple(row) for row in rows] == [
+        (1 << 32 | 5, 3), (2 << 32 | 5, 3), (2 << 32 | minus_five, 3), (7 << 32 | 5, 1)
+    ]  # fmt: skip
+    assert await old.fetchval("select count(*) from submission where report_host >> 32 <> account_id") == 0
+    await old.close()
 
 
 @pytest.mark.asyncio

@@ -21,6 +21,7 @@ from chappe.store.embedded import ConnectionParameters
 from chappe.store.messages import LaneClass, Placed, Stored, lane
 
 PRICE = 38_000
+SECRET = b"the secret of the tests"
 NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 
 
@@ -99,7 +100,7 @@ class Shop:
 
     async def accept(self, *sends: Send, now: datetime = NOW) -> list[Stored]:
         router = await self.router()
-        return await messages.accept(self.database, [place(send, now, router) for send in sends], now)
+        return await messages.accept(self.database, [place(send, now, router) for send in sends], now, SECRET)
 
     async def messages(self, account: Account, count: int = 1, *, now: datetime = NOW, **given: Any) -> list[int]:
         """Ids of freshly accepted messages."""

@@ -10,15 +10,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from shop import Shop, address_of, eventually, opened
+from shop import SECRET, Shop, address_of, eventually, opened
 
 from chappe.core.lifecycle import State
 from chappe.net import Door
 from chappe.store import binds, webhooks
 from chappe.store.database import Database
 from chappe.store.embedded import ConnectionParameters
-from chappe.store.messages import host_of, key_of
+from chappe.store.messages import key_of
+from chappe.store.webhook_hosts import host_of
 from chappe.workers import notify as module
+from chappe.workers import webhook_shares as shares
 from chappe.workers.notify import Notify
 
 pytestmark = pytest.mark.asyncio
@@ -95,8 +97,8 @@ async def listening(*ears: Ear) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def telling(shop: Shop, owner: str = "me", timeout_s: float = 5.0) -> AsyncIterator[Notify]:
-    door = Door(True, connections_max=module.CALLS_MAX)
-    notify = Notify(shop.database, door, b"secret", owner, timeout_s)
+    door = Door(True, connections_max=shares.CALLS_MAX)
+    notify = Notify(shop.database, door, SECRET, owner, timeout_s)
     task = asyncio.create_task(notify.run())
     try:
         yield notify
@@ -115,7 +117,7 @@ async def news(shop: Shop, ear: Ear, states: list[int], count: int = 1, account:
         for state in states:
             await shop.database.execute(
                 "insert into webhook values ($1, $2, nextval('webhook_number'), $3, $4, $5)",
-                host_of(ear.url), key_of(now), number, now, state,
+                host_of(account.id, ear.url, SECRET), key_of(now), number, now, state,
             )  # fmt: skip
         await shop.database.execute("update message set state = $2 where id = $1", number, states[-1])
     return sent
@@ -232,8 +234,8 @@ async def test_old_news_are_not_told_after_better_ones(
 
 
 async def test_dead_hosts_hold_up_nobody(database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CALLS_MAX", 20)
-    monkeypatch.setattr(module, "CALLS_AT_FIRST", 2)
+    monkeypatch.setattr(shares, "CALLS_MAX", 20)
+    monkeypatch.setattr(shares, "CALLS_AT_FIRST", 2)
     dead = [Ear(silent=True) for _ in range(8)]
     ear = Ear()
     async with opened(database) as shop, listening(*dead, ear):
@@ -304,7 +306,7 @@ async def test_a_killed_connection_loses_no_news(database: ConnectionParameters)
 async def test_a_host_with_much_to_hear_is_claimed_for_when_its_queue_runs_low_and_not_more_often(
     database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "HAND_PER_HOST", 40)
+    monkeypatch.setattr(shares, "HAND_PER_HOST", 40)
     monkeypatch.setattr(module, "CLAIM_S", 60.0)
     claims: list[int] = []
     held: list[int] = []
@@ -324,8 +326,8 @@ async def test_a_host_with_much_to_hear_is_claimed_for_when_its_queue_runs_low_a
             await gone(shop)
             assert sum(claims) == len(ear.heard) == 400, "each once"
             assert len(claims) <= 40, "ten would do, and some find little"
-            assert max(held) <= 40 + module.CALLS_PER_HOST
-            assert (notify._in_hand, [len(host.in_hand) for host in notify._hosts.values() if host.in_hand]) == (0, [])
+            assert max(held) <= 40 + shares.CALLS_PER_HOST
+            assert (notify._hosts.in_hand, [one for one in notify._hosts.by_number.values() if one.in_hand]) == (0, [])
 
 
 async def test_what_was_told_while_the_database_was_away_is_not_told_again(

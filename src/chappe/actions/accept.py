@@ -28,10 +28,10 @@ from chappe.store.messages import (
     OptedOut,
     Placed,
     Stored,
-    host_of,
     key_of,
     lane,
 )
+from chappe.store.webhook_hosts import host_of
 from chappe.store.webhooks import End
 
 NEVER_CLOSED = PROFILES["none"]
@@ -148,7 +148,7 @@ async def accept(database: Database, batch: Sequence[Placed], moment: Moment) ->
     waiting = {place: placed for place, placed in enumerate(batch) if place not in outcomes}
     while waiting:
         try:
-            stored = await _stored(database, waiting, outcomes, moment.now)
+            stored = await _stored(database, waiting, outcomes, moment)
         except OptedOut as found:  # nothing was stored; each time there are fewer recipients
             keys = list(waiting)
             for at, places in found.places.items():
@@ -166,7 +166,7 @@ async def accept(database: Database, batch: Sequence[Placed], moment: Moment) ->
 
 
 async def _stored(
-    database: Database, waiting: dict[int, Placed], outcomes: dict[int, Accepted | Refusal], now: datetime
+    database: Database, waiting: dict[int, Placed], outcomes: dict[int, Accepted | Refusal], moment: Moment
 ) -> list[Stored]:
     """Stores what waits. A Send whose identifier the account has used within a day is refused and waits no more.
 
@@ -179,19 +179,19 @@ async def _stored(
     }
     ended = any((placed.send.skipped or placed.send.sandbox) and _ended(placed) for placed in waiting.values())
     if not named and not ended:
-        return await messages.accept(database, list(waiting.values()), now)
+        return await messages.accept(database, list(waiting.values()), moment.now, moment.secret)
     async with database.transaction(hot=True) as tx:
-        free = await identifiers.take(tx, named.values(), now)
+        free = await identifiers.take(tx, named.values(), moment.now)
         for key, pair in named.items():
             if pair in free:
                 free.remove(pair)  # of two in one batch the first has it
             else:
                 outcomes[key] = Refusal("repeated")
                 del waiting[key]
-        stored = await messages.accept_by(tx, list(waiting.values()), now) if waiting else []
+        stored = await messages.accept_by(tx, list(waiting.values()), moment.now, moment.secret) if waiting else []
         refused = [key for key, one in zip(waiting, stored, strict=True) if one.submission_id is None]
         await identifiers.give_back(tx, [named[key] for key in refused if key in named])
-        await _report_ends(tx, waiting.values(), stored, now)
+        await _report_ends(tx, waiting.values(), stored, moment)
     return stored
 
 
@@ -210,11 +210,12 @@ def _ended(placed: Placed) -> list[End]:
     return ends
 
 
-async def _report_ends(tx: Connection, batch: Iterable[Placed], stored: Sequence[Stored], now: datetime) -> None:
+async def _report_ends(tx: Connection, batch: Iterable[Placed], stored: Sequence[Stored], moment: Moment) -> None:
     """Has customers told of what has ended already."""
     for placed, one in zip(batch, stored, strict=True):
         if one.submission_id is not None and (ends := _ended(placed)):
-            await webhooks.add(tx, host_of(placed.send.report_url), one.submission_id, ends, now)
+            host = host_of(placed.send.account.id, placed.send.report_url, moment.secret)
+            await webhooks.add(tx, host, one.submission_id, ends, moment.now)
 
 
 def outcome(placed: Placed, stored: Stored, moment: Moment) -> Accepted | Refusal:

@@ -53,7 +53,8 @@ async def confirm(
     )
     placed = place(send, now, router)
     # It leaves although, and because, the number has opted out.
-    (stored,) = await messages.accept_by(tx, [replace(placed, flags=placed.flags | Flag.STOP_IGNORED)], now)
+    confirmation = replace(placed, flags=placed.flags | Flag.STOP_IGNORED)
+    (stored,) = await messages.accept_by(tx, [confirmation], now, b"")  # nobody is reported to
     if stored.submission_id is None:
         log.warning("stop_not_confirmed", account=account.login, reason="credit")
         return "not confirmed, since the credit did not suffice"

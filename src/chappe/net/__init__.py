@@ -6,6 +6,7 @@
     resolver    who is asked for them: the DNS, and the machine's list of hosts
     reaching    from addresses to a connection: the guard's last word, the race of addresses, TLS
     guard       which addresses may be reached
+    ports       which ports may not, unless the operator names them
     connection  one connection: octets out, an answer in, its clock
 
 A customer chooses the URLs that we call, so every URL is a stranger's. The guard sits where the socket is made: it sees

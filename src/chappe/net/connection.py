@@ -72,7 +72,7 @@ class Connection(asyncio.Protocol):
         "_whole", "key",
     )  # fmt: skip
 
-    def __init__(self, home: Home, key: tuple[str, int, bool]) -> None:
+    def __init__(self, home: Home, key: tuple[int, str, int, bool]) -> None:
         self.key = key
         self._home = home
         self._transport: asyncio.Transport | None = None

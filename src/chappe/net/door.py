@@ -12,6 +12,7 @@ from chappe.core.errors import Fault, FaultKind
 from chappe.net.connection import Answer, Connection, too_late
 from chappe.net.guard import Networks
 from chappe.net.names import Names, Resolve
+from chappe.net.ports import REFUSED
 from chappe.net.target import Origin, read, request_octets
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _CONNECTIONS_PER_HOST_MAX: Final = 20
 _CLOSE_S: Final = 5.0
 
 Private = bool | Networks
-_Key = tuple[str, int, bool]
+_Key = tuple[int, str, int, bool]
 _Turn = asyncio.Future["Connection | None"]  # a kept connection, or the right to open one
 
 
@@ -42,9 +43,9 @@ class Door:
     """Sends HTTP requests to URLs that strangers chose.
 
     allow_private: whether addresses that are not public may be reached, or the networks that may; or a function that is
-    asked before each request. ports: the only ports
-    that may be reached, any when empty. dns_cache_s: how long a name's addresses are believed, 0 for not at all;
-    resolver: instead of the system's; tls: an ssl.SSLContext instead of the system's certificates. Lives in one event
+    asked before each request. ports: the only ports that may be reached, any but those of net/ports.py when empty;
+    denied: networks that may never be reached. dns_cache_s: how long a name's addresses are believed, 0 for not at all;
+    resolver: instead of the DNS; tls: an ssl.SSLContext instead of the system's certificates. Lives in one event
     loop; close() it at the end.
     """
 
@@ -52,6 +53,7 @@ class Door:
         self,
         allow_private: Private | Callable[[], Private] = False,
         ports: tuple[int, ...] = (),
+        denied: Networks = (),
         connections_max: int = _CONNECTIONS_MAX,
         connections_per_host_max: int = _CONNECTIONS_PER_HOST_MAX,
         dns_cache_s: float = _DNS_CACHE_S,
@@ -62,6 +64,7 @@ class Door:
         self._allow_private: Private = allow_private() if callable(allow_private) else allow_private
         self._former: set[Connection] = set()  # made while something else was allowed: they serve nobody any more
         self._ports = frozenset(ports)
+        self._denied = denied
         self._connections_max = connections_max
         self._connections_per_host_max = connections_per_host_max
         self._names = Names(resolver, dns_cache_s)
@@ -82,6 +85,8 @@ class Door:
         body: bytes = b"",
         timeout_s: float = 10.0,
         headers: Mapping[str, str] | None = None,
+        *,
+        share: int = 0,
     ) -> Answer:
         """Sends one request and reads the beginning of its answer; any status is an answer.
 
@@ -92,18 +97,22 @@ class Door:
         connection does so without regard to what is on its way (RFC 9112, 9.5). A webhook may arrive twice by its
         contract, so POST is sent again too.
 
+        share: calls with different ones have connections of their own, also to the same host: who is slow there for one
+        customer takes no connection of another's.
+
         Raises Fault. Permanent: bad_url, refused_address, refused_port. Temporary: resolve, connect, tls, timeout,
         protocol (what came back is not HTTP, or nothing came).
         """
         started = monotonic()
         assert not self._closed, "the door is closed"
         origin, target = read(url)
-        if self._ports and origin.port not in self._ports:
+        if origin.port not in self._ports if self._ports else origin.port in REFUSED:
             raise Fault(FaultKind.PERMANENT, "refused_port", f"port {origin.port} is not allowed")
         octets = request_octets(origin, target, method, content_type, body, headers)
+        key = (share, *origin.key)
         self._follow()
         for attempt in range(_STALE_CONNECTIONS_MAX + 1):
-            host = self._hosts.get(origin.key)
+            host = self._hosts.get(key)
             if host is not None and host.idle:
                 if attempt < _STALE_CONNECTIONS_MAX:
                     connection = host.idle.pop()
@@ -111,9 +120,9 @@ class Door:
                 else:  # so many had ended that the others are believed to have ended too
                     for kept in tuple(host.idle):
                         kept.close()
-                    connection = await self._obtain(origin, started, timeout_s)
+                    connection = await self._obtain(key, origin, started, timeout_s)
             else:
-                connection = await self._obtain(origin, started, timeout_s)
+                connection = await self._obtain(key, origin, started, timeout_s)
             try:
                 result = await connection.send(octets, started, timeout_s, bodiless=method == "HEAD")
             except asyncio.CancelledError:
@@ -178,13 +187,13 @@ class Door:
 
     # ---- connections for those who have none
 
-    async def _obtain(self, origin: Origin, started: float, timeout_s: float) -> Connection:
+    async def _obtain(self, key: _Key, origin: Origin, started: float, timeout_s: float) -> Connection:
         """A new connection, or a kept one that comes free before there is room for a new one; raises Fault."""
         if self._closed:
             raise _closing()
         try:
             async with asyncio.timeout(max(0.0, started + timeout_s - monotonic())):
-                return await self._turn(origin.key) or await self._opened(origin)
+                return await self._turn(key) or await self._opened(key, origin)
         except TimeoutError as error:
             raise too_late(timeout_s) from error
 
@@ -255,7 +264,7 @@ class Door:
         if self._turns:  # not at once: who makes room takes it
             asyncio.get_running_loop().call_soon(self._serve)
 
-    async def _opened(self, origin: Origin) -> Connection:
+    async def _opened(self, key: _Key, origin: Origin) -> Connection:
         """A new connection, in the place that was taken for it; raises Fault."""
         from chappe.net.reaching import reach  # with TLS, which takes its time to load
 
@@ -266,12 +275,12 @@ class Door:
                 raise Fault(FaultKind.TEMPORARY, "resolve", "the host has no address") from error
             self._follow()  # the name took its time
             connection = await reach(
-                origin, places, self._allow_private, self._tls, lambda: Connection(self, origin.key)
+                origin, places, self._allow_private, self._denied, self._tls, lambda: Connection(self, key)
             )
             if not connection.begin():
                 raise Fault(FaultKind.TEMPORARY, "protocol", "the connection ended at once")
         except BaseException:
-            self._give_back(origin.key)
+            self._give_back(key)
             raise
         self._sockets.add(connection)
         if self._closed:

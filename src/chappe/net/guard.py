@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
@@ -17,22 +18,47 @@ _CLOUD_AGENTS: Final = (IPv4Network("168.63.129.16/32"),)
 
 
 @lru_cache(maxsize=1_024)
-def may_reach(address: str, allow_private: bool | Networks) -> bool:
-    """Whether the guard lets a connection to an address pass.
+def may_reach(address: str, allow_private: bool | Networks, denied: Networks = ()) -> bool:
+    """Whether the guard lets a connection to an address pass, as far as the address says.
 
-    Public unicast addresses always; others when allow_private is True or one of its networks has them in it. An IPv4
-    address inside an IPv6 one (mapped, NAT64) is judged as what it is; 6to4, Teredo, IPv4-compatible addresses and the
-    local NAT64 range are never public.
+    Never what is in denied. Public unicast addresses always; others when allow_private is True or one of its networks
+    has them in it. An IPv4 address inside an IPv6 one (mapped, NAT64) is judged as what it is; 6to4, Teredo,
+    IPv4-compatible addresses and the local NAT64 range are never public.
     """
     given = ip_address(address.partition("%")[0])
     inner = _inner(given)
-    if inner.is_multicast or given.is_multicast:
+    if inner.is_multicast or given.is_multicast or _within((given, inner), denied):
         return False
-    if allow_private is True:
-        return True
-    if allow_private is not False and any(one in network for network in allow_private for one in (given, inner)):
-        return True
-    return _is_public(inner)
+    return _is_allowed((given, inner), allow_private) or _is_public(inner)
+
+
+def is_own(address: str, allow_private: bool | Networks) -> bool:
+    """Whether an address is one of this machine's, and none that the operator allows.
+
+    Services listen there that trust whoever is on the machine; that the address looks public changes nothing. The
+    system chooses the address itself as the source of what goes to it; nothing is sent to learn that.
+    """
+    given = ip_address(address.partition("%")[0])
+    inner = _inner(given)
+    if _is_allowed((given, inner), allow_private):
+        return False
+    with socket.socket(socket.AF_INET if inner.version == 4 else socket.AF_INET6, socket.SOCK_DGRAM) as one:
+        try:
+            one.connect((str(inner), 9))
+        except OSError:  # no way there: then there will be none for the call
+            return False
+        return ip_address(one.getsockname()[0].partition("%")[0]) == inner
+
+
+_Address = IPv4Address | IPv6Address
+
+
+def _is_allowed(spellings: tuple[_Address, ...], allow_private: bool | Networks) -> bool:
+    return allow_private if isinstance(allow_private, bool) else _within(spellings, allow_private)
+
+
+def _within(spellings: tuple[_Address, ...], networks: Networks) -> bool:
+    return any(one in network for network in networks for one in spellings)
 
 
 def _inner(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:

@@ -11,7 +11,7 @@ from typing import Final
 
 from chappe.core.errors import Fault, FaultKind
 from chappe.net.connection import Connection
-from chappe.net.guard import Networks, may_reach
+from chappe.net.guard import Networks, is_own, may_reach
 from chappe.net.resolver import Place
 from chappe.net.target import Origin
 
@@ -35,12 +35,13 @@ async def reach(
     origin: Origin,
     places: Sequence[Place],
     allow_private: bool | Networks,
+    denied: Networks,
     tls: ssl.SSLContext | None,
     make: Callable[[], Connection],
 ) -> Connection:
     """A connection to an origin at one of its places. Raises Fault refused_address, connect, tls."""
     loop = asyncio.get_running_loop()
-    one = await _first(places[:PLACES_MAX], allow_private)
+    one = await _first(places[:PLACES_MAX], allow_private, denied)
     server_name = origin.host.rstrip(".")  # names in certificates have no dot at the end
     try:
         if origin.tls:
@@ -59,7 +60,7 @@ async def reach(
     return connection
 
 
-async def _first(places: Sequence[Place], allow_private: bool | Networks) -> socket.socket:
+async def _first(places: Sequence[Place], allow_private: bool | Networks, denied: Networks) -> socket.socket:
     """A socket connected to the first place that lets us; raises Fault refused_address, connect."""
     running: set[asyncio.Task[socket.socket]] = set()
     errors: list[BaseException] = []
@@ -68,7 +69,7 @@ async def _first(places: Sequence[Place], allow_private: bool | Networks) -> soc
     try:
         while waiting or running:
             if waiting:
-                running.add(loop.create_task(_connect(waiting.pop(), allow_private)))
+                running.add(loop.create_task(_connect(waiting.pop(), allow_private, denied)))
             done, running = await asyncio.wait(
                 running, timeout=NEXT_PLACE_S if waiting else None, return_when=asyncio.FIRST_COMPLETED
             )
@@ -101,10 +102,11 @@ def _drop(task: asyncio.Task[socket.socket]) -> None:
         task.result().close()
 
 
-async def _connect(place: Place, allow_private: bool | Networks) -> socket.socket:
+async def _connect(place: Place, allow_private: bool | Networks, denied: Networks) -> socket.socket:
     """A socket connected to a place: the guard looks at the very address that is connected to."""
     family, address = place
-    if not may_reach(str(address[0]), allow_private):
+    host = str(address[0])
+    if not may_reach(host, allow_private, denied) or is_own(host, allow_private):
         raise Refused("the address is not public")
     one = socket.socket(family, socket.SOCK_STREAM)
     try:

@@ -1,7 +1,7 @@
 """Asking for the addresses of names: DNS over sockets of our own, and the machine's list of hosts.
 
 The system's getaddrinfo occupies a thread for each question, of which there are few: two names whose servers said
-nothing stopped all look-ups (docs/decisions/0026-dns-of-our-own.md). c-ares has all questions under way at once.
+nothing stopped all look-ups (docs/decisions/0028-dns-of-our-own.md). c-ares has all questions under way at once.
 """
 
 from __future__ import annotations

@@ -315,7 +315,7 @@ class Turn(msgspec.Struct):
 
 
 TURN = """select * from bind_turn($1, $2::int::smallint, $3, $4, $5, $6::text::smallint[],
-    $7::text::bigint[], $8::text::smallint[], $9::text::text[], $10::text::bigint[], $11::text::int[],
+    $7::text::bigint[], $8::text::smallint[], $9::text::text[], $10::text::bigint[], $11::text::bigint[],
     $12::text::text[], $13::text::text[], $14::text::smallint[], $15::text::text[], $16::text::text[], $17,
     $18::text::bigint[], $19::text::int[], $20, $21::text::bigint[])"""
 REFUND_ARRAY = numbers(REFUND_STATES)

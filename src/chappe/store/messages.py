@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TypeVar
-from zlib import crc32
 
 import msgspec
 
@@ -15,6 +14,7 @@ from chappe.core.lifecycle import State
 from chappe.core.model import RECIPIENTS_MAX, Send, Skipped
 from chappe.core.pricing import REFUNDS
 from chappe.store.database import Connection, Database
+from chappe.store.webhook_hosts import host_of
 
 REFUND_STATES = [int(state) for state, back in REFUNDS.items() if back]
 
@@ -45,13 +45,6 @@ def lane(carrier_id: int, lane_class: int) -> int:
 def key_of(at: datetime) -> int:
     """Microseconds since 1970: the queues' keys."""
     return int(at.timestamp() * 1_000_000)
-
-
-def host_of(url: str) -> int:
-    """A number for the host and port of a URL, as a signed 32-bit integer: whose slowness this is."""
-    authority = url.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2].lower()
-    value = crc32(authority.encode())
-    return value - (1 << 32) if value >= 1 << 31 else value
 
 
 def talk_of(account_id: int, number: str) -> int:
@@ -95,7 +88,7 @@ class OptedOut(Exception):
 ACCEPT = """select ids, befores, opted from accept_batch($1,
     $2::text::int[], $3::text::bigint[], $4::text::int[],
     $5::text::int[], $6::text::bigint[], $7::text::bigint[], $8::text::int[], $9::text::int[], $10::text::int[],
-    $11::text::int[], $12, $13::text::text[], $14::text::text[], $15::text::text[],
+    $11::text::bigint[], $12, $13::text::text[], $14::text::text[], $15::text::text[],
     $16::text::text[], $17::text::text[], $18::text::text[], $19::text::text[], $20::text::text[],
     $21::text::int[], $22::text::int[], $23::text::int[], $24::text::int[], $25::text::text[], $26::text::smallint[],
     $27::text::smallint[], $28::text::bigint[], $29::text::int[], $30::text::bigint[],
@@ -220,7 +213,7 @@ class _Messages:
         )
 
 
-def _submissions(batch: Sequence[Placed], sends: Sequence[Send]) -> tuple[object, ...]:
+def _submissions(batch: Sequence[Placed], sends: Sequence[Send], secret: bytes) -> tuple[object, ...]:
     """The columns s_* of accept_batch."""
     return (
         numbers([send.account.id for send in sends]),
@@ -229,7 +222,7 @@ def _submissions(batch: Sequence[Placed], sends: Sequence[Send]) -> tuple[object
         numbers([len(send.recipients) for send in sends]),
         numbers([send.parts for send in sends]),
         numbers([placed.flags for placed in batch]),
-        numbers([host_of(send.report_url) if send.report_url else None for send in sends]),
+        numbers([host_of(send.account.id, send.report_url, secret) if send.report_url else None for send in sends]),
         _rare([send.scheduled_at for send in sends]),
         texts([send.dialect for send in sends]),
         texts([send.sender for send in sends]),
@@ -242,13 +235,16 @@ def _submissions(batch: Sequence[Placed], sends: Sequence[Send]) -> tuple[object
     )
 
 
-async def accept(database: Database, batch: Sequence[Placed], now: datetime) -> list[Stored]:
-    """Stores and charges a batch in one durable transaction, each submission whole or not at all. Raises OptedOut."""
+async def accept(database: Database, batch: Sequence[Placed], now: datetime, secret: bytes) -> list[Stored]:
+    """Stores and charges a batch in one durable transaction, each submission whole or not at all. Raises OptedOut.
+
+    secret: the installation's, for the numbers of the hosts to report to.
+    """
     async with database.connection(hot=True) as connection:
-        return await accept_by(connection, batch, now)
+        return await accept_by(connection, batch, now, secret)
 
 
-async def accept_by(connection: Connection, batch: Sequence[Placed], now: datetime) -> list[Stored]:
+async def accept_by(connection: Connection, batch: Sequence[Placed], now: datetime, secret: bytes) -> list[Stored]:
     """The same on a hot connection, in its transaction if it has one. Raises OptedOut."""
     sends = [placed.send for placed in batch]
     accounts = sorted({send.account.id for send in sends})
@@ -258,9 +254,8 @@ async def accept_by(connection: Connection, batch: Sequence[Placed], now: dateti
     for send, placed in zip(sends, batch, strict=True):
         costs[index[send.account.id]] += placed.charge_micros
     rows = _Messages(batch, [index[send.account.id] + 1 for send in sends], counts)
-    row = await connection.fetchrow(
-        ACCEPT, now, numbers(accounts), numbers(costs), numbers(counts), *_submissions(batch, sends), *rows.written()
-    )
+    written = (*_submissions(batch, sends, secret), *rows.written())
+    row = await connection.fetchrow(ACCEPT, now, numbers(accounts), numbers(costs), numbers(counts), *written)
     assert row is not None
     if row["opted"]:
         places: dict[int, set[int]] = {}

@@ -10,7 +10,8 @@ import msgspec
 
 from chappe.core.model import Reply, submission_of
 from chappe.store.database import Connection, Database
-from chappe.store.messages import host_of, key_of, talk_of
+from chappe.store.messages import key_of, talk_of
+from chappe.store.webhook_hosts import host_of
 
 KINDS = ("response", "stop", "start")
 """reply.kind"""
@@ -66,10 +67,11 @@ async def add(connection: Connection, reply: NewReply, now: datetime) -> int:
         reply.detail,
     )
     if reply.target:
+        secret: bytes = await connection.fetchval("select secret from installation")
         await connection.execute(
             """insert into webhook (host, key, id, message_id, at, state, talk)
                values ($1, $2, nextval('webhook_number'), $3, $4, 0, $5)""",
-            host_of(reply.target),
+            host_of(reply.account_id, reply.target, secret),
             key_of(now),
             -reply_id,
             reply.at,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from chappe.store import replies
 from chappe.store.database import Connection, Database
 from chappe.store.looks import Looks
 from chappe.store.messages import key_of, numbers, texts
+from chappe.store.webhook_claims import Shares, rows_of
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -91,38 +91,6 @@ async def add(connection: Connection, host: int, submission_id: int, ends: Seque
     )
 
 
-# The hosts that have something waiting are found by skipping through the primary key.
-_WAITING_HOSTS = """
-    (select host from webhook order by host limit 1)
-    union all
-    select (select w.host from webhook w where w.host > h.host order by w.host limit 1)
-    from hosts h where h.host is not null
-"""
-_KNOWN_HOSTS = "select * from unnest($6::text::int[], $7::text::bigint[]) as k(host, from_key)"
-# Then a few rows of each. What is in hand is looked up in a hash table: an array would be searched from its beginning
-# for each row.
-_CLAIM = """
-with recursive hosts as ({hosts})
-select w.host, w.key, w.id, w.message_id, w.at, w.state, w.attempts, w.reason,
-       coalesce(m.recipient, ''), coalesce(m.price_micros, 0), coalesce(m.state, 0) as message_state,
-       coalesce(s.dialect, ''), coalesce(s.report_url, '') as target, coalesce(s.tag, ''),
-       coalesce(s.client_reference, ''), coalesce(s.flags, 0), coalesce(w.talk, 0)
-from hosts h
-cross join lateral (
-    select * from webhook q where q.host = h.host {above} and q.key <= $1
-    and q.id not in (select unnest($2::text::bigint[]))
-    order by q.host, q.key, q.id limit $3
-) w
-left join lateral (select * from message where id = w.message_id limit 1) m on true
-left join lateral (select * from submission where id = w.message_id >> 16 limit 1) s on true
-where (s.id is not null or w.message_id < 0) and h.host is not null and not (h.host = any ($4::text::int[]))
-limit $5
-"""
-CLAIM = _CLAIM.format(hosts=_WAITING_HOSTS, above="")
-# Of these hosts alone, and of each from a key on: see store/looks.py.
-CLAIM_FROM = _CLAIM.format(hosts=_KNOWN_HOSTS, above="and q.key >= h.from_key")
-
-
 async def claim(
     connection: Connection,
     now_key: int,
@@ -131,39 +99,25 @@ async def claim(
     full_hosts: Sequence[int],
     limit: int,
     looks: Looks | None = None,
+    shares: Shares | None = None,
 ) -> list[Pending]:
     """What is due: at most per_host of each host, but for those that have enough in hand, and limit in all.
 
-    looks: kept from claim to claim, by whoever has in hand what they gave; None: each looks everywhere.
+    looks: kept from claim to claim, by whoever has in hand what they gave; None: each looks everywhere. shares: what
+    accounts and hosts may get, instead of per_host of each.
     """
-    began_s = time.monotonic()
-    known = looks.known if looks is not None and looks.slow else []
-    bounds = looks.bounds(known, began_s) if looks is not None else None
-    asked = (now_key, numbers(in_hand), per_host, numbers(full_hosts), max(limit, 0))
-    if bounds is None:
-        rows = await connection.fetch(CLAIM, *asked)
-    else:
-        rows = await connection.fetch(CLAIM_FROM, *asked, numbers(known), numbers(bounds))
-    ended_s = time.monotonic()
+    if limit <= 0:
+        return []
+    shares = shares or Shares(lambda _: limit, lambda _: per_host)
+    rows = await rows_of(connection, now_key, in_hand, full_hosts, limit, shares, looks or Looks())
     found = [Pending(*row) for row in rows]
-    pending = await _with_words(connection, await _in_turn(connection, found))
-    if looks is not None and limit > 0:
-        looks.looked(
-            {one.host: one.key for one in found},
-            whole=bounds is None,
-            now_key=now_key,
-            ended_s=ended_s,
-            took_s=ended_s - began_s,
-            found=len(found),
-            passed_over=full_hosts,
-        )
-    return pending
+    return await _with_words(connection, await _in_turn(connection, found))
 
 
 # The one before it of the same talk and host, and when that one is due.
 _BEFORE = """
 select g.id, before.key
-from unnest($1::text::bigint[], $2::text::int[], $3::text::bigint[]) as g(id, host, talk)
+from unnest($1::text::bigint[], $2::text::bigint[], $3::text::bigint[]) as g(id, host, talk)
 cross join lateral (
     select q.key from webhook q where q.talk = g.talk and q.id < g.id and q.host = g.host order by q.id desc limit 1
 ) before
@@ -225,7 +179,7 @@ async def _given_back(connection: Connection, message_ids: Sequence[int]) -> dic
 # thinks that reading all of it is cheap.
 END = """
 with given as (
-    select * from unnest($1::text::int[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[],
+    select * from unnest($1::text::bigint[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[],
                          $5::text::bigint[], $6::text::smallint[], $7::text::smallint[],
                          $8::text::int[], $9::text::text[], $10::text::bigint[])
            as g(host, key, id, message_id, again_key, state, status, took_ms, outcome, at_key)
@@ -249,7 +203,8 @@ from given
 
 _PUT_OFF = """
 update webhook w set key = g.again_key
-from unnest($1::text::int[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[]) as g(host, key, id, again_key)
+from unnest($1::text::bigint[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[])
+     as g(host, key, id, again_key)
 where w.host = g.host and w.key = g.key and w.id = g.id
 """
 

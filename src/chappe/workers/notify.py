@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import OrderedDict, deque
+from collections import Counter, deque
 from datetime import UTC, datetime, timedelta
 
 from chappe.actions.replies import named
@@ -26,8 +26,11 @@ from chappe.store.flags import Flag
 from chappe.store.looks import Looks
 from chappe.store.messages import key_of
 from chappe.store.outage import DatabaseAway
+from chappe.store.webhook_claims import Shares
 from chappe.store.webhooks import Pending, Told
+from chappe.workers import webhook_shares
 from chappe.workers.owner import is_dead
+from chappe.workers.webhook_shares import Host, Hosts, Seldom
 
 log = get_logger("chappe.notify")
 
@@ -36,76 +39,15 @@ LEASE_S = 6.0
 RENEW_S = 2.0
 AGAIN_S = (60.0, 300.0)  # after the first attempt, after the second; three in all (both providers' contracts)
 JITTER = 0.2
-CALLS_PER_HOST = 20
-CALLS_AT_FIRST = 5  # of a host of which nothing is known: many dead ones must not hold all calls
-CALLS_MAX = 400
-CALLS_DOUBTFUL_MAX = 200  # of hosts that did not answer when last asked, or were never: one customer may name thousands
-TRUSTED_MAX = 10_000
-HAND_PER_HOST = 200  # claimed ahead, so that a claim serves many calls
-HAND_MAX = 20_000
 OUTDATED = "outdated"
 MOVED_FOR_GOOD = frozenset((301, 308))  # RFC 9110, 15.4.2 and 15.4.9
-TOLD_AGAIN_S = 3_600.0  # the same of the same host
-TOLD_MAX = 10_000
 POLL_S = 1.0
+ROWS_PER_CLAIM = 2_000  # so that no claim takes long, whatever waits
+UNSEEN_S = 0.1  # until the next claim when one did not look at all hosts
 CLAIM_S = 1.0  # unless news rang: what the worker of another node stores does not ring here
 BATCH_S = 0.02  # rounds under load follow each other no faster: news and results gather meanwhile, and calls go on
 _WORDS = {int(state): state.word for state in State}
 _ENDED = frozenset(int(state) for state in FINAL)
-
-
-class _Host:
-    """One host's queue and what is under way to it."""
-
-    __slots__ = ("calls", "calls_max", "in_hand", "passed_over", "queue")
-
-    def __init__(self) -> None:
-        self.queue: deque[Pending] = deque()
-        self.in_hand: set[int] = set()  # webhooks claimed and not recorded yet: waiting, under way, or told
-        self.passed_over = False  # it had enough waiting when others' were claimed
-        self.calls = 0
-        self.calls_max = CALLS_AT_FIRST
-
-    def answered(self, *, well: bool) -> None:
-        """A host that does not answer has soon one call at once only; one that answers gets more and more."""
-        self.calls_max = min(self.calls_max + 1, CALLS_PER_HOST) if well else max(self.calls_max // 2, 1)
-
-
-class Trusted:
-    """The hosts that answered when they were last called; the longest not called are forgotten."""
-
-    def __init__(self) -> None:
-        self._hosts: OrderedDict[int, None] = OrderedDict()
-
-    def __contains__(self, number: int) -> bool:
-        return number in self._hosts
-
-    def answered(self, number: int, *, well: bool) -> None:
-        if not well:
-            self._hosts.pop(number, None)
-            return
-        self._hosts[number] = None
-        self._hosts.move_to_end(number)
-        if len(self._hosts) > TRUSTED_MAX:
-            self._hosts.popitem(last=False)
-
-
-class Seldom:
-    """Of which hosts something was told lately; the longest ago is forgotten first."""
-
-    def __init__(self) -> None:
-        self._told: OrderedDict[int, float] = OrderedDict()
-
-    def may_tell(self, number: int) -> bool:
-        """Whether it has not been told of this host for a while; from now on it has."""
-        now_s = asyncio.get_running_loop().time()
-        if now_s - self._told.get(number, -TOLD_AGAIN_S) < TOLD_AGAIN_S:
-            return False
-        self._told[number] = now_s
-        self._told.move_to_end(number)
-        if len(self._told) > TOLD_MAX:
-            self._told.popitem(last=False)
-        return True
 
 
 class Notify:
@@ -117,15 +59,12 @@ class Notify:
         self._secret = secret
         self._owner = owner
         self._timeout_s = timeout_s
-        self._hosts: dict[int, _Host] = {}
-        self._in_hand = 0  # of all hosts
+        self._hosts = Hosts()
+        self._shares = Shares(self._hosts.room, self._hosts.wish)
         self._turns: set[int] = (
             set()
         )  # what is under way, and what failed until that is recorded: no other of a turn begins
-        self._trusted = Trusted()
         self._redirected = Seldom()
-        self._calls = 0
-        self._doubtful = 0  # of these, calls to hosts that were not trusted when they began
         self._results: list[Told] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._event = asyncio.Event()
@@ -172,16 +111,16 @@ class Notify:
         more = False
         await self._record()  # what was told is told, whoever tells now
         if self.ours:
-            if self._rung or began - self._claimed_at >= CLAIM_S:
+            if self._rung or began - self._claimed_at >= (UNSEEN_S if self._shares.unseen else CLAIM_S):
                 self._claimed_at = began
                 more = await self._claim()
             self._start()
         else:
             self._drop()
-        if more and self._calls < CALLS_MAX:
+        if more and self._hosts.calls < webhook_shares.CALLS_MAX:
             return
         try:
-            async with asyncio.timeout(POLL_S):
+            async with asyncio.timeout(UNSEEN_S if self.ours and self._shares.unseen else POLL_S):
                 await self._event.wait()
         except TimeoutError:
             return
@@ -201,9 +140,9 @@ class Notify:
 
     def _drop(self) -> None:
         """Another process tells: what we claimed and have not begun is its business, and old when it is ours again."""
-        for host in self._hosts.values():
-            self._in_hand -= len(host.queue)
-            host.in_hand.difference_update([pending.id for pending in host.queue])
+        for host in self._hosts.by_number.values():
+            for pending in host.queue:
+                self._hosts.give_back(host, pending.id)
             host.queue.clear()
         self._looks = Looks()  # which knew of what we had in hand
 
@@ -211,76 +150,73 @@ class Notify:
         """Claims what is due; whether there may be more of it, beyond what one claim takes of each host."""
         in_hand: list[int] = []
         full: list[int] = []
-        for number, host in self._hosts.items():
-            host.passed_over = len(host.queue) >= HAND_PER_HOST // 2
+        for number, host in self._hosts.by_number.items():
+            host.passed_over = len(host.queue) >= host.hand_max // 2
             if host.passed_over:
                 full.append(number)
             else:
                 in_hand += host.in_hand
-        room = HAND_MAX - self._in_hand
+        limit = min(webhook_shares.HAND_MAX - self._hosts.in_hand, ROWS_PER_CLAIM)
         self._rung = False  # who rings from now on may come too late for this claim
         try:
             async with self._database.connection(hot=True) as connection:
                 now_key = key_of(datetime.now(UTC))
-                rows = await webhooks.claim(connection, now_key, in_hand, HAND_PER_HOST, full, room, self._looks)
+                rows = await webhooks.claim(
+                    connection, now_key, in_hand, webhook_shares.HAND_PER_HOST, full, limit, self._looks, self._shares
+                )
         except (*CONNECTION_ERRORS, DatabaseError):
             self._rung = True
             raise
-        claimed: dict[int, int] = {}
+        claimed: Counter[int] = Counter()
         for pending in rows:
-            found = self._hosts.get(pending.host)
-            if found is None:
-                found = self._hosts[pending.host] = _Host()
-            found.queue.append(pending)
-            found.in_hand.add(pending.id)
-            claimed[pending.host] = claimed.get(pending.host, 0) + 1
-        self._in_hand += len(rows)
-        if len(rows) >= room:  # again when there is room
-            self._rung = True
-            return False
-        more = any(count >= HAND_PER_HOST for count in claimed.values())
+            self._hosts.take(pending)
+            claimed[pending.host] += 1
+        more = False
+        for number, count in claimed.items():
+            if count >= self._shares.asked[number]:  # there may be more of it
+                host = self._hosts.by_number[number]
+                host.passed_over = len(host.queue) >= host.hand_max // 2
+                more = more or not host.passed_over
         self._rung = self._rung or more
         return more
 
     def _start(self) -> None:
-        """Begins calls as far as hosts and the whole allow; round the hosts, so that each gets its share: who got some
-        goes behind those who did not."""
-        for number, host in list(self._hosts.items()):
-            if not host.queue and not host.calls and not host.in_hand:
-                del self._hosts[number]
+        """Begins calls as far as hosts, accounts and the whole allow; round the hosts, so that each gets its share: who
+        got some goes behind those who did not."""
+        hosts = self._hosts.by_number
+        for number, host in list(hosts.items()):
+            if self._hosts.forget_if_idle(host):
                 continue
             before = host.calls
             self._fill(host)
             if host.calls > before:
-                self._hosts[number] = self._hosts.pop(number)
+                hosts[number] = hosts.pop(number)
 
-    def _fill(self, host: _Host) -> None:
+    def _fill(self, host: Host) -> None:
         passed: list[Pending] = []
-        while host.queue and host.calls < host.calls_max and self._calls < CALLS_MAX:
-            doubtful = host.queue[0].host not in self._trusted
-            if doubtful and self._doubtful >= CALLS_DOUBTFUL_MAX:
+        while host.queue:
+            doubtful = not host.trusted
+            if not self._hosts.may_begin(host, doubtful=doubtful):
                 break
             pending = host.queue.popleft()
             if pending.turn in self._turns:
                 passed.append(pending)
                 continue
             self._turns.add(pending.turn)
-            host.calls += 1
-            self._calls += 1
-            self._doubtful += doubtful
+            self._hosts.began(host, doubtful=doubtful)
             task = asyncio.get_running_loop().create_task(self._tell(host, pending, doubtful=doubtful))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         host.queue.extendleft(reversed(passed))
         self._ring_when_low(host)
 
-    def _ring_when_low(self, host: _Host) -> None:
+    def _ring_when_low(self, host: Host) -> None:
         """Has more claimed of a host that had enough when others' were claimed last."""
-        if host.passed_over and len(host.queue) <= HAND_PER_HOST // 4:
+        if host.passed_over and len(host.queue) <= host.hand_max // 4:
             host.passed_over = False
             self.ring()
 
-    async def _tell(self, host: _Host, pending: Pending, *, doubtful: bool) -> None:
+    async def _tell(self, host: Host, pending: Pending, *, doubtful: bool) -> None:
         """One host's calls follow each other in this task while there are any: no new task a call."""
         while True:
             try:
@@ -289,11 +225,12 @@ class Notify:
                 log.error("webhook_failed", webhook_id=pending.id, error=type(error).__name__)
                 told = self._after(pending, datetime.now(UTC), 0, 0, f"failed: {type(error).__name__}", final=False)
             well = told.status != 0 or told.outcome == OUTDATED
-            host.answered(well=well)
-            if told.outcome != OUTDATED:
-                self._trusted.answered(pending.host, well=well)
+            if told.outcome == OUTDATED:
+                host.answered(well=True)
+            else:
+                self._hosts.heard(host, well=well)
             if well and doubtful:
-                self._doubtful -= 1
+                self._hosts.cleared(host)
                 doubtful = False
             self._results.append(told)  # not before the await: _record swaps the list meanwhile
             if not told.again_key or not pending.talk:  # news of a message may follow: the older are then outdated
@@ -303,13 +240,11 @@ class Notify:
             if following is None:
                 break
             pending = following
-        host.calls -= 1
-        self._calls -= 1
-        self._doubtful -= doubtful
+        self._hosts.ended(host, doubtful=doubtful)
         self._event.set()
 
-    def _next(self, host: _Host) -> Pending | None:
-        if self._stopping or not self.ours or host.calls > host.calls_max:
+    def _next(self, host: Host) -> Pending | None:
+        if self._stopping or not self.ours or not self._hosts.may_go_on(host):
             return None
         passed: list[Pending] = []
         found: Pending | None = None
@@ -340,7 +275,7 @@ class Notify:
         for call in calls:  # of a long reply one a part: told again from the first when one of them fails
             try:
                 answer = await self._door.request(
-                    call.method, call.url, call.content_type, call.body, timeout_s=self._timeout_s
+                    call.method, call.url, call.content_type, call.body, self._timeout_s, share=pending.host
                 )
             except Fault as fault:
                 took_ms = int((datetime.now(UTC) - at).total_seconds() * 1000)
@@ -399,10 +334,9 @@ class Notify:
             raise
         outcomes: dict[str, int] = {}
         for told in results:
-            host = self._hosts.get(told.pending.host)
-            if host is not None and told.pending.id in host.in_hand:
-                host.in_hand.remove(told.pending.id)
-                self._in_hand -= 1
+            host = self._hosts.by_number.get(told.pending.host)
+            if host is not None:
+                self._hosts.give_back(host, told.pending.id)
             if told.again_key and told.pending.talk:
                 self._turns.discard(told.pending.turn)
             outcomes[told.outcome] = outcomes.get(told.outcome, 0) + 1
@@ -414,7 +348,7 @@ class Notify:
         had no attempt of their own."""
         followers: list[Told] = []
         for told in results:
-            host = self._hosts.get(told.pending.host)
+            host = self._hosts.by_number.get(told.pending.host)
             if not told.again_key or not told.pending.talk or host is None:
                 continue
             behind = [one for one in host.queue if one.talk == told.pending.talk]

@@ -16,11 +16,15 @@
 -- which PL/pgSQL would plan each time.
 -- While somebody holds a snapshot, old versions of a balance stay in the index. The newest one is mostly the last of its
 -- key, so the look-up reads the index from its end; it asks for a range, since the planner would drop the order for one value.
+drop function if exists accept_batch(
+    timestamptz, integer[], bigint[], integer[], integer[], bigint[], bigint[], integer[], integer[], integer[], integer[],
+    timestamptz[], text[], text[], text[], text[], text[], text[], text[], text[], integer[], integer[], integer[],
+    integer[], text[], smallint[], smallint[], bigint[], integer[], bigint[], text[], text[]);
 create or replace function accept_batch(
     p_now timestamptz,
     a_id integer[], a_cost bigint[], a_count integer[],
     s_account integer[], s_charge bigint[], s_cost bigint[], s_recipients integer[], s_parts integer[],
-    s_flags integer[], s_report_host integer[], s_scheduled_at timestamptz[], s_dialect text[], s_sender text[],
+    s_flags integer[], s_report_host bigint[], s_scheduled_at timestamptz[], s_dialect text[], s_sender text[],
     s_text text[], s_tag text[], s_campaign text[], s_client_reference text[], s_report_url text[], s_reply_url text[],
     m_submission integer[], m_account integer[], m_place integer[], m_turn integer[], m_recipient text[],
     m_state smallint[], m_parts smallint[], m_price bigint[], m_lane integer[], m_key bigint[], m_text text[],

@@ -6,16 +6,19 @@
 -- While somebody holds a snapshot (a dump, a forgotten transaction), deleted rows stay where they were, and each claim from
 -- the beginning walks over all of them: p_from avoids that (decision 0022). With p_from, references are also looked up among
 -- waiting receipts one by one, instead of asking first whether any receipt waits.
+drop function if exists bind_turn(
+    integer, smallint, bigint, timestamptz, integer, smallint[], bigint[], smallint[], text[], bigint[], integer[], text[],
+    text[], smallint[], text[], text[], bytea[], bigint[], integer[], integer, bigint[]);
 create or replace function bind_turn(
     p_carrier integer, p_slot smallint, p_token bigint, p_now timestamptz, p_policy integer, p_refund smallint[],
     r_message bigint[], r_part smallint[], r_ref text[],
-    w_message bigint[], w_host integer[],
+    w_message bigint[], w_host bigint[],
     c_ref text[], c_source text[], c_state smallint[], c_word text[], c_error text[], c_raw bytea[],
     p_still bigint[], p_lanes integer[], p_want integer, p_from bigint[]
 ) returns table (
     message_id bigint, lane integer, key bigint, attempts smallint, parts_done integer,
     account_id integer, parts smallint, doubts smallint, recipient text, text text, sender text, flags integer,
-    report_host integer, dialect text, due_at timestamptz
+    report_host bigint, dialect text, due_at timestamptz
 ) language plpgsql as $$
 #variable_conflict use_column
 declare
