@@ -186,10 +186,22 @@ def _recipients(
             recipients[number.e164] = Recipient(number.e164, parts, price_micros * parts, written)
     if not recipients:
         why = ", ".join(f"{one.written} ({one.reason})" for one in skipped[:3])
-        raise Failure(f"no recipient is left that can be sent to: {why}" if why else "--to names no recipient")
+        advice = _price_advice(skipped)
+        raise Failure(f"no recipient is left that can be sent to: {why}{advice}" if why else "--to names no recipient")
     if len(recipients) + len(skipped) > RECIPIENTS_MAX:
         raise Misuse(f"--to: at most {RECIPIENTS_MAX} recipients")
     return tuple(recipients.values()), tuple(skipped)
+
+
+def _price_advice(skipped: list[Skipped]) -> str:
+    """How a destination gets a price, where one lacks it."""
+    import phonenumbers
+
+    number = next((one.number for one in skipped if one.reason == "price_missing"), "")
+    if not number:
+        return ""
+    code = phonenumbers.parse(number).country_code
+    return f"; `chappe account set LOGIN price.{code}=0.05` gives an account a price for +{code}"
 
 
 async def _accept(database: Database, made: Send, windows: Windows) -> Accepted | Refusal:

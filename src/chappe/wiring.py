@@ -280,8 +280,12 @@ def _read_note(note: Path) -> str:
 def _write_note(note: Path, key: str) -> None:
     """Keeps the key for the next start, for its owner only."""
     note.parent.mkdir(parents=True, exist_ok=True)
-    note.touch(mode=0o600)
-    note.write_text(key + "\n")
+    from chappe.store.data_directory import give_to_owner
+
+    descriptor = os.open(note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        give_to_owner(note.parent, descriptor)
+        file.write(key + "\n")
 
 
 async def _another_works(database: Database) -> bool:

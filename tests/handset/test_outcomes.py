@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chappe.core import numbers
+from chappe.core.pricelist import price_list
 from chappe.handset.outcomes import MAGIC, MAGIC_PREFIXES, fate_of
 from chappe.smpp import receipts
 from chappe.smpp.commands import Status
@@ -45,10 +46,22 @@ def test_every_magic_number_is_proved_here() -> None:
     assert set(MAGIC) == set(RECEIPTS) | BY_OTHER_TESTS
 
 
-def test_one_range_of_magic_numbers_is_taken_as_mobile() -> None:
+@pytest.mark.parametrize("prefix", MAGIC_PREFIXES)
+def test_every_magic_number_is_taken_as_mobile(prefix: str) -> None:
     for key in MAGIC:
-        read = numbers.read_mobile(f"+{MAGIC_PREFIXES[-1]}{key}")
-        assert isinstance(read, numbers.Number)
+        read = numbers.read_mobile(f"+{prefix}{key}")
+        assert isinstance(read, numbers.Number), (prefix, key)
+        assert fate_of(numbers.digits(read.e164)) is not None
+
+
+@pytest.mark.parametrize(
+    "written", ["0639980013", "06 39 98 00 13", "+33639980013", "0033639980013", "33639980013", "639980013"]
+)
+def test_every_account_can_send_to_the_french_ones_however_they_are_written(written: str) -> None:
+    read = numbers.read_mobile(written, numbers.HOME)
+    assert isinstance(read, numbers.Number)
+    assert (read.e164, read.region) == ("+33639980013", "FR")
+    assert price_list(38_000).price(read.e164) == 38_000
 
 
 @pytest.mark.parametrize("digits", ["33612345678", "46701740610", "46701740628", "4670174061", "467017406111", ""])

@@ -185,3 +185,17 @@ def test_too_long_or_closed_places_for_the_socket_are_passed_over_and_named(tmp_
     long.mkdir()
     with pytest.raises(SocketNotUsable, match=r"tried .*xxx.*missing"):
         data_directory.make_socket_directory(tmp_path, OURSELVES, [long, missing])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write as root")
+@pytest.mark.parametrize("before", ["missing", "left by root"])
+def test_what_root_locks_in_somebody_s_folder_belongs_to_the_folder_s_owner(tmp_path: Path, before: str) -> None:
+    """`sudo chappe account list` once must not lock the service's own user out."""
+    data = fill(tmp_path / "var", *(["chappe.clients"] if before != "missing" else []))
+    os.chown(data, 65_534, 65_533)
+    lock = data_directory.FileLock(data / "chappe.clients")
+    assert lock.acquire(shared=True)
+    lock.release()
+    found = lock.path.stat()
+    assert (found.st_uid, found.st_gid) == (65_534, 65_533)
+    assert stat.S_IMODE(found.st_mode) & 0o600 == 0o600

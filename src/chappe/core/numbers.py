@@ -83,6 +83,10 @@ MOBILE_PATTERNS: dict[str, tuple[str, str]] = {
     "PM": ("508", r"708(?:4[0-5]|5[0-6])\d{4}|(?:[236-9]\d|4[02-489]|5[02-9])\d{4}"),
 }
 
+# Kept for films and books (ARCEP's plan, 06 39 98): well-formed, nobody's, and so in no metadata. The handset's magic
+# numbers are of this range.
+FICTION = r"63998\d{4}"
+
 # National writing of overseas numbers, without the trunk 0, to country code. All the territories share the trunk
 # prefix 0
 # and ten digits with the metropole, so only the range tells them apart (ARCEP numbering plan).
@@ -131,7 +135,7 @@ _DROP_SEPARATORS = str.maketrans("", "", _SEPARATORS)
 _FRENCH_CODES = ("33", "590", "594", "596", "262", "508")
 
 # The commonest case in one match: a metropolitan mobile, national or international, with an optional `(0)`.
-_METROPOLITAN = re.compile(rf"(?:(?:\+|00)?330?|0)({MOBILE_PATTERNS['FR'][1]})", re.ASCII).fullmatch
+_METROPOLITAN = re.compile(rf"(?:(?:\+|00)?330?|0)({MOBILE_PATTERNS['FR'][1]}|{FICTION})", re.ASCII).fullmatch
 # E.164 allows 15 digits; the shortest complete mobile numbers have 7 (Niue). Without `+` or `00` fewer than 8 digits
 # are more likely a short number or a fragment.
 _INTERNATIONAL = re.compile(r"(?:\+|00)([1-9][0-9]{6,14})").fullmatch
@@ -140,6 +144,7 @@ _NATIONAL = re.compile(r"0([0-9]{9})").fullmatch
 # Machine numbers have 14 digits beginning 0700 (ARCEP plan); no telephone reads their SMS.
 _MACHINE_NATIONAL = re.compile(r"0700[0-9]{10}").fullmatch
 _MACHINE = re.compile(r"33700[0-9]{10}").fullmatch
+_FICTION = re.compile(FICTION, re.ASCII).fullmatch
 _NO_ZERO = re.compile(r"[1-9][0-9]{8}", re.ASCII).fullmatch
 # What a program writes that took a number for a decimal: `612345678.0`.
 _DECIMAL = re.compile(r"(\+?[0-9]{8,15})[.,]0+", re.ASCII).fullmatch
@@ -270,7 +275,8 @@ def _placed(text: str, home: str) -> Number | Unfit | _Foreign:
 @cache
 def _french_mobile() -> re.Pattern[str]:
     """Compile the pattern of all French plans on first use: it is large, and most programs here never read a number."""
-    plans = (f"(?P<{region}>{code}(?:{pattern}))" for region, (code, pattern) in MOBILE_PATTERNS.items())
+    patterns = MOBILE_PATTERNS | {"FR": ("33", f"{MOBILE_PATTERNS['FR'][1]}|{FICTION}")}
+    plans = (f"(?P<{region}>{code}(?:{pattern}))" for region, (code, pattern) in patterns.items())
     return re.compile("|".join(plans), re.ASCII)
 
 
@@ -295,6 +301,8 @@ def _international(text: str) -> tuple[str, tuple[str, ...]] | Unfit:
 
 def _overseas(significant: str) -> tuple[str, tuple[str, ...]]:
     """Put the right country code before the nine digits of a national number."""
+    if _FICTION(significant):
+        return "33" + significant, ()
     if significant.startswith("508"):
         return significant, (OVERSEAS_REWRITTEN,)
     if code := _code_of(significant, _ANY_CODE):

@@ -235,7 +235,7 @@ def _static(name: str) -> bytes:
 
 
 def _magic(key: str) -> str:
-    return f"+{MAGIC_PREFIXES[-1]}{key}"
+    return f"+{MAGIC_PREFIXES[0]}{key}"
 
 
 # -- what messages look like

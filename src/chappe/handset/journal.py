@@ -16,6 +16,7 @@ import msgspec
 from chappe.handset.outcomes import Report
 from chappe.handset.phones import Part
 from chappe.smpp.pdu import DeliverSm, SubmitSm
+from chappe.store.data_directory import give_to_owner
 
 _LINES_SPARE = 20_000  # how many lines more than twice what is alive, before the file is written anew
 # The fields of a body that are numbers, and those that are octets, in the standard's order.
@@ -122,6 +123,7 @@ class Journal:
         # Texts and numbers are in it: nobody else's business.
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
         try:
+            give_to_owner(self._path.parent, descriptor)
             _write(descriptor, b"".join(line + b"\n" for line in lines))
             os.replace(fresh, self._path)
         except OSError:

@@ -73,6 +73,15 @@ def cluster_major(cluster: Path) -> int | None:
         raise DataNotUsable(data=cluster, reason=f"PG_VERSION says {text[:20]!r}") from None
 
 
+def give_to_owner(folder: Path, descriptor: int) -> None:
+    """What root writes into somebody's folder belongs to that user, who must be able to go on with it."""
+    if os.geteuid() == 0:
+        owner, now = folder.stat(), os.fstat(descriptor)
+        if (owner.st_uid, owner.st_gid) != (now.st_uid, now.st_gid):
+            with contextlib.suppress(OSError):  # a file system without owners, or one of the network that knows no root
+                os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+
 class FileLock:
     """An flock(2) on a file that stays; the kernel lets go of it when the process ends, however it ends."""
 
@@ -90,8 +99,12 @@ class FileLock:
         try:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as trouble:
-            raise DataNotUsable(data=self.path.parent, reason=f"{self.path.name}: {trouble.strerror}") from trouble
+            reason = f"{self.path.name}: {trouble.strerror}"
+            if isinstance(trouble, PermissionError):
+                reason += "; it belongs to another user, perhaps since root ran a command: give it the folder's owner"
+            raise DataNotUsable(data=self.path.parent, reason=reason) from trouble
         try:
+            give_to_owner(self.path.parent, descriptor)
             fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
