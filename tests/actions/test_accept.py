@@ -67,7 +67,7 @@ async def test_a_repeated_request_is_refused_for_a_day(database: ConnectionParam
         assert await codes(shop, named(shop, account, "a"), hours=24) == ["accepted"]
         assert await codes(shop, named(shop, account, "a"), hours=25) == ["repeated"]
         assert await shop.balance(account) == 100_000_000 - 4 * PRICE
-        await identifiers.forget(shop.database, later(hours=49))
+        await identifiers.forget(shop.database, later(hours=49), 10)
         assert await shop.database.value("select count(*) from unique_identifier") == 0
         await shop.books_balance()
 

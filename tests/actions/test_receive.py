@@ -298,6 +298,48 @@ async def test_what_is_nobodys_or_unreadable_is_put_aside_and_holds_up_nothing(d
         assert [reply.text for reply in await replies(shop, account)] == ["ab\ufffd"]
 
 
+async def test_what_cannot_be_sorted_is_put_aside_with_its_reason_and_tried_again_later(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real, read = receive._deliver, receive.e164
+
+    async def poisonous(tx: Any, whole: receive.Whole, round_: receive.Round) -> list[int]:
+        found = await real(tx, whole, round_)
+        if whole.text == "boom":
+            raise KeyError("what nobody thought of")
+        return found
+
+    def unreadable(written: str) -> str:
+        if written.endswith("666"):
+            raise ValueError("no number that anybody thought of")
+        return read(written)
+
+    async with opened(database) as shop:
+        account = await shop.account()
+        red = await shop.carrier()
+        await shop.messages(account, numbers=[PHONE], sender=CODE)
+        with monkeypatch.context() as patch:
+            patch.setattr(receive, "_deliver", poisonous)
+            patch.setattr(receive, "e164", unreadable)
+            texts = [frame(text, PHONE[1:], CODE) for text in ("oui", "boom", "non")]
+            await arrive(shop, red, *texts, frame("qui", "33600000666", CODE))
+        assert [reply.text for reply in await replies(shop, account)] == ["oui", "non"]
+        assert await notes(shop) == [
+            (2, None),
+            (5, "could not be sorted: KeyError"),
+            (2, None),
+            (5, "could not be sorted: ValueError"),
+        ]
+        told = [record for record in caplog.records if record.message == "inbound_put_aside"]
+        assert len(told) == 2
+        assert all(record.exc_info is not None for record in told)
+        await sorted_at(shop, NOW)
+        assert [reply.text for reply in await replies(shop, account)] == [], "it is not tried all the time"
+        await receive.try_again(shop.database)
+        await sorted_at(shop, NOW)
+        assert [reply.text for reply in await replies(shop, account)] == ["boom"]
+
+
 async def test_replies_are_read_by_submission_and_by_message(database: ConnectionParameters) -> None:
     async with opened(database) as shop:
         account, other = await shop.account(), await shop.account("other")

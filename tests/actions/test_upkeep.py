@@ -8,6 +8,7 @@ import pytest
 from shop import NOW, Bind, Shop, later, opened
 
 from chappe.actions import upkeep
+from chappe.actions.budget import Budget
 from chappe.actions.upkeep import SILENCE, Book
 from chappe.core.lifecycle import State
 from chappe.core.model import message_id
@@ -109,6 +110,110 @@ async def test_a_carrier_that_is_down_loses_its_queue_to_the_next(database: Conn
         await shop.books_balance()
 
 
+async def places(shop: Shop) -> list[tuple[object, ...]]:
+    """Where each row of the queue stands, and which transaction wrote it."""
+    return [
+        tuple(row)
+        for row in await shop.database.fetch("select message_id, lane, xmin::text, ctid::text from outbox order by 1")
+    ]
+
+
+@pytest.mark.parametrize("other", [None, "352"])
+async def test_a_queue_that_nobody_else_takes_is_not_touched(database: ConnectionParameters, other: str | None) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        red = await shop.carrier("red")
+        if other is not None:
+            await carriers.add_route(shop.database, "red", other, None, 0)
+            await shop.carrier("blue", prefix=other, priority=5)
+        await shop.messages(account, 5)
+        before = await places(shop)
+        book = await book_of(shop, red)
+        for seconds in (60, 70, 200):
+            assert not await upkeep.fail_over(shop.database, later(seconds=seconds), book)
+        assert await places(shop) == before
+
+
+async def test_a_carrier_that_is_down_as_well_is_no_way_out(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        red = await shop.carrier("red", priority=5)
+        await shop.messages(account, 5)
+        blue = await shop.carrier("blue")
+        before = await places(shop)
+        assert not await upkeep.fail_over(shop.database, later(seconds=60), await book_of(shop, red, blue))
+        assert await places(shop) == before
+
+
+async def test_fail_over_goes_on_where_its_time_was_over_and_begins_anew_when_routes_change(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "BATCH", 2)
+    async with opened(database) as shop:
+        account = await shop.account()
+        red = await shop.carrier("red")
+        await carriers.add_route(shop.database, "red", "352", None, 0)
+        await shop.carrier("blue", prefix="352", priority=5)
+        await shop.messages(account, 5)
+        luxembourg = await shop.messages(account, numbers=["+352621000001"])
+        book = await book_of(shop, red)
+        for moved in (False, False, True):  # three batches of two
+            budget = Budget(lambda: False)
+            assert await upkeep.fail_over(shop.database, later(seconds=60), book, budget) is moved
+            assert budget.spent
+        blue = next(c.id for c in book.carriers.values() if c.name == "blue")
+        assert [row["message_id"] for row in await shop.outbox() if row["lane"] // 8 == blue] == luxembourg
+        assert not await upkeep.fail_over(shop.database, later(seconds=61), book)
+        assert not await upkeep.fail_over(shop.database, later(seconds=62), book)
+        await carriers.add_route(shop.database, "blue", "33", None, 9)
+        assert await upkeep.fail_over(shop.database, later(seconds=63), book)
+        assert {row["lane"] // 8 for row in await shop.outbox()} == {blue}
+        await shop.books_balance()
+
+
+async def test_a_message_that_cannot_be_placed_is_put_aside_and_holds_up_nobody(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = upkeep._destination
+
+    def strange(row: queue.Due, book: Book) -> int | None:
+        if row.recipient.endswith("1"):
+            raise KeyError("what nobody thought of")
+        return real(row, book)
+
+    async with opened(database) as shop:
+        account = await shop.account()
+        await shop.carrier()
+        sent = await shop.messages(account, 3, scheduled_at=later(hours=1))
+        book = await book_of(shop)
+        with monkeypatch.context() as patch:
+            patch.setattr(upkeep, "_destination", strange)
+            assert await upkeep.release(shop.database, later(hours=2), book)
+        waiting = [row["message_id"] for row in await shop.outbox() if row["lane"] % 8 == LaneClass.WAITING]
+        assert waiting == [sent[1]]
+        assert await shop.events(sent[1]) == ["put_aside"]
+        assert not await upkeep.release(shop.database, later(hours=2, minutes=59), book)
+        assert await upkeep.release(shop.database, later(hours=3, minutes=1), book)
+        assert await shop.queued() == [sent[0], sent[2], sent[1]]
+
+
+async def test_no_route_leads_to_a_carrier_that_is_not_understood(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        await shop.carrier("odd", settings={"knob_of_tomorrow": "1"})
+        await shop.carrier("odder", priority=1)
+        await shop.database.execute(
+            """update carrier set settings = settings || '{"field_of_tomorrow": 1}'::jsonb where name = 'odder'"""
+        )
+        red = await shop.carrier("red", priority=9)
+        await shop.messages(account, 2)  # to the first of the routes, whoever understands it
+        await shop.messages(account, 2, scheduled_at=later(hours=1))
+        book = await book_of(shop)
+        await upkeep.fail_over(shop.database, later(seconds=60), book)
+        await upkeep.release(shop.database, later(hours=2), book)
+        assert {row["lane"] // 8 for row in await shop.outbox()} == {red}
+
+
 async def test_a_message_of_which_parts_are_there_stays_with_its_carrier(database: ConnectionParameters) -> None:
     async with opened(database) as shop:
         account = await shop.account()
@@ -170,7 +275,7 @@ async def test_settings_of_another_version_stop_one_carrier_only(database: Conne
         await upkeep.look(shop.database, NOW, book)
         assert set(book.carriers) == {red}
         for task in upkeep.TASKS:
-            await task.run(shop.database, NOW, book)
+            await task.run(shop.database, NOW, book, Budget())
 
 
 async def _stray(shop: Shop, bind: Bind, ref: str, source: str, state: int = 6) -> None:
@@ -273,6 +378,37 @@ async def test_silence_ends_what_was_never_heard_of(database: ConnectionParamete
         assert await shop.states([*flying, *planned]) == [State.NO_RECEIPT, State.QUEUED], "sent an hour ago"
         await upkeep.silence(shop.database, at + SILENCE + timedelta(hours=1), book)
         assert await shop.states([*planned, *queued]) == [State.NO_RECEIPT] * 2
+        assert await shop.database.value("select count(*) from silence_later") == 0
+        await shop.books_balance()
+
+
+async def test_a_step_of_silence_ends_a_bounded_number_and_what_was_noted_takes_its_turns(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "MESSAGES_MAX", 5)
+    async with opened(database) as shop:
+        account = await shop.account()
+        bind = await shop.bind(await shop.carrier())
+        sent = [one for _ in range(4) for one in await shop.messages(account, 3)]
+        planned = [one for _ in range(4) for one in await shop.messages(account, 3, scheduled_at=later(hours=1))]
+        await bind.turn(12)
+        await bind.turn(0, taken=[(one, 0, f"r{one}") for one in sent])
+        book = await book_of(shop)
+        at = NOW + SILENCE + timedelta(minutes=1)
+        ended = []
+        while (step := await queue.silence(shop.database, at, SILENCE, 100)).more:
+            ended.append(step.ended)
+        assert ended == [3, 3, 3, 3, 0, 0, 0][: len(ended)]
+        assert await shop.states(sent) == [State.NO_RECEIPT] * 12
+        assert await shop.database.value("select count(*) from silence_later") == 4
+        await upkeep.release(shop.database, at, book)
+        await bind.turn(12)
+        await bind.turn(0, taken=[(one, 0, f"r{one}") for one in planned])
+        positions = [0]
+        while last := await queue.silence_later(shop.database, at + timedelta(days=3), SILENCE, positions[-1], 2):
+            positions.append(last)
+        assert len(positions) == 4, "each of more than half of what one step may end"
+        assert await shop.states(planned) == [State.NO_RECEIPT] * 12
         assert await shop.database.value("select count(*) from silence_later") == 0
         await shop.books_balance()
 

@@ -9,6 +9,7 @@ import itertools
 import random
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -101,7 +102,7 @@ def never_releases_what_is_due(patch: pytest.MonkeyPatch, _: Server) -> None:
     async def broken(*_: Any) -> bool:
         return False
 
-    tasks = tuple(upkeep.Task(t.name, t.every_s, broken if t.name == "release" else t.run) for t in upkeep.TASKS)
+    tasks = tuple(replace(t, run=broken) if t.name == "release" else t for t in upkeep.TASKS)
     patch.setattr(upkeep, "TASKS", tasks)
 
 
@@ -118,10 +119,10 @@ def looks_at_no_list_when_it_sends(patch: pytest.MonkeyPatch, server: Server) ->
 def lets_a_lost_lease_write(patch: pytest.MonkeyPatch, server: Server) -> None:
     """Both places: each turn shows its token, and so does each renewal."""
 
-    async def broken(*_: Any) -> bool:
-        return True
+    async def broken(_database: Any, leases: list[binds.Lease], *_: Any) -> binds.Renewed:
+        return binds.Renewed(leases, [], [])
 
-    patch.setattr(binds, "renew", broken)
+    patch.setattr(binds, "renew_all", broken)
     server.rewrite("bind_turn", "b.token = p_token", "b.token >= p_token")
 
 

@@ -31,13 +31,13 @@ async def test_sandbox_messages_vanish_after_a_day(database: ConnectionParameter
         (played,) = await shop.messages(account, numbers=[PHONE], sandbox=True, report_url="https://h/")
         (real,) = await shop.messages(account, numbers=[PHONE])
         (young,) = await shop.messages(account, numbers=[PHONE], sandbox=True, now=later(hours=2))
-        await retention.forget(shop.database, later(hours=23), 400)
+        await retention.forget(shop.database, later(hours=23), 400, lambda: True)
         assert len(await texts(shop)) == 3
-        await retention.forget(shop.database, later(hours=25), 400)
+        await retention.forget(shop.database, later(hours=25), 400, lambda: True)
         rows = await shop.database.fetch("select id from message order by id")
         assert [row["id"] for row in rows] == [real, young]
         assert await shop.webhooks() == []
-        await retention.forget(shop.database, later(hours=27), 400)
+        await retention.forget(shop.database, later(hours=27), 400, lambda: True)
         rows = await shop.database.fetch("select id from message order by id")
         assert [row["id"] for row in rows] == [real]
         assert played < real
@@ -71,7 +71,7 @@ async def test_texts_and_numbers_are_blanked_after_their_time_and_amounts_stay(d
             )  # fmt: skip
         await conversations.follow(shop.database, later(days=10))
         balance = await shop.balance(account)
-        await retention.forget(shop.database, later(days=10), 5)
+        await retention.forget(shop.database, later(days=10), 5, lambda: True)
         assert await texts(shop) == [
             ("", "+33*******01", ""), ("planned", PHONE, ""), ("young", PHONE, ""),
         ]  # fmt: skip
@@ -83,7 +83,7 @@ async def test_texts_and_numbers_are_blanked_after_their_time_and_amounts_stay(d
         assert tuple(row.values()) == ("336******01", "*****", b"")
         assert (await shop.message(old))["price_micros"] > 0
         assert await shop.balance(account) == balance
-        await retention.forget(shop.database, later(days=32), 5)
+        await retention.forget(shop.database, later(days=32), 5, lambda: True)
         assert [text for text, _, _ in await texts(shop)] == ["", "", ""], "what was planned has had its day too"
         assert await shop.database.value("select count(*) from conversation") == 0
         await shop.books_balance()
@@ -94,7 +94,7 @@ async def test_a_short_retention_never_blanks_what_is_still_to_leave(database: C
         account = await shop.account()
         await shop.carrier()
         await shop.messages(account, numbers=[PHONE], text="waits")
-        await retention.forget(shop.database, later(days=3), 1)
+        await retention.forget(shop.database, later(days=3), 1, lambda: True)
         assert await texts(shop) == [("waits", PHONE, "")]
 
 
@@ -113,12 +113,12 @@ async def test_what_is_held_or_waits_for_longer_keeps_its_number_until_some_time
                 f"update {table} set lane = $2, key = $3 where {name} = $1",
                 held, lane(red, LaneClass.WAITING), key_of(opens_at),
             )  # fmt: skip
-        await retention.forget(shop.database, later(days=5), 1)
+        await retention.forget(shop.database, later(days=5), 1, lambda: True)
         assert await texts(shop) == [("held", PHONE, ""), ("waits", PHONE, "")]
         (row,) = await (await shop.bind(red)).turn(1)
         assert (row.message_id, row.text, row.recipient) == (waits, "waits", PHONE)
         await shop.database.execute("delete from outbox where message_id = $1", held)
-        await retention.forget(shop.database, later(days=11), 1)
+        await retention.forget(shop.database, later(days=11), 1, lambda: True)
         assert await texts(shop) == [("held", PHONE, ""), ("", "+33*******01", "")]
-        await retention.forget(shop.database, later(days=17), 1)
+        await retention.forget(shop.database, later(days=17), 1, lambda: True)
         assert await texts(shop) == [("", "+33*******01", "")] * 2

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from shop import Shop, address_of, eventually, opened
 
 from chappe.actions import upkeep as tasks
-from chappe.store import webhooks
+from chappe.store import troubles, webhooks
 from chappe.store.database import Database
 from chappe.store.embedded import ConnectionParameters
 from chappe.store.looks import SHARE
@@ -83,8 +84,10 @@ async def test_at_rest_it_looks_once_a_tick_and_asks_for_nothing_else(
         assert task.every_s >= 0.5
     async with opened(database) as shop, counted(database) as asked:
         await shop.carrier()
-        async with keeping(asked):
-            await eventually(lambda: _is(looked >= 2))
+        async with keeping(asked) as upkeep:
+            await eventually(lambda: _is(looked >= 2 and upkeep._housekeeping is not None))
+            assert upkeep._housekeeping is not None
+            await asyncio.wait([upkeep._housekeeping])
             before, first = asked.times, looked
             await eventually(lambda: _is(looked >= first + 20))
             # the tasks that have no sign are due every ten seconds, the lease every three
@@ -175,3 +178,135 @@ async def test_what_there_is_to_do_is_asked_less_often_where_asking_takes_long(
         upkeep.changed()
         await eventually(lambda: _is(len(asked) > count))
         assert asked[-1] - began < SHARE * slow_s, "what the operator changed is not waited for"
+
+
+def _with(monkeypatch: pytest.MonkeyPatch, name: str, run: Any, **given: Any) -> None:
+    """One task of upkeep is another."""
+    others = (replace(task, run=run, **given) if task.name == name else task for task in tasks.TASKS)
+    monkeypatch.setattr(tasks, "TASKS", tuple(others))
+
+
+async def test_who_waits_for_something_does_not_wait_for_housekeeping(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lease is renewed meanwhile, too."""
+    monkeypatch.setattr(module, "LEASE_S", 0.4)
+    monkeypatch.setattr(module, "RENEW_S", 0.05)
+    monkeypatch.setattr(module, "TICK_S", 0.02)
+    began, go_on = asyncio.Event(), asyncio.Event()
+
+    async def long(*_: Any) -> bool:
+        began.set()
+        await go_on.wait()
+        return False
+
+    _with(monkeypatch, "infer", long)
+    async with opened(database, ordinary=6) as shop:
+        account = await shop.account()
+        await shop.carrier()
+        async with keeping(shop.database) as upkeep:
+            await began.wait()
+            taken = await shop.database.value("select token from lease where name = $1", module.LEASE)
+            for _ in range(3):
+                now = datetime.now(UTC)
+                (soon,) = await shop.messages(account, 1, now=now, scheduled_at=now + timedelta(seconds=0.2))
+                await released(shop, soon)
+            assert await _held_by(shop, "me")
+            assert await shop.database.value("select token from lease where name = $1", module.LEASE) == taken
+            assert upkeep._housekeeping is not None
+            assert not upkeep._housekeeping.done()
+            go_on.set()
+
+
+async def test_what_has_more_to_do_gives_way_and_goes_on_at_once(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "PROMPT_S", 0.0)
+    monkeypatch.setattr(tasks, "HOUSEKEEPING_S", 0.0)
+    monkeypatch.setattr(tasks, "BATCH", 1)
+    order: list[str] = []
+
+    def counted_as(name: str, run: Any) -> Any:
+        async def counting(*given: Any) -> bool:
+            order.append(name)
+            return bool(await run(*given))
+
+        return counting
+
+    for task in tasks.TASKS:
+        if task.name in ("release", "replies"):
+            _with(monkeypatch, task.name, counted_as(task.name, task.run), wanted=lambda *_: True)
+    async with opened(database) as shop:
+        account = await shop.account()
+        await shop.carrier()
+        now = datetime.now(UTC)
+        due = await shop.messages(account, 5, now=now, scheduled_at=now + timedelta(seconds=0.1))
+        async with keeping(shop.database):
+            await eventually(
+                lambda: shop.database.value(
+                    "select count(*) = $1 from outbox where lane & 7 <> $2", len(due), LaneClass.WAITING.value
+                )
+            )
+    assert order.count("release") >= 5, "one at a time"
+
+
+@pytest.mark.parametrize("name", ["place_held", "release", "match", "fail_over", "infer", "silence", "count", "clear"])
+async def test_a_task_that_fails_keeps_no_other_from_its_turn(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    monkeypatch.setattr(module, "TICK_S", 0.02)
+    monkeypatch.setattr(module, "FAILED_S_MAX", 0.05)
+    original = next(task.run for task in tasks.TASKS if task.name == name)
+    healed = False
+
+    async def poisonous(*given: Any) -> bool:
+        if healed:
+            return bool(await original(*given))
+        raise KeyError("what nobody thought of")
+
+    ran: set[str] = set()
+
+    def noted(task: tasks.Task) -> Any:
+        async def run(*given: Any) -> bool:
+            ran.add(task.name)
+            return bool(await task.run(*given))
+
+        return run
+
+    for task in tasks.TASKS:
+        run = poisonous if task.name == name else noted(task)
+        _with(monkeypatch, task.name, run, wanted=lambda *_: True, every_s=0.05)
+    others = {task.name for task in tasks.TASKS} - {name}
+    async with opened(database, ordinary=6) as shop:
+        await shop.carrier()
+        async with keeping(shop.database):
+            await eventually(lambda: _is(ran == others))
+            (trouble,) = await eventually(lambda: troubles.read(shop.database))
+            assert (trouble.task, trouble.error) == (name, "KeyError")
+            await eventually(lambda: shop.database.value("select times >= 2 from trouble"))
+            healed = True
+            await eventually(lambda: shop.database.value("select count(*) = 0 from trouble"))
+    failed = [record for record in caplog.records if record.message == "upkeep_failed"]
+    assert len(failed) >= 2
+    assert all(record.exc_info is not None for record in failed)
+
+
+async def test_a_database_that_refuses_one_task_keeps_no_other_from_its_turn(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TICK_S", 0.02)
+
+    async def refused(database_: Database, *_: Any) -> bool:
+        await database_.execute("select 1 / 0")
+        return False
+
+    _with(monkeypatch, "place_held", refused, wanted=lambda *_: True)
+    async with opened(database) as shop:
+        account = await shop.account()
+        await shop.carrier()
+        async with keeping(shop.database):
+            now = datetime.now(UTC)
+            (soon,) = await shop.messages(account, 1, now=now, scheduled_at=now + timedelta(seconds=0.2))
+            await released(shop, soon)
+            (trouble,) = await eventually(lambda: troubles.read(shop.database))
+            assert (trouble.task, trouble.error) == ("place_held", "DivisionByZeroError")

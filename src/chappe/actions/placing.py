@@ -7,7 +7,7 @@ later. What its customer has scheduled is not touched: the window is asked when 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -72,8 +72,11 @@ async def begin(database: Database, now: datetime, windows: Windows) -> Walk | N
     return Walk(now, tuple(changes), await window_changes.lanes(database))
 
 
-async def step(database: Database, now: datetime, windows: Windows, walk: Walk) -> bool:
-    """Places anew the next of what is held, a bounded number; True when some of it may leave now.
+async def step(
+    database: Database, now: datetime, windows: Windows, walk: Walk, more: Callable[[], bool] = lambda: True
+) -> bool:
+    """Places anew the next of what is held, a bounded number; True when some of it may leave now. more: whether another
+    batch may begin.
 
     At the end of the walk a change that is young stays to be walked for once more: whoever had not heard of it yet
     still held by the old one.
@@ -81,7 +84,7 @@ async def step(database: Database, now: datetime, windows: Windows, walk: Walk) 
     account_ids = {change.account_id for change in walk.changes}
     earlier = 0
     for _ in range(ROUNDS_MAX):
-        if walk.over:
+        if walk.over or not more():
             break
         async with database.transaction(hot=True) as tx:
             edge = await window_changes.edge(tx, walk.lanes[0], walk.after, BATCH)
@@ -126,11 +129,13 @@ def at_key(key: int) -> str:
     return f"{datetime.fromtimestamp(key / 1_000_000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-async def wake_routeless(database: Database, now: datetime) -> bool:
+async def wake_routeless(database: Database, now: datetime, more: Callable[[], bool] = lambda: True) -> bool:
     """Makes due now what waits for a route: there are other routes than before. A bounded number; True when all is."""
     lane_ = lane(0, LaneClass.WAITING)
     after = (key_of(now), window_changes.KEY_MAX)
     for _ in range(ROUNDS_MAX):
+        if not more():
+            break
         async with database.transaction(hot=True) as tx:
             edge = await window_changes.edge(tx, lane_, after, BATCH, key_of(now + ROUTE_AGAIN))
             if edge is None:

@@ -21,7 +21,7 @@ from chappe.core.network import Carrier
 from chappe.core.routing import Router
 from chappe.core.stop import Words
 from chappe.dialects.registry import BY_NAME, DIALECTS
-from chappe.observe import get_logger
+from chappe.observe import get_logger, metrics
 from chappe.smpp import longtext, pdu, textcoding
 from chappe.smpp.header import DecodeError
 from chappe.smpp.longtext import Piece
@@ -29,7 +29,7 @@ from chappe.smpp.pdu import DataSm, DeliverSm
 from chappe.smpp.profile import LongMethod, Profile, profile
 from chappe.store import accounts, conversations, inbound, optouts, replies, virtual_numbers
 from chappe.store.conversations import Talk
-from chappe.store.database import RETRY_ERRORS, Connection, Database, DatabaseError
+from chappe.store.database import CONNECTION_ERRORS, RETRY_ERRORS, Connection, Database
 from chappe.store.inbound import Arrived
 from chappe.store.replies import NewReply
 
@@ -37,6 +37,7 @@ log = get_logger("chappe.receive")
 
 BATCH: Final = 25  # of numbers looked for at once in the newest messages
 ROUNDS_MAX: Final = 8
+PUT_ASIDE_MAX: Final = 1_000
 PARTS_WAIT: Final = timedelta(seconds=1800)  # Kannel's default: then what there is must do
 REPEATED_WITHIN: Final = timedelta(hours=1)
 """How long a carrier may take to send again what it believes not to have been received."""
@@ -130,7 +131,7 @@ async def sort(
             await inbound.lock(tx)
             new = await inbound.new(tx, position, BATCH)
             late = await inbound.late(tx, now - PARTS_WAIT, BATCH)
-            numbers = {e164(row.source) for row in (*new, *late)}
+            numbers = {_source(row) for row in (*new, *late)}
             talks = await conversations.of_numbers(tx, [number for number in numbers if _is_number(number)])
             round_ = Round(now, carriers, talks, words, router, confirmations, profiles, unclear)
             for row in new:
@@ -142,16 +143,31 @@ async def sort(
     return any(said.startswith(confirming.CONFIRMED) for said in confirmations)
 
 
+def _source(row: Arrived) -> str:
+    """The number that a PDU came from; empty where it cannot be read, which is told when the PDU is sorted."""
+    try:
+        return e164(row.source)
+    except Exception as error:
+        log.error("inbound_source_unreadable", inbound_id=row.id, exc_info=error)
+        return ""
+
+
 async def _guarded(tx: Connection, row: Arrived, round_: Round, *, late: bool) -> None:
-    """One PDU; one that the database refuses is put aside, so that it does not hold up the others."""
+    """One PDU; one that cannot be sorted is put aside, told and counted, so that it does not hold up the others."""
     try:
         async with tx.transaction():
             await _sort(tx, row, round_, late=late)
-    except RETRY_ERRORS:
+    except (*CONNECTION_ERRORS, *RETRY_ERRORS):
         raise
-    except DatabaseError as error:
-        log.error("inbound_refused", inbound_id=row.id, error=type(error).__name__)
-        await inbound.mark(tx, [row.id], inbound.NOBODYS, f"refused: {type(error).__name__}")
+    except Exception as error:
+        log.error("inbound_put_aside", inbound_id=row.id, exc_info=error)
+        metrics().count("chappe_failures_total", task="replies")
+        await inbound.mark(tx, [row.id], inbound.PUT_ASIDE, f"could not be sorted: {type(error).__name__}")
+
+
+async def try_again(database: Database) -> None:
+    """What was put aside counts as new once more, a bounded number: another version may know what to do with it."""
+    await inbound.renew(database, PUT_ASIDE_MAX)
 
 
 async def _sort(tx: Connection, row: Arrived, round_: Round, *, late: bool) -> None:

@@ -1,4 +1,5 @@
-"""Upkeep: what time alone makes necessary. Each task moves a bounded batch and says whether it filled any lane."""
+"""Upkeep: what time alone makes necessary. Each task moves batches while its budget lasts, and says whether it filled
+any lane."""
 
 from __future__ import annotations
 
@@ -7,13 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from chappe.actions import placing, receive
+from chappe.actions.budget import Budget
 from chappe.actions.windows import Windows
 from chappe.carriers.registry import policy_of, profile_of
 from chappe.core.lifecycle import State
 from chappe.core.network import Carrier
 from chappe.core.routing import Demo, Route, Router
 from chappe.core.stop import Words
-from chappe.observe import get_logger
+from chappe.observe import get_logger, metrics
 from chappe.smpp.message_ids import Learner, variants
 from chappe.smpp.profile import IdFormat
 from chappe.store import (
@@ -40,15 +42,32 @@ from chappe.store.signs import Signs
 log = get_logger("chappe.upkeep")
 
 BATCH = 1000
-RELEASE_ROUNDS = 20  # batches at once: the other tasks, and the lease, wait meanwhile
 FOLLOW_ROUNDS = 2  # of some 20 000 messages each: what is faster is caught up with later
+PROMPT_S = 0.5  # what is due and what subscribers wrote wait for each other so long, and for housekeeping not at all
+HOUSEKEEPING_S = 2.0
+FAIL_OVER_AGAIN = timedelta(seconds=60)  # a queue that nobody else takes is looked through again, unless routes change
+PUT_ASIDE = timedelta(hours=1)  # what cannot be placed is tried again then, and holds nobody up
 FAILOVER_S = 30.0  # a carrier without a bind for so long loses its queue to the next one
 SILENCE = timedelta(hours=54)  # validity of 48 h and a margin: who has not been heard of by then will not be
 STRAY_PATIENCE = timedelta(seconds=5)
 STRAY_TRIED = timedelta(minutes=15)  # after that nobody looks for other readings
 STRAY_KEPT = timedelta(days=7)
 QUARANTINE_KEPT = timedelta(days=90)
+FORGOTTEN = 5_000  # rows of one statement that removes what nobody needs
+RELEASED, SENT_AGAIN = "released", "sent_again"  # events
+BEGINNING = (-1, -1)  # of a lane
+UNLIMITED = Budget()
 PADDED_WIDTHS = (8, 10, 16, 20)  # to which carriers fill ids with zeros
+
+
+@dataclass(frozen=True, slots=True)
+class LookedThrough:
+    """How far fail-over has come in a lane, by which routes; again_at: when from its beginning, once it came to the
+    end."""
+
+    by: object
+    after: tuple[int, int]
+    again_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -65,6 +84,9 @@ class Book:
     routes: object = None  # as they were read last
     demo: Demo | None = None  # as it was read last
     rerouted: bool = False  # since what has no route was looked at
+    routed: frozenset[int] = frozenset()  # carriers that some route leads to
+    looked_through: dict[int, LookedThrough] = field(default_factory=dict)  # by lane: queues of carriers that are down
+    later_after: int = 0  # how far silence has come among the submissions that were noted
     profiles_followed: bool = False
     walk: placing.Walk | None = None  # through what is held, while one is under way
     looks: Looks = field(default_factory=Looks)  # at what is due in waiting lanes
@@ -76,12 +98,21 @@ def _always(_signs: Signs, _book: Book) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Runs at most every so often, and then only when there are signs that it has something to do."""
+    """Runs at most every so often, and then only when there are signs that it has something to do.
+
+    housekeeping: nobody waits for it, and it waits for nobody.
+    """
 
     name: str
     every_s: float
-    run: Callable[[Database, datetime, Book], Awaitable[bool]]
+    run: Callable[[Database, datetime, Book, Budget], Awaitable[bool]]
     wanted: Callable[[Signs, Book], bool] = _always
+    housekeeping: bool = False
+
+    @property
+    def budget_s(self) -> float:
+        """How long it may take before others have their turn."""
+        return HOUSEKEEPING_S if self.housekeeping else PROMPT_S
 
 
 async def signs(database: Database, now: datetime, book: Book) -> Signs:
@@ -95,11 +126,10 @@ def _waiting_lanes(book: Book) -> list[int]:
     return [lane(carrier_id, LaneClass.WAITING) for carrier_id in (0, *book.carriers)]
 
 
-async def look(database: Database, now: datetime, book: Book) -> bool:
+async def look(database: Database, now: datetime, book: Book, budget: Budget = UNLIMITED) -> bool:
     """Reads routes and carriers, and which carriers are down."""
     routes = await carriers.all_routes(database)
     rule = await demo.rule(database)
-    book.router = Router([Route(r.prefix, r.range, str(r.carrier_id), r.priority) for r in routes], rule)
     if book.demo is not None and book.demo.everyone and rule.carrier and not rule.everyone:
         log.warning("phones_take_demo_account_only", why="there is another carrier than the handset")
     book.carriers = {
@@ -107,6 +137,9 @@ async def look(database: Database, now: datetime, book: Book) -> bool:
         for carrier in await carriers.all_carriers(database)
         if carrier.enabled and _is_understood(carrier)
     }
+    routes = [route for route in routes if route.carrier_id in book.carriers]  # none to one that is not understood
+    book.router = Router([Route(r.prefix, r.range, str(r.carrier_id), r.priority) for r in routes], rule)
+    book.routed = frozenset(route.carrier_id for route in routes)
     book.down = frozenset(await queue.silent_carriers(database, FAILOVER_S))
     read = (routes, set(book.carriers), rule)
     book.rerouted = book.rerouted or book.routes != read  # also at the start: they may have changed before
@@ -139,104 +172,132 @@ def _ready(row: queue.Due) -> LaneClass:
     return LaneClass.BULK if row.recipients >= BULK_RECIPIENTS else LaneClass.COMMERCIAL
 
 
-async def release(database: Database, now: datetime, book: Book) -> bool:
+async def release(database: Database, now: datetime, book: Book, budget: Budget = UNLIMITED) -> bool:
     """Moves what is due from the waiting lanes to those of carriers; routes are asked anew."""
     moved = False
     if book.rerouted:
-        book.rerouted = not await placing.wake_routeless(database, now)
-    for _ in range(RELEASE_ROUNDS):
+        book.rerouted = not await placing.wake_routeless(database, now, budget.more)
+    while budget.more():
         async with database.transaction(hot=True) as tx:
             due = await queue.take_due(tx, now, _waiting_lanes(book), BATCH, book.looks)
-            placed = []
-            doubtful = []
-            leaving = []
-            for row in due:
-                carrier_id = _destination(row, book)
-                if carrier_id is None:  # still nobody: asked again when routes change, or a good while later
-                    again = key_of(now + placing.ROUTE_AGAIN)
-                    placed.append(
-                        Requeue(row.message_id, lane(0, LaneClass.WAITING), again, row.attempts, 0, row.state)
-                    )
-                    continue
-                done = row.parts_done if carrier_id == row.lane // CLASSES else 0
-                what = ""
-                if row.state in (State.SCHEDULED, State.HELD):
-                    what = "released"
-                    leaving.append(row.message_id)
-                detail = (
-                    f"held: {row.reason or 'window'}, until {placing.at_key(row.key)}"
-                    if row.state == State.HELD
-                    else ""
-                )
-                if row.state == State.UNCERTAIN:
-                    what = "sent_again"
-                    doubtful.append(row.message_id)
-                ready = lane(carrier_id, _ready(row))
-                placed.append(Requeue(row.message_id, ready, row.key, row.attempts, done, State.QUEUED, what, detail))
-                moved = True
+            placed = [_placed(row, now, book) for row in due]
             if placed:
                 await binds.requeue(tx, now, placed)
+            doubtful = [row.message_id for row in placed if row.what == SENT_AGAIN]
             if doubtful:
                 await queue.clear_doubt(tx, doubtful)
-            await conversations.release(tx, leaving)
+            await conversations.release(tx, [row.message_id for row in placed if row.what == RELEASED])
+        moved = moved or any(row.lane % CLASSES != LaneClass.WAITING for row in placed)
         if len(due) < BATCH:
             break
     return moved
 
 
-async def fail_over(database: Database, now: datetime, book: Book) -> bool:
-    """Gives the queue of carriers that are down, disabled or gone to the next carrier of the same destinations."""
-    moved = False
+def _placed(row: queue.Due, now: datetime, book: Book) -> Requeue:
+    """Where a message goes that is due. One of which we cannot tell is put aside for a while."""
+    try:
+        return _place(row, now, book)
+    except Exception as error:
+        log.error("message_put_aside", message_id=row.message_id, exc_info=error)
+        metrics().count("chappe_failures_total", task="release")
+        later = key_of(now + PUT_ASIDE)
+        detail = f"it could not be placed: {type(error).__name__}"
+        return Requeue(row.message_id, row.lane, later, row.attempts, row.parts_done, row.state, "put_aside", detail)
+
+
+def _place(row: queue.Due, now: datetime, book: Book) -> Requeue:
+    carrier_id = _destination(row, book)
+    if carrier_id is None:  # still nobody: asked again when routes change, or a good while later
+        again = key_of(now + placing.ROUTE_AGAIN)
+        return Requeue(row.message_id, lane(0, LaneClass.WAITING), again, row.attempts, 0, row.state)
+    done = row.parts_done if carrier_id == row.lane // CLASSES else 0
+    what = (
+        RELEASED if row.state in (State.SCHEDULED, State.HELD) else SENT_AGAIN if row.state == State.UNCERTAIN else ""
+    )
+    detail = f"held: {row.reason or 'window'}, until {placing.at_key(row.key)}" if row.state == State.HELD else ""
+    ready = lane(carrier_id, _ready(row))
+    return Requeue(row.message_id, ready, row.key, row.attempts, done, State.QUEUED, what, detail)
+
+
+async def fail_over(database: Database, now: datetime, book: Book, budget: Budget = UNLIMITED) -> bool:
+    """Gives the queue of carriers that are down, disabled or gone to the next carrier of the same destinations.
+
+    A message that nobody else takes is not touched: the queue of a carrier that is down may be long, and mostly there
+    is no other.
+    """
     lanes = await queue.lanes(database)
     if all(carrier_id == 0 or _is_up(carrier_id, book) for carrier_id in {lane_ // CLASSES for lane_ in lanes}):
+        book.looked_through.clear()
         return False
     await look(database, now, book)  # after the lanes: a carrier that was added meanwhile is not taken for a lost one
+    moved = False
     for lane_ in lanes:
         carrier_id, lane_class = divmod(lane_, CLASSES)
         gone = carrier_id not in book.carriers
         if carrier_id == 0 or (carrier_id not in book.down and not gone):
+            book.looked_through.pop(lane_, None)
             continue
         if lane_class == LaneClass.WAITING and not gone:
             continue  # release() asks the routes when its time has come
-        elsewhere = 0
-        after = (-1, -1)
-        while True:
-            async with database.transaction(hot=True) as tx:
-                rows = await queue.take_ready(tx, lane_, after, BATCH)
-                placed = [_elsewhere(row, now, book, gone=gone) for row in rows]
-                if placed:
-                    await binds.requeue(tx, now, placed)
-            elsewhere += sum(row.lane != lane_ for row in placed)
-            if len(rows) < BATCH:
-                break
-            after = (rows[-1].key, rows[-1].message_id)
-        if elsewhere:
-            moved = True
-            name = book.carriers[carrier_id].name if not gone else f"number {carrier_id}"
-            log.warning("carrier_failed_over", carrier=name, messages=elsewhere)
+        if not gone and not book.routed - book.down - {carrier_id}:
+            continue  # nobody else
+        moved = await _fail_over(database, now, book, lane_, budget) or moved
+        if budget.spent:
+            break
     return moved
+
+
+async def _fail_over(database: Database, now: datetime, book: Book, lane_: int, budget: Budget) -> bool:
+    """Goes on through one lane, as far as the budget lasts; whether anything moved."""
+    carrier_id = lane_ // CLASSES
+    gone = carrier_id not in book.carriers
+    by = (book.routes, book.down)
+    before = book.looked_through.get(lane_)
+    if before is None or before.by != by or (before.again_at is not None and before.again_at <= now):
+        before = LookedThrough(by, BEGINNING)
+    if before.again_at is not None:
+        return False
+    elsewhere = 0
+    after, ended = before.after, False
+    while not ended and budget.more():
+        rows = await queue.ready(database, lane_, after, BATCH)
+        leaving = {row.message_id: to for row in rows if (to := _elsewhere(row, book, gone=gone)) is not None}
+        if leaving:
+            async with database.transaction(hot=True) as tx:
+                taken = await queue.take(tx, [row for row in rows if row.message_id in leaving])
+                await binds.requeue(tx, now, [leaving[row.message_id] for row in taken])
+            elsewhere += len(taken)
+        ended = len(rows) < BATCH
+        after = (rows[-1].key, rows[-1].message_id) if rows else after
+    again_at = now + FAIL_OVER_AGAIN if ended and not elsewhere else None
+    book.looked_through[lane_] = LookedThrough(by, BEGINNING if ended else after, again_at)
+    if elsewhere:
+        name = book.carriers[carrier_id].name if not gone else f"number {carrier_id}"
+        log.warning("carrier_failed_over", carrier=name, moved=elsewhere)
+    return elsewhere > 0
 
 
 def _is_up(carrier_id: int, book: Book) -> bool:
     return carrier_id in book.carriers and carrier_id not in book.down
 
 
-def _elsewhere(row: queue.Due, now: datetime, book: Book, *, gone: bool) -> Requeue:
-    """Where a message goes whose carrier does not send: to another one, or nowhere else for now."""
+def _elsewhere(row: queue.Due, book: Book, *, gone: bool) -> Requeue | None:
+    """Where a message goes whose carrier does not send; None when it stays, since nobody else takes it."""
     carrier_id, lane_class = divmod(row.lane, CLASSES)
     other = _destination(row, book)
-    if other is not None and other != carrier_id:
-        came = book.carriers[carrier_id].name if not gone else "a carrier that is gone"
-        ready = lane(other, LaneClass.WAITING if lane_class == LaneClass.WAITING else _ready(row))
-        state = row.state if lane_class == LaneClass.WAITING else int(State.QUEUED)
-        detail = f"from {came} to {book.carriers[other].name}"
-        return Requeue(row.message_id, ready, row.key, row.attempts, 0, state, "rerouted", detail)
-    if gone and other is None:  # nobody takes it: asked again now and then, like what was accepted without a route
-        return Requeue(row.message_id, lane(0, LaneClass.WAITING), row.key, row.attempts, row.parts_done, row.state)
-    return Requeue(row.message_id, row.lane, row.key, row.attempts, row.parts_done, row.state)
+    if other is None:  # nobody takes it: asked again now and then, like what was accepted without a route
+        nowhere = lane(0, LaneClass.WAITING)
+        return Requeue(row.message_id, nowhere, row.key, row.attempts, row.parts_done, row.state) if gone else None
+    if other == carrier_id or (other in book.down and not gone):
+        return None
+    came = book.carriers[carrier_id].name if not gone else "a carrier that is gone"
+    ready = lane(other, LaneClass.WAITING if lane_class == LaneClass.WAITING else _ready(row))
+    state = row.state if lane_class == LaneClass.WAITING else int(State.QUEUED)
+    detail = f"from {came} to {book.carriers[other].name}"
+    return Requeue(row.message_id, ready, row.key, row.attempts, 0, state, "rerouted", detail)
 
 
-async def match(database: Database, now: datetime, book: Book) -> bool:
+async def match(database: Database, now: datetime, book: Book, budget: Budget = UNLIMITED) -> bool:
     """Brings stray receipts and parts together that passed each other in the same instant on two binds."""
     for carrier_id, refs in (await queue.matchable(database, now - STRAY_TRIED, BATCH)).items():
         carrier = book.carriers.get(carrier_id)
@@ -245,7 +306,7 @@ async def match(database: Database, now: datetime, book: Book) -> bool:
     return False
 
 
-async def infer(database: Database, now: datetime, book: Book) -> bool:
+async def infer(database: Database, now: datetime, book: Book, budget: Budget = UNLIMITED) -> bool:
     """Tries other readings of stray ids, and at last the only message in doubt to that number."""
     for carrier in book.carriers.values():
         policy = policy_of(carrier)
@@ -299,28 +360,34 @@ async def _strays(database: Database, carrier_id: int, now: datetime) -> AsyncIt
         after = found[-1].receipt_id
 
 
-async def silence(database: Database, now: datetime, book: Book) -> bool:
+async def silence(database: Database, now: datetime, book: Book, budget: Budget = UNLIMITED) -> bool:
     """Ends messages of which nothing was heard."""
-    while (await queue.silence(database, now, SILENCE, BATCH)).more:
-        pass
-    await queue.forget_strays(database, now - STRAY_KEPT)
+    while budget.more():
+        if not (await queue.silence(database, now, SILENCE, BATCH)).more:
+            break
+    while budget.more():
+        book.later_after = await queue.silence_later(database, now, SILENCE, book.later_after, BATCH)
+        if not book.later_after:
+            break
+    while budget.more() and await queue.forget_strays(database, now - STRAY_KEPT, FORGOTTEN):
+        continue
     return False
 
 
-async def sort_replies(database: Database, now: datetime, book: Book) -> bool:
+async def sort_replies(database: Database, now: datetime, book: Book, budget: Budget = UNLIMITED) -> bool:
     """Gives what subscribers wrote to those whom it answers."""
     return await receive.sort(database, now, book.carriers, book.words, book.router)
 
 
-async def follow(database: Database, now: datetime, book: Book) -> bool:
+async def follow(database: Database, now: datetime, book: Book, budget: Budget = UNLIMITED) -> bool:
     """Remembers who wrote to whom, and sums up costs; a bounded number of messages at a time."""
     for _ in range(FOLLOW_ROUNDS):
-        if not await conversations.follow(database, now):
+        if not budget.more() or not await conversations.follow(database, now):
             break
     return False
 
 
-async def place_held(database: Database, now: datetime, book: Book) -> bool:
+async def place_held(database: Database, now: datetime, book: Book, budget: Budget = UNLIMITED) -> bool:
     """Places anew what accounts hold whose sending window has changed."""
     if book.windows is None:
         return False
@@ -330,20 +397,20 @@ async def place_held(database: Database, now: datetime, book: Book) -> bool:
     book.walk = book.walk or await placing.begin(database, now, book.windows)
     if book.walk is None:
         return False
-    moved = await placing.step(database, now, book.windows, book.walk)
+    moved = await placing.step(database, now, book.windows, book.walk, budget.more)
     if book.walk.over:
         book.walk = None
     return moved
 
 
-async def count(database: Database, now: datetime, book: Book) -> bool:
+async def count(database: Database, now: datetime, book: Book, budget: Budget = UNLIMITED) -> bool:
     """Adds up how much waits."""
     await waiting.fold(database)
     await waiting.count_ready(database)
     return False
 
 
-async def give_back(database: Database, now: datetime, book: Book) -> bool:
+async def give_back(database: Database, now: datetime, book: Book, budget: Budget = UNLIMITED) -> bool:
     """Gives money back that had to wait since somebody held a lock on the account's balance."""
     locked = await refunds.give_back_later(database, now)
     if locked:
@@ -351,17 +418,20 @@ async def give_back(database: Database, now: datetime, book: Book) -> bool:
     return False
 
 
-async def forget(database: Database, now: datetime, book: Book) -> bool:
+async def forget(database: Database, now: datetime, book: Book, budget: Budget = UNLIMITED) -> bool:
     """Lets sandbox messages vanish after a day, and texts and numbers after the time that the operator set."""
-    await retention.forget(database, now, book.retention_days)
+    await retention.forget(database, now, book.retention_days, budget.more)
     return False
 
 
-async def clear(database: Database, now: datetime, book: Book) -> bool:
+async def clear(database: Database, now: datetime, book: Book, budget: Budget = UNLIMITED) -> bool:
     """Removes what keeps others from doing something once more, and has ceased to: nobody asks for it any longer."""
-    await identifiers.forget(database, now)
-    await optouts.forget_confirmations(database, now.date())
-    await quarantine.forget(database, now - QUARANTINE_KEPT)
+    while budget.more() and await identifiers.forget(database, now, FORGOTTEN):
+        continue
+    while budget.more() and await optouts.forget_confirmations(database, now.date(), FORGOTTEN):
+        continue
+    while budget.more() and await quarantine.forget(database, now - QUARANTINE_KEPT, FORGOTTEN):
+        continue
     return False
 
 
@@ -370,15 +440,15 @@ TASKS = (
     Task("place_held", 0.5, place_held, lambda signs, _: signs.window_changed),
     Task("release", 0.5, release, lambda signs, book: signs.due or book.rerouted),
     Task("match", 2.0, match, lambda signs, _: signs.stray),
-    Task("infer", 5.0, infer, lambda signs, _: signs.stray),
+    Task("infer", 5.0, infer, lambda signs, _: signs.stray, housekeeping=True),
     Task("fail_over", 10.0, fail_over),
-    Task("silence", 300.0, silence),
+    Task("silence", 300.0, silence, housekeeping=True),
     Task("replies", 0.5, sort_replies, lambda signs, _: signs.written),
-    Task("follow", 2.0, follow, lambda signs, _: signs.unfollowed),
-    Task("count", 5.0, count, lambda signs, _: signs.counted),
-    Task("refunds", 1.0, give_back, lambda signs, _: signs.refund),
-    Task("forget", 10.0, forget),
-    Task("clear", 60.0, clear),
+    Task("follow", 2.0, follow, lambda signs, _: signs.unfollowed, housekeeping=True),
+    Task("count", 5.0, count, lambda signs, _: signs.counted, housekeeping=True),
+    Task("refunds", 1.0, give_back, lambda signs, _: signs.refund, housekeeping=True),
+    Task("forget", 10.0, forget, housekeeping=True),
+    Task("clear", 60.0, clear, housekeeping=True),
 )
 BY_CONFIGURATION = ("look", "place_held", "release")
 """The tasks that look at what operators change: they are due at once when something was."""

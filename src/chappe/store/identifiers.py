@@ -55,6 +55,12 @@ async def give_back(connection: Connection, unused: Iterable[Identifier]) -> Non
         )
 
 
-async def forget(database: Database, now: datetime) -> None:
-    """Removes those that are free again."""
-    await database.execute("delete from unique_identifier where at <= $1", now - KEPT)
+async def forget(database: Database, now: datetime, limit: int) -> bool:
+    """Removes the next that are free again; True when there may be more of them."""
+    gone = await database.fetch(
+        """delete from unique_identifier where ctid = any (array(
+               select ctid from unique_identifier where at <= $1 limit $2)) returning true""",
+        now - KEPT,
+        limit,
+    )
+    return len(gone) == limit

@@ -10,7 +10,7 @@ import msgspec
 
 from chappe.store.database import Connection, Database
 
-NEW, WAITING, SORTED, NOBODYS, REPEATED = 0, 1, 2, 3, 4
+NEW, WAITING, SORTED, NOBODYS, REPEATED, PUT_ASIDE = 0, 1, 2, 3, 4, 5
 """inbound.state"""
 SIBLINGS_MAX = 1_000
 """How many waiting parts of one source to one destination are looked at."""
@@ -82,6 +82,15 @@ async def new(connection: Connection, after_id: int, limit: int) -> list[Arrived
         f"select {_COLUMNS} from inbound where state = 0 and id > $1 order by id limit $2", after_id, limit
     )
     return [Arrived(*row) for row in rows]
+
+
+async def renew(database: Database, limit: int) -> None:
+    """Makes what was put aside new again, the oldest first."""
+    await database.execute(
+        """update inbound set state = 0, note = null
+           where id = any (array(select id from inbound where state = 5 order by id limit $1))""",
+        limit,
+    )
 
 
 async def late(connection: Connection, before: datetime, limit: int) -> list[Arrived]:

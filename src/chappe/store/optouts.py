@@ -110,9 +110,16 @@ async def confirmed(connection: Connection, number: str, day: date, message_id: 
     )
 
 
-async def forget_confirmations(database: Database, today: date) -> None:
-    """Confirmations of days that are over hinder no others: their numbers need not be kept."""
-    await database.execute("delete from stop_confirmation where day < $1", today)
+async def forget_confirmations(database: Database, today: date, limit: int) -> bool:
+    """Confirmations of days that are over hinder no others: the numbers of the next ones are forgotten; True when there
+    may be more of them."""
+    gone = await database.fetch(
+        """delete from stop_confirmation where ctid = any (array(
+               select ctid from stop_confirmation where day < $1 limit $2)) returning true""",
+        today,
+        limit,
+    )
+    return len(gone) == limit
 
 
 OWN_SOURCES = ("api", "import")

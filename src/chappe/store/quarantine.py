@@ -35,5 +35,12 @@ async def counts(database: Database) -> dict[int, int]:
     return {row["carrier_id"]: row["number"] for row in rows}
 
 
-async def forget(database: Database, before: datetime) -> None:
-    await database.execute("delete from quarantine where at < $1", before)
+async def forget(database: Database, before: datetime, limit: int) -> bool:
+    """Forgets the next that were kept before then; True when there may be more of them."""
+    gone = await database.fetch(
+        """delete from quarantine where ctid = any (array(select ctid from quarantine where at < $1 limit $2))
+           returning true""",
+        before,
+        limit,
+    )
+    return len(gone) == limit

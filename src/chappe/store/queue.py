@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import takewhile
+from itertools import accumulate, takewhile
+from typing import Any
 
 import msgspec
 
@@ -65,28 +66,48 @@ async def take_due(
     return due
 
 
-async def take_ready(connection: Connection, lane: int, after: tuple[int, int], limit: int) -> list[Due]:
-    """Takes what stands in a lane behind a place (key, message id), to give it to another carrier."""
+async def ready(database: Database, lane: int, after: tuple[int, int], limit: int) -> list[Due]:
+    """What stands in a lane behind a place (key, message id), in its order. Nothing is taken."""
+    async with database.connection(hot=True) as connection:
+        rows = await connection.fetch(
+            f"""with found as (
+                    select * from outbox q where q.lane = $1 and (q.key, q.message_id) > ($2, $3)
+                    order by q.lane, q.key, q.message_id limit $4)
+                {_DUE.format(rows="found")}""",
+            lane,
+            *after,
+            limit,
+        )
+    return [Due(*row) for row in rows]
+
+
+async def take(connection: Connection, rows: Sequence[Due]) -> list[Due]:
+    """Takes these out of their lane; those that somebody else has taken, or is taking, are left out."""
     return await _taken(
         connection,
-        """select q.ctid from outbox q where q.lane = $1 and (q.key, q.message_id) > ($2, $3)
-           order by q.lane, q.key, q.message_id limit $4 for update skip locked""",
-        lane,
-        *after,
-        limit,
+        """select o.ctid
+           from unnest($1::text::int[], $2::text::bigint[], $3::text::bigint[]) as w(lane, key, message_id)
+           cross join lateral (select ctid from outbox o where o.lane = w.lane and o.key = w.key
+                               and o.message_id = w.message_id limit 1 for update skip locked) o""",
+        numbers([row.lane for row in rows]),
+        numbers([row.key for row in rows]),
+        numbers([row.message_id for row in rows]),
     )
+
+
+# Rows of the outbox with what decides where they go.
+_DUE = """select g.lane, g.key, g.message_id, g.attempts, g.parts_done, m.recipient, m.state, s.flags, s.recipients,
+       m.reason, s.account_id
+    from {rows} g
+    cross join lateral (select recipient, state, reason from message where id = g.message_id limit 1) m
+    cross join lateral (select flags, recipients, account_id from submission where id = g.message_id >> 16 limit 1) s
+    order by g.key, g.message_id"""
 
 
 async def _taken(connection: Connection, which: str, *values: object) -> list[Due]:
     rows = await connection.fetch(
         f"""with gone as (delete from outbox o where o.ctid = any (array({which})) returning *)
-            select g.lane, g.key, g.message_id, g.attempts, g.parts_done, m.recipient, m.state, s.flags, s.recipients,
-                  m.reason, s.account_id
-            from gone g
-            cross join lateral (select recipient, state, reason from message where id = g.message_id limit 1) m
-            cross join lateral (select flags, recipients, account_id from submission
-                                where id = g.message_id >> 16 limit 1) s
-            order by g.key, g.message_id""",
+            {_DUE.format(rows="gone")}""",
         *values,
     )
     return [Due(*row) for row in rows]
@@ -231,11 +252,16 @@ class Walk(msgspec.Struct, frozen=True):
     more: bool
 
 
+MESSAGES_MAX = 5_000
+"""Of one step, unless a single submission has more."""
+
+
 async def silence(database: Database, now: datetime, older_than: timedelta, limit: int) -> Walk:
-    """Ends messages that were submitted and never heard of again. Walks the submissions once, by a cursor.
+    """Ends messages that were submitted and never heard of again. Walks the submissions once, by a cursor; one step is
+    one transaction over at most `limit` submissions and MESSAGES_MAX messages.
 
     A submission that still has something to send when the cursor comes by, since it is for a later date or is tried
-    again, is noted and looked at again and again until it has not, so that it holds nobody else up.
+    again, is noted for silence_later(), so that it holds nobody else up.
     """
     horizon = now - older_than
     async with database.transaction(hot=True) as tx:
@@ -244,24 +270,16 @@ async def silence(database: Database, now: datetime, older_than: timedelta, limi
                on conflict (name) do update set at = now() returning position"""
         )
         rows = await tx.fetch(
-            """select id, created_at < $3 as old, coalesce(scheduled_at >= $3, false) as later
+            """select id, recipients, created_at < $3 as old, coalesce(scheduled_at >= $3, false) as later
                from (select * from submission where id > $1 order by id limit $2) s order by id""",
             position,
             limit,
             horizon,
         )
         # not beyond the first that is too young: ids are nearly, but not quite, in the order of time
-        passed = list(takewhile(lambda row: row["old"], rows))
+        passed = _few(list(takewhile(lambda row: row["old"], rows)))
         walked = [row["id"] for row in passed if not row["later"]]
-        noted = [
-            row["submission_id"]
-            for row in await tx.fetch(
-                """select l.submission_id from silence_later l join submission s on s.id = l.submission_id
-                   where s.scheduled_at is null or s.scheduled_at < $1 order by 1""",
-                horizon,
-            )
-        ]
-        ids = await _silent(tx, walked + noted)
+        ids = await _silent(tx, walked)
         if ids:
             await _end_silent(tx, now, ids)
         if passed:
@@ -270,12 +288,42 @@ async def silence(database: Database, now: datetime, older_than: timedelta, limi
             """insert into silence_later select s from unnest($1::bigint[]) s on conflict do nothing""",
             [row["id"] for row in passed if row["later"]] + await _busy(tx, walked),
         )
+    cut = len(passed) < len(rows) and rows[len(passed)]["old"]
+    return Walk(len(ids), cut or len(passed) == limit)
+
+
+async def silence_later(database: Database, now: datetime, older_than: timedelta, after: int, limit: int) -> int:
+    """Looks again at the next noted submissions whose ids are above `after`, and ends what is silent by now. Gives the
+    last id, 0 at the end; one step is as bounded as one of silence()."""
+    async with database.transaction(hot=True) as tx:
+        rows = await tx.fetch(
+            """select s.id, s.recipients from silence_later l join submission s on s.id = l.submission_id
+               where l.submission_id > $1 and (s.scheduled_at is null or s.scheduled_at < $2)
+               order by l.submission_id limit $3""",
+            after,
+            now - older_than,
+            limit,
+        )
+        noted = [row["id"] for row in _few(rows)]
+        ids = await _silent(tx, noted)
+        if ids:
+            await _end_silent(tx, now, ids)
         still = set(await _busy(tx, noted))
         await tx.execute(
             "delete from silence_later where submission_id = any ($1::bigint[])",
             [one for one in noted if one not in still],
         )
-    return Walk(len(ids), len(passed) == limit)
+    return noted[-1] if len(noted) < len(rows) or len(rows) == limit else 0
+
+
+def _few(rows: Sequence[Any]) -> list[Any]:
+    """The first submissions that have no more than MESSAGES_MAX messages together, and always one."""
+    sums = accumulate(row["recipients"] for row in rows)
+    return [
+        row
+        for place, (row, messages) in enumerate(zip(rows, sums, strict=True))
+        if not place or messages <= MESSAGES_MAX
+    ]
 
 
 # What a bind holds counts only while somebody drives it: the row of a removed one says nothing any more.
@@ -305,6 +353,13 @@ async def _end_silent(tx: Connection, now: datetime, ids: Sequence[int]) -> None
     await finish(tx, now, [Finish(one, State.NO_RECEIPT, 0, "no_receipt", "no_receipt") for one in ids])
 
 
-async def forget_strays(database: Database, before: datetime) -> None:
-    """Stray receipts of long ago are no longer looked at; they stay in the table of receipts."""
-    await database.execute("delete from receipt_unmatched where received_at < $1", before)
+async def forget_strays(database: Database, before: datetime, limit: int) -> bool:
+    """Stray receipts of long ago are no longer looked at; they stay in the table of receipts. True when there may be
+    more of them."""
+    gone = await database.fetch(
+        """delete from receipt_unmatched where ctid = any (array(
+               select ctid from receipt_unmatched where received_at < $1 limit $2)) returning true""",
+        before,
+        limit,
+    )
+    return len(gone) == limit

@@ -20,8 +20,8 @@ ROUNDS_MAX = 3
 """Of each task at a time: other upkeep must not wait."""
 
 
-async def forget(database: Database, now: datetime, retention_days: int) -> None:
-    """Goes on with each task, as far as it comes in a bounded number of batches."""
+async def forget(database: Database, now: datetime, retention_days: int, more: Callable[[], bool]) -> None:
+    """Goes on with each task, as far as it comes in a bounded number of batches; more: whether another may begin."""
     before = now - max(timedelta(days=retention_days), KEPT_MIN)
     if not await _anything(database, now - SANDBOX_KEPT, before):
         return
@@ -35,6 +35,8 @@ async def forget(database: Database, now: datetime, retention_days: int) -> None
     )
     for task, until in tasks:
         for _ in range(ROUNDS_MAX):
+            if not more():
+                return
             if not await task(database, until):
                 break
 
@@ -107,7 +109,7 @@ async def blank(database: Database, before: datetime) -> bool:
     """Blanks the next submissions of before then; those that were scheduled for later, and those of which something
     waits in the queue, are remembered until it is their time. False when there is nothing more."""
     async with database.transaction(hot=True) as tx:
-        late = await tx.fetch("delete from retention_late where due_at < $1 returning submission_id as id", before)
+        late = await tx.fetch(_LATE, before, MESSAGES, SUBMISSIONS)
         position = await _position(tx, "blank")
         last: int | None = await tx.fetchval(_BLOCK, position, before, SUBMISSIONS, MESSAGES)
         if last is not None:
@@ -115,8 +117,17 @@ async def blank(database: Database, before: datetime) -> bool:
             await _move(tx, "blank", last)
         for row in late:
             await _blank_range(tx, row["id"], row["id"], before)
-    return last is not None
+    return last is not None or bool(late)
 
+
+# The next of those that were remembered, with not too many messages.
+_LATE = """delete from retention_late where submission_id in (
+    select id from (
+        select l.submission_id as id, sum(s.recipients) over (order by l.due_at, l.submission_id) as messages,
+               row_number() over (order by l.due_at, l.submission_id) as place
+        from (select * from retention_late where due_at < $1 order by due_at, submission_id limit $3) l
+        join submission s on s.id = l.submission_id
+    ) b where messages <= $2 or place = 1) returning submission_id as id"""
 
 LEAVES_WITHIN = timedelta(days=6)
 """How long after its turn in the queue a message may still leave (workers/flight.py: deadline)."""
