@@ -442,7 +442,7 @@ async def test_a_bind_that_is_not_answered(running: Any) -> None:
         client = await bench.connect()
         client.session.bind(Mode.TRX, b"client", b"secret", client.wire.now())
         client.wire.flush()
-        await bench.until(lambda: any(link.session._bind_asked for link in bench.smsc.links.values()))
+        await bench.until(lambda: any(link.session._core.bind_asked for link in bench.smsc.links.values()))
         assert client.events.empty()
 
 

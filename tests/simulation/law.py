@@ -164,7 +164,7 @@ class Law:
 
     def arrived(self, smsc: Smsc, wire: Wire, pdu: SubmitSm) -> None:
         waiting = self._outstanding[id(wire)]
-        unanswered = wire.session._unanswered  # what the session itself still owes an answer to
+        unanswered = wire.session._core.unanswered.commands  # what the session itself still owes an answer to
         for sequence in [sequence for sequence in waiting if sequence not in unanswered]:
             del waiting[sequence]
         if pdu.sequence in waiting:

@@ -154,7 +154,7 @@ def test_random_streams_never_raise_and_hold_at_most_one_pdu(chunks: list[bytes]
     for now, chunk in enumerate(chunks):
         session.receive(chunk, float(now))
         session.expire(float(now))
-        assert session._framer.partial <= session.settings.pdu_length_max
+        assert session._core.framer.partial <= session.settings.pdu_length_max
         assert session.unanswered <= session.settings.unanswered_max
     session.take()
     closed = session.lost(99.0)

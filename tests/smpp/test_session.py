@@ -448,7 +448,7 @@ def test_sequences_wrap_and_leave_out_those_in_doubt() -> None:
     doubtful = again.submit(submit_pdu(), 1, 0.0)
     assert doubtful == SEQUENCE_MAX - 1
     only(again.expire(60.0), ev.TimedOut)
-    again._window._sequence = SEQUENCE_MAX - 2  # as after two thousand million messages
+    again._core.window._sequence = SEQUENCE_MAX - 2  # as after two thousand million messages
     assert again.submit(submit_pdu(), 2, 60.0) == SEQUENCE_MAX
 
 
@@ -1028,7 +1028,7 @@ def test_a_peer_that_never_answers_enquire_link_but_lives_does_not_grow_us() -> 
         client.receive(p.EnquireLink(sequence=turn).encode(), 31.0 * turn)
         client.take()
     assert not client.closing
-    assert len(client._window._reserved) <= 100
+    assert len(client._core.window._reserved) <= 100
 
 
 def test_for_tests_an_smsc_can_misbehave() -> None:

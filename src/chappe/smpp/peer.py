@@ -1,4 +1,4 @@
-"""What the peer answers and asks, and what a session makes of it: the half of `session.Session` that reacts to PDUs."""
+"""What the peer answers and asks, and what a session makes of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from chappe.smpp.events import (
     Unbound,
 )
 from chappe.smpp.header import HEADER
-from chappe.smpp.link import BIND_PDUS, TLVS_SINCE, UNANSWERED_COMMANDS, Ending, Link
+from chappe.smpp.link import BIND_PDUS, TLVS_SINCE, UNANSWERED_COMMANDS, Core, Ending
 from chappe.smpp.pdu import (
     DECODERS,
     PDUS,
@@ -43,16 +43,20 @@ _WITH_MESSAGE_ID = frozenset(
 )
 
 
-class Peer(Link):
-    """A link that takes the peer's PDUs, one at a time, and appends what they mean to a list of events."""
+class Incoming:
+    """Takes the peer's PDUs, one at a time, acts on the core, and appends what they mean to a list of events."""
 
-    __slots__ = ()
+    __slots__ = ("_core",)
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
 
     # -- what the peer answers
 
-    def _answer_received(self, command_id: int, status: int, sequence: int, frame: bytes, events: list[Event]) -> None:
-        context = self._window.sent.pop(sequence)[0]
-        self._timeouts = 0
+    def answer_received(
+        self, context: object, command_id: int, status: int, sequence: int, frame: bytes, events: list[Event]
+    ) -> None:
+        self._core.timeouts = 0
         if (
             command_id == _SUBMIT_SM_RESP
             and not status
@@ -68,97 +72,104 @@ class Peer(Link):
         if response.tlvs or response.flags:
             self._notice(response, events)
 
-    def _other_response(self, command_id: int, status: int, sequence: int, frame: bytes, events: list[Event]) -> None:
-        window = self._window
+    def other_response(self, command_id: int, status: int, sequence: int, frame: bytes, events: list[Event]) -> None:
+        core = self._core
+        window = core.window
         if command_id == _GENERIC_NACK:
             self._nacked(status, sequence, events)
-        elif self._bind_sent is not None and sequence == self._bind_sent[0]:
+        elif core.bind_sent is not None and sequence == core.bind_sent[0]:
             self._bind_answered(command_id, status, sequence, frame, events)
-        elif self._unbind_sent and sequence == self._unbind_sent and command_id == CommandId.UNBIND | RESPONSE_BIT:
+        elif core.unbind_sent and sequence == core.unbind_sent and command_id == CommandId.UNBIND | RESPONSE_BIT:
             self._unbound(events)
-        elif command_id == _ENQUIRE_LINK | RESPONSE_BIT and self._window.release(sequence):
+        elif command_id == _ENQUIRE_LINK | RESPONSE_BIT and core.window.release(sequence):
             # Heard already, as any PDU; a status other than 0 is a sign of life as well.
-            if sequence == self._enquiry:
-                events.append(EnquiryAnswered(self._now - self._asked_at))
+            if sequence == core.enquiry:
+                events.append(EnquiryAnswered(core.now - core.asked_at))
         else:
             late = window.late.get(sequence)
             if late is None or command_id != late[1]:
-                self._odd(events, Oddity.UNEXPECTED_RESPONSE, command_name(command_id))
+                core.odd(events, Oddity.UNEXPECTED_RESPONSE, command_name(command_id))
                 return
             del window.late[sequence]
-            self._timeouts = 0  # slow, not dead: a new session would only double what is on its way
+            core.timeouts = 0  # slow, not dead: a new session would only double what is on its way
             response = DECODERS[command_id](frame, status, sequence)
             message_id = getattr(response, "message_id", b"")
             events.append(AnsweredLate(late[0], status, sequence, message_id, frame))
             self._notice(response, events)
 
     def _nacked(self, status: int, sequence: int, events: list[Event]) -> None:
-        sent = self._window.sent.pop(sequence, None)
-        late = self._window.late.pop(sequence, None) if sent is None else None
+        core = self._core
+        sent = core.window.sent.pop(sequence, None)
+        late = core.window.late.pop(sequence, None) if sent is None else None
         if sent is not None or late is not None:
-            self._timeouts = 0
+            core.timeouts = 0
             # It says that the request could not be read: whatever its status, that is no success.
             context = sent[0] if sent is not None else late[0]  # type: ignore[index]
             events.append(Nacked(context, status or Status.RUNKNOWNERR, sequence, late is not None))
             if not status:
-                self._odd(events, Oddity.NACK_WITHOUT_STATUS)
-        elif self._bind_sent is not None and sequence == self._bind_sent[0]:
+                core.odd(events, Oddity.NACK_WITHOUT_STATUS)
+        elif core.bind_sent is not None and sequence == core.bind_sent[0]:
             self._refused_bind(status or Status.RBINDFAIL, events)
-        elif self._unbind_sent and sequence == self._unbind_sent:
+        elif core.unbind_sent and sequence == core.unbind_sent:
             self._unbound(events)
-        elif not self._window.release(sequence):
+        elif not core.window.release(sequence):
             # Of a request that we cannot tell: one of ours may be lost. Its own timer finds it, but a peer that
             # cannot read us again and again is better left.
             events.append(Nacked(None, status or Status.RUNKNOWNERR, sequence))
-            self._odd(events, Oddity.NACK_WITHOUT_REQUEST, f"0x{status:08x}")
-            self._nacks += 1
-            if self._nacks >= self.settings.nacks_max:
-                self.close(Reason.NACKS)
+            core.odd(events, Oddity.NACK_WITHOUT_REQUEST, f"0x{status:08x}")
+            core.nacks += 1
+            if core.nacks >= core.settings.nacks_max:
+                core.close(Reason.NACKS)
 
     def _bind_answered(self, command_id: int, status: int, sequence: int, frame: bytes, events: list[Event]) -> None:
-        assert self._bind_sent is not None
-        mode = self._bind_sent[1]
+        core = self._core
+        assert core.bind_sent is not None
+        mode = core.bind_sent[1]
         if command_id != BIND_PDUS[mode].command_id | RESPONSE_BIT:
-            self._odd(events, Oddity.UNEXPECTED_RESPONSE, command_name(command_id))
+            core.odd(events, Oddity.UNEXPECTED_RESPONSE, command_name(command_id))
             return
         response = DECODERS[command_id](frame, status, sequence)
         assert isinstance(response, BindResponse)
         if status:
             self._refused_bind(status, events)
-        elif not self._closing:
-            self._window.release(sequence)
-            self._bind_sent = None
+        elif not core.closing:
+            core.window.release(sequence)
+            core.bind_sent = None
             # Many 3.4 peers leave the TLV out: then what we asked for holds.
-            self.peer_version = response.tlv_int(Tag.SC_INTERFACE_VERSION)
-            ours = self.settings.interface_version
-            self._tlvs_allowed = min(ours if self.peer_version is None else self.peer_version, ours) >= TLVS_SINCE
-            self._bind_to(mode)
-            events.append(Bound(mode, response.system_id, self.peer_version))
+            core.peer_version = response.tlv_int(Tag.SC_INTERFACE_VERSION)
+            ours = core.settings.interface_version
+            core.tlvs_allowed = min(ours if core.peer_version is None else core.peer_version, ours) >= TLVS_SINCE
+            core.bind_to(mode)
+            events.append(Bound(mode, response.system_id, core.peer_version))
         self._notice(response, events)
 
     def _refused_bind(self, status: int, events: list[Event]) -> None:
-        assert self._bind_sent is not None
-        self._window.release(self._bind_sent[0])
-        self._bind_sent = None
+        core = self._core
+        assert core.bind_sent is not None
+        core.window.release(core.bind_sent[0])
+        core.bind_sent = None
         events.append(BindRefused(status))
-        self.close(Reason.BIND_REFUSED)
+        core.close(Reason.BIND_REFUSED)
 
     def _notice(self, response: Pdu, events: list[Event]) -> None:
+        core = self._core
         if response.flags:
-            self._odd(events, Oddity.FLAGGED, f"{response.name} {' '.join(response.flags)}")
+            core.odd(events, Oddity.FLAGGED, f"{response.name} {' '.join(response.flags)}")
         congestion = response.tlv(Tag.CONGESTION_STATE)
         if congestion is not None and len(congestion) == 1:
             events.append(Congestion(min(congestion[0], 100)))
 
     # -- what the peer asks
 
-    def _request_received(self, command_id: int, status: int, sequence: int, frame: bytes, events: list[Event]) -> None:
-        unanswered = self._unanswered
+    def request_received(self, command_id: int, status: int, sequence: int, frame: bytes, events: list[Event]) -> None:
+        core = self._core
+        unanswered = core.unanswered
+        waiting = unanswered.commands
         if (
-            self._ending is not Ending.NO
+            core.ending is not Ending.NO
             or not sequence
-            or sequence in unanswered
-            or len(unanswered) + self._repeated >= self.settings.unanswered_max
+            or sequence in waiting
+            or len(waiting) + unanswered.repeated >= core.settings.unanswered_max
         ):
             refused = self._admit(command_id, sequence, events)
             if refused:
@@ -169,30 +180,30 @@ class Peer(Link):
         except DecodeError as error:
             self._unreadable(error, frame, events)
             return
-        self._undecodable = 0
+        core.undecodable = 0
         if pdu.flags:
-            self._odd(events, Oddity.FLAGGED, f"{pdu.name} {' '.join(pdu.flags)}")
+            core.odd(events, Oddity.FLAGGED, f"{pdu.name} {' '.join(pdu.flags)}")
         if command_id not in UNANSWERED_COMMANDS:
-            if sequence in unanswered:
-                self._repeats.setdefault(sequence, []).append(command_id)
-                self._repeated += 1
+            if sequence in waiting:
+                unanswered.repeat(sequence, command_id)
             else:
-                unanswered[sequence] = command_id
+                waiting[sequence] = command_id
         elif command_id == CommandId.OUTBIND:
-            self._enter(State.OUTBOUND)
+            core.enter(State.OUTBOUND)
         events.append(Received(pdu, frame))  # type: ignore[arg-type]  # the state table has requests only
 
-    def _other_request(self, command_id: int, status: int, sequence: int, frame: bytes, events: list[Event]) -> None:
+    def other_request(self, command_id: int, status: int, sequence: int, frame: bytes, events: list[Event]) -> None:
+        core = self._core
         if command_id == _ENQUIRE_LINK:
-            if self.answers_enquire_link:
-                self._put(HEADER.pack(HEADER.size, _ENQUIRE_LINK | RESPONSE_BIT, 0, sequence))
+            if core.answers_enquire_link:
+                core.output.put(HEADER.pack(HEADER.size, _ENQUIRE_LINK | RESPONSE_BIT, 0, sequence))
         elif command_id not in RESPONSES and command_id not in UNANSWERED_COMMANDS:
-            self._odd(events, Oddity.UNKNOWN_COMMAND, command_name(command_id))
-            self._put(GenericNack(sequence=sequence, status=Status.RINVCMDID).encode())
-        elif (self.state, self._peer_role, command_id) not in TRANSITIONS or self._bind_asked is not None:
-            self._odd(events, Oddity.NOT_ALLOWED, f"{command_name(command_id)} in {self.state.value}")
-            is_second = self._bind_asked is not None and command_id in BINDS
-            self._refuse(command_id, sequence, Status.RALYBND if is_second else refusal(self.state, command_id))
+            core.odd(events, Oddity.UNKNOWN_COMMAND, command_name(command_id))
+            core.output.put(GenericNack(sequence=sequence, status=Status.RINVCMDID).encode())
+        elif (core.state, core.peer_role, command_id) not in TRANSITIONS or core.bind_asked is not None:
+            core.odd(events, Oddity.NOT_ALLOWED, f"{command_name(command_id)} in {core.state.value}")
+            is_second = core.bind_asked is not None and command_id in BINDS
+            self._refuse(command_id, sequence, Status.RALYBND if is_second else refusal(core.state, command_id))
         elif command_id == CommandId.UNBIND:
             self._unbind_received(sequence, events)
         else:
@@ -200,6 +211,7 @@ class Peer(Link):
             self._bind_received(command_id, status, sequence, frame, events)
 
     def _bind_received(self, command_id: int, status: int, sequence: int, frame: bytes, events: list[Event]) -> None:
+        core = self._core
         try:
             pdu = DECODERS[command_id](frame, status, sequence)
         except DecodeError as error:
@@ -207,62 +219,68 @@ class Peer(Link):
             return
         assert isinstance(pdu, BindRequest)
         if pdu.flags:
-            self._odd(events, Oddity.FLAGGED, f"{pdu.name} {' '.join(pdu.flags)}")
-        self._bind_asked = (sequence, pdu)
+            core.odd(events, Oddity.FLAGGED, f"{pdu.name} {' '.join(pdu.flags)}")
+        core.bind_asked = (sequence, pdu)
         events.append(BindRequested(pdu, BINDS[command_id], sequence))
 
     def _admit(self, command_id: int, sequence: int, events: list[Event]) -> int:
         """The command_status with which an allowed request must be refused now, or 0."""
-        is_smsc = self.settings.role is Role.SMSC
-        if self._ending is Ending.UNBINDING or self._ending is Ending.UNBOUND_BY_PEER:
+        core = self._core
+        is_smsc = core.settings.role is Role.SMSC
+        if core.ending is Ending.UNBINDING or core.ending is Ending.UNBOUND_BY_PEER:
             # After an unbind in either direction our answer might not reach the peer any more, and then what we took
             # would come twice.
-            self._odd(events, Oddity.ENDING, command_name(command_id))
+            core.odd(events, Oddity.ENDING, command_name(command_id))
             return Status.RINVBNDSTS if is_smsc else Status.RX_T_APPN
-        if len(self._unanswered) + self._repeated >= self.settings.unanswered_max:
+        if len(core.unanswered) >= core.settings.unanswered_max:
             # Both statuses say `later`: the peer keeps the message.
-            self._odd(events, Oddity.OVERLOAD, command_name(command_id))
+            core.odd(events, Oddity.OVERLOAD, command_name(command_id))
             return Status.RTHROTTLED if is_smsc else Status.RX_T_APPN
-        if sequence in self._unanswered:
+        if sequence in core.unanswered.commands:
             # Some carriers give all their requests the number 0, or the same one. Answers go out in order of arrival.
-            self._odd(events, Oddity.SEQUENCE_REPEATED, command_name(command_id))
+            core.odd(events, Oddity.SEQUENCE_REPEATED, command_name(command_id))
         if not sequence:
-            self._odd(events, Oddity.SEQUENCE_ZERO, command_name(command_id))
+            core.odd(events, Oddity.SEQUENCE_ZERO, command_name(command_id))
         return 0
 
     def _unreadable(self, error: DecodeError, frame: bytes, events: list[Event]) -> None:
-        self._odd(events, Oddity.UNDECODABLE, f"{command_name(error.command_id)}: {error}", frame)
+        core = self._core
+        core.odd(events, Oddity.UNDECODABLE, f"{command_name(error.command_id)}: {error}", frame)
         self._refuse(error.command_id, error.sequence, error.status)
-        self._undecodable += 1
-        if self._undecodable >= self.settings.undecodable_max:
-            self.close(Reason.UNDECODABLE)
+        core.undecodable += 1
+        if core.undecodable >= core.settings.undecodable_max:
+            core.close(Reason.UNDECODABLE)
 
     def _refuse(self, command_id: int, sequence: int, status: int) -> None:
+        core = self._core
         response_type = RESPONSES.get(command_id)
         if response_type is not None:
-            self._put(response_type(sequence=sequence, status=status).encode())
+            core.output.put(response_type(sequence=sequence, status=status).encode())
 
-    def _lose_framing(self) -> None:
-        if self.reason == Reason.FRAMING_LOST:
+    def lose_framing(self) -> None:
+        core = self._core
+        if core.reason == Reason.FRAMING_LOST:
             return
-        header = self._framer.lost_header
+        header = core.framer.lost_header
         # A header that names a command we know is believed as far as its number goes; anything else is noise.
         sequence = header[3] if header and header[1] in RESPONSES else 0
-        if not self._closing:
-            self._put(GenericNack(sequence=sequence, status=Status.RINVCMDLEN).encode())
-        self.close(Reason.FRAMING_LOST)
+        if not core.closing:
+            core.output.put(GenericNack(sequence=sequence, status=Status.RINVCMDLEN).encode())
+        core.close(Reason.FRAMING_LOST)
 
     def _unbind_received(self, sequence: int, events: list[Event]) -> None:
-        if self._ending is Ending.UNBINDING or self._ending is Ending.UNBOUND_BY_PEER:
+        core = self._core
+        if core.ending is Ending.UNBINDING or core.ending is Ending.UNBOUND_BY_PEER:
             # Both asked at once, or the peer asks again: there is nothing more to wait for.
-            self._put(HEADER.pack(HEADER.size, CommandId.UNBIND | RESPONSE_BIT, 0, sequence))
+            core.output.put(HEADER.pack(HEADER.size, CommandId.UNBIND | RESPONSE_BIT, 0, sequence))
             return
-        self._unbind_asked = sequence
-        self._begin_ending(Ending.UNBOUND_BY_PEER, self.settings.timers.unbind_peer_s)
+        core.unbind_asked = sequence
+        core.begin_ending(Ending.UNBOUND_BY_PEER, core.settings.timers.unbind_peer_s)
         events.append(Unbound(by_peer=True))
 
     def _unbound(self, events: list[Event]) -> None:
-        self._unbind_sent = 0
-        self._enter(State.UNBOUND)
+        core = self._core
+        core.unbind_sent = 0
+        core.enter(State.UNBOUND)
         events.append(Unbound(by_peer=False))
-        self.close(Reason.UNBOUND)
+        core.close(Reason.UNBOUND)

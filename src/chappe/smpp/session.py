@@ -12,7 +12,8 @@ How an owner drives it, once per turn of its loop:
 `EncodeError` are the owner's own mistakes, and leave the session as it was.
 
 The states and what may be asked in them are the table of `states.py`; the window and its timers are `window.py`. Ending
-has stages of its own beside the state, since a session stays bound while it drains: see `link.Ending`.
+has stages of its own beside the state, since a session stays bound while it drains: see `link.Ending`. A session is put
+together of a `link.Core`, which both directions share, `peer.Incoming` and `session_timers`.
 
 SessionError
 +-- StateError       this request is not allowed now (not bound, wrong role, ending, closed, unknown sequence)
@@ -25,19 +26,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from chappe.smpp import session_timers
 from chappe.smpp.commands import RESPONSE_BIT, CommandId, command_name
 from chappe.smpp.events import (
-    BindRefused,
     Closed,
     Event,
     Reason,
-    TimedOut,
 )
 from chappe.smpp.header import HEADER
 from chappe.smpp.link import (
     BIND_PDUS,
     TLVS_SINCE,
     UNANSWERED_COMMANDS,
+    Core,
     Ending,
     SessionError,
     StateError,
@@ -51,7 +52,6 @@ from chappe.smpp.pdu import (
     BroadcastSmResp,
     DataSmResp,
     DeliverSm,
-    EnquireLink,
     GenericNack,
     Outbind,
     Request,
@@ -61,7 +61,7 @@ from chappe.smpp.pdu import (
     SubmitSmResp,
     Tlvs,
 )
-from chappe.smpp.peer import Peer
+from chappe.smpp.peer import Incoming
 from chappe.smpp.settings import Settings, Timers
 from chappe.smpp.states import BINDS, TRANSITIONS, Mode, Role, State
 from chappe.smpp.tlv import Tag
@@ -80,7 +80,6 @@ __all__ = [
     "WindowFull",
 ]
 
-_ENQUIRIES_MAX = 2  # unanswered enquire_links after which the link is dead
 _SUBMIT_SM = int(CommandId.SUBMIT_SM)
 _SUBMIT_SM_RESP = _SUBMIT_SM | RESPONSE_BIT
 _DELIVER_SM = int(CommandId.DELIVER_SM)
@@ -95,79 +94,154 @@ _ID_RESPONSES: dict[int, type[SubmitSmResp] | type[SubmitMultiResp] | type[DataS
 }
 
 
-class Session(Peer):
+class Session:
     """One session from the transport's start to its end."""
 
-    __slots__ = ()
+    __slots__ = ("_core", "_incoming", "_response_s")
+
+    def __init__(self, settings: Settings, now: float) -> None:
+        self._core = core = Core(settings, now)
+        self._incoming = Incoming(core)
+        self._response_s = settings.timers.response_s or NEVER
+
+    # -- what it is now
+
+    @property
+    def settings(self) -> Settings:
+        """What was agreed, with the timers as they are now."""
+        return self._core.settings
+
+    @property
+    def state(self) -> State:
+        """Where in the table of `states.py` the session is."""
+        return self._core.state
+
+    @property
+    def mode(self) -> Mode | None:
+        """How it is bound; None before that."""
+        return self._core.mode
+
+    @property
+    def peer_version(self) -> int | None:
+        """interface_version of the peer once bound; None: not told."""
+        return self._core.peer_version
+
+    @property
+    def reason(self) -> str:
+        """Why the session is closing: a Reason, or what close() was given; empty before that."""
+        return self._core.reason
+
+    @property
+    def closing(self) -> bool:
+        """Whether the transport is to be closed, after what take() gives is written."""
+        return self._core.closing
+
+    @property
+    def bound(self) -> bool:
+        """Whether the session is bound and not ending: requests are allowed."""
+        return self._core.bound
+
+    @property
+    def tlvs_allowed(self) -> bool:
+        """Whether the peer takes optional parameters: both sides speak 3.4 or later, as far as it is told."""
+        return self._core.tlvs_allowed
+
+    @property
+    def free(self) -> int:
+        """How many requests the window takes now; 0 when not bound or ending."""
+        core = self._core
+        return max(0, core.window.size - len(core.window.sent)) if core.sendable else 0
+
+    @property
+    def outstanding(self) -> int:
+        """How many of our requests wait for their answer."""
+        return len(self._core.window.sent)
+
+    @property
+    def unanswered(self) -> int:
+        """How many requests of the peer wait for our answer; the measure for back-pressure."""
+        return len(self._core.unanswered)
+
+    @property
+    def pending(self) -> int:
+        """How many octets wait for take()."""
+        return self._core.output.written - self._core.output.taken
+
+    @property
+    def answers_enquire_link(self) -> bool:
+        """False makes an SMSC of tests leave enquire_link unanswered."""
+        return self._core.answers_enquire_link
+
+    @answers_enquire_link.setter
+    def answers_enquire_link(self, on: bool) -> None:
+        self._core.answers_enquire_link = on
+
+    def take(self) -> bytes:
+        """Everything to write now, joined; b"" when there is nothing."""
+        return self._core.output.take()
+
+    def close(self, reason: str = "closed by us") -> None:
+        """Ends at once: closing is true from now on. The first reason stays."""
+        self._core.close(reason)
 
     # -- octets and time
 
     def receive(self, data: bytes | bytearray | memoryview, now: float) -> list[Event]:
         """What these octets mean, in any chunking. Answers to our requests come before the peer's requests, so that an
         id is known before a receipt that came in the same segment."""
-        self._now = now
-        if self.state is State.CLOSED:
+        core = self._core
+        core.now = now
+        if core.state is State.CLOSED:
             return []
-        was_partial = self._framer.partial
-        frames = self._framer.feed(data)
-        if self._framer.partial and (frames or not was_partial):
-            self._partial_at = now
-        answers = self._noticed
+        was_partial = core.framer.partial
+        frames = core.framer.feed(data)
+        if core.framer.partial and (frames or not was_partial):
+            core.partial_at = now
+        answers = core.noticed
         requests: list[Event] = []
-        self._noticed = []
+        core.noticed = []
         if frames:
-            self._heard_at = now
-            self._enquiries = 0
-        outstanding = self._window.sent
+            core.heard_at = now
+            core.enquiries = 0
+        incoming = self._incoming
+        outstanding = core.window.sent
         for command_id, status, sequence, frame in frames:
             if command_id & RESPONSE_BIT:
-                if sequence in outstanding and command_id == outstanding[sequence][1]:
-                    self._answer_received(command_id, status, sequence, frame, answers)
+                sent = outstanding.get(sequence)
+                if sent is not None and command_id == sent[1]:
+                    del outstanding[sequence]
+                    incoming.answer_received(sent[0], command_id, status, sequence, frame, answers)
                 else:
-                    self._other_response(command_id, status, sequence, frame, answers)
-            elif not self._closing:
-                if command_id in self._acceptable:
-                    self._request_received(command_id, status, sequence, frame, requests)
+                    incoming.other_response(command_id, status, sequence, frame, answers)
+            elif not core.closing:
+                if command_id in core.acceptable:
+                    incoming.request_received(command_id, status, sequence, frame, requests)
                 else:
-                    self._other_request(command_id, status, sequence, frame, requests)
-        if self._framer.lost:
-            self._lose_framing()
-        if self._ending is not Ending.NO:
-            self._settle()
-        if self._written - self._taken > self.settings.pending_max:
-            self._out.clear()
-            self._written = self._taken
-            self.close(Reason.OVERFLOW)
+                    incoming.other_request(command_id, status, sequence, frame, requests)
+        if core.framer.lost:
+            incoming.lose_framing()
+        if core.ending is not Ending.NO:
+            core.settle()
+        if core.output.written - core.output.taken > core.settings.pending_max:
+            core.output.drop()
+            core.close(Reason.OVERFLOW)
         answers += requests
         return answers
 
     def expire(self, now: float) -> list[Event]:
         """Acts on the timers that are due; call when now >= deadline, harmless at any other time."""
-        self._now = now
-        events, self._noticed = self._noticed, []
-        if self._closing or self.state is State.CLOSED:
+        core = self._core
+        core.now = now
+        events, core.noticed = core.noticed, []
+        if core.closing or core.state is State.CLOSED:
             return events
-        self._expire_requests(now, events)
-        timers = self.settings.timers
-        if self._framer.partial and _due(now, self._partial_at, timers.partial_pdu_s):
-            self.close(Reason.PARTIAL_PDU_TIMEOUT)
-        elif self._ending is not Ending.NO:
-            self._expire_ending(now)
-        elif self._bind_sent is not None:
-            if now >= self._bind_sent[2]:
-                self._bind_sent = None  # an answer that comes after all changes nothing
-                events.append(BindRefused(None))
-                self.close(Reason.BIND_TIMEOUT)
-        elif self.mode is None:
-            if self._bind_asked is None and _due(now, self._started_at, timers.session_init_s):
-                self.close(Reason.SESSION_INIT_TIMEOUT)
-        else:
-            self._expire_silence(now)
+        session_timers.expire(core, now, events)
         return events
 
     def set_timers(self, timers: Timers) -> None:
         """Other timers from now on. Requests that are outstanding keep their time-outs."""
-        self.settings = replace(self.settings, timers=timers)
+        core = self._core
+        core.settings = replace(core.settings, timers=timers)
         self._response_s = timers.response_s or NEVER
 
     def lost(self, now: float, unsent: int = 0) -> list[Event]:
@@ -177,49 +251,30 @@ class Session(Peer):
         still in its write buffer). Requests in there, or not even taken, are told as `unsent`, the rest is in doubt.
         Where that cannot be known in octets of ours, as with TLS, leave it 0: then all that was taken is in doubt.
         """
-        if self.state is State.CLOSED:
+        core = self._core
+        if core.state is State.CLOSED:
             return []
-        self._now = now
-        self.close(Reason.TRANSPORT_LOST)
-        self._enter(State.CLOSED)
-        left = self._taken - unsent
+        core.now = now
+        core.close(Reason.TRANSPORT_LOST)
+        core.enter(State.CLOSED)
+        left = core.output.taken - unsent
         in_doubt: list[object] = []
         not_sent: list[object] = []
-        for context, _, _, end in self._window.sent.values():
+        for context, _, _, end in core.window.sent.values():
             # Less than a whole PDU cannot have been acted upon.
             (in_doubt if end <= left else not_sent).append(context)
-        self._window.sent.clear()
-        self._window.late.clear()
-        self._unanswered.clear()
-        self._repeats.clear()
-        self._repeated = 0
-        self._out.clear()
-        events, self._noticed = self._noticed, []
-        events.append(Closed(self.reason, in_doubt, not_sent))
+        core.window.sent.clear()
+        core.window.late.clear()
+        core.unanswered.clear()
+        core.output.pieces.clear()
+        events, core.noticed = core.noticed, []
+        events.append(Closed(core.reason, in_doubt, not_sent))
         return events
 
     @property
     def deadline(self) -> float | None:
         """When expire() must be called at the latest; None when no timer runs."""
-        if self._closing:
-            return None
-        timers = self.settings.timers
-        soonest = self._window.deadline
-        if self._framer.partial and timers.partial_pdu_s:
-            soonest = min(soonest, self._partial_at + timers.partial_pdu_s)
-        if self._ending is not Ending.NO:
-            soonest = min(soonest, self._ending_at)
-        elif self._bind_sent is not None:
-            soonest = min(soonest, self._bind_sent[2])
-        elif self.mode is None:
-            if timers.session_init_s and self._bind_asked is None:
-                soonest = min(soonest, self._started_at + timers.session_init_s)
-        else:
-            if timers.enquire_link_s:
-                soonest = min(soonest, max(self._heard_at, self._asked_at) + timers.enquire_link_s)
-            if timers.inactivity_s:
-                soonest = min(soonest, self._heard_at + timers.inactivity_s)
-        return None if soonest == NEVER else soonest
+        return session_timers.deadline(self._core)
 
     # -- requests of ours. All raise SessionError and EncodeError, and return the sequence they used.
 
@@ -236,24 +291,26 @@ class Session(Peer):
         addr_npi: int = 0,
     ) -> int:
         """ESME: asks to bind. Bound or BindRefused follows."""
+        core = self._core
         pdu = BIND_PDUS[mode](
-            system_id, password, system_type, self.settings.interface_version, addr_ton, addr_npi, address_range
+            system_id, password, system_type, core.settings.interface_version, addr_ton, addr_npi, address_range
         )
-        if (self.state, self.settings.role, pdu.command_id) not in TRANSITIONS or self._bind_sent or self._closing:
-            raise StateError(f"{pdu.name} in state {self.state.value}")
-        sequence = self._send_outside(pdu, now)
-        bind_s = self.settings.timers.bind_s
-        self._bind_sent = (sequence, mode, now + bind_s if bind_s else NEVER)
+        if (core.state, core.settings.role, pdu.command_id) not in TRANSITIONS or core.bind_sent or core.closing:
+            raise StateError(f"{pdu.name} in state {core.state.value}")
+        sequence = core.send_outside(pdu, now)
+        bind_s = core.settings.timers.bind_s
+        core.bind_sent = (sequence, mode, now + bind_s if bind_s else NEVER)
         return sequence
 
     def outbind(self, system_id: bytes, password: bytes, now: float) -> int:
         """SMSC: asks the ESME to bind as receiver. BindRequested may follow within session_init_s."""
+        core = self._core
         pdu = Outbind(system_id, password)
-        if (self.state, self.settings.role, pdu.command_id) not in TRANSITIONS or self._bind_asked or self._closing:
-            raise StateError(f"outbind in state {self.state.value}")
-        sequence = self._send_outside(pdu, now)
-        self._window.release(sequence)
-        self._enter(State.OUTBOUND)
+        if (core.state, core.settings.role, pdu.command_id) not in TRANSITIONS or core.bind_asked or core.closing:
+            raise StateError(f"outbind in state {core.state.value}")
+        sequence = core.send_outside(pdu, now)
+        core.window.release(sequence)
+        core.enter(State.OUTBOUND)
         return sequence
 
     def submit(self, pdu: SubmitSm, context: object, now: float) -> int:
@@ -269,16 +326,17 @@ class Session(Peer):
 
         alert_notification has no answer and takes no place in the window. Binding and unbinding have their own calls.
         """
+        core = self._core
         command_id = pdu.command_id
-        if command_id not in self._sendable:
-            ending = " while ending" if self.mode is not None and not self.bound else ""
-            raise StateError(f"{pdu.name} in state {self.state.value}{ending}")
-        window = self._window
+        if command_id not in core.sendable:
+            ending = " while ending" if core.mode is not None and not core.bound else ""
+            raise StateError(f"{pdu.name} in state {core.state.value}{ending}")
+        window = core.window
         answered = command_id not in UNANSWERED_COMMANDS
         if answered and len(window.sent) >= window.size:
             raise WindowFull(f"{window.size} outstanding")
-        if pdu.tlvs and not self._tlvs_allowed:
-            pdu = self._without_tlvs(pdu)
+        if pdu.tlvs and not core.tlvs_allowed:
+            pdu = core.without_tlvs(pdu)
         before = pdu.sequence
         pdu.sequence = sequence = window.next_sequence()
         try:
@@ -286,10 +344,11 @@ class Session(Peer):
         except ValueError:
             pdu.sequence = before
             raise
-        self._out.append(octets)
-        self._written += len(octets)
+        output = core.output
+        output.pieces.append(octets)
+        output.written = written = output.written + len(octets)
         if answered:
-            window.sent[sequence] = (context, command_id | RESPONSE_BIT, now + self._response_s, self._written)
+            window.sent[sequence] = (context, command_id | RESPONSE_BIT, now + self._response_s, written)
         return sequence
 
     def submit_written(self, bodies: Sequence[bytes], contexts: Sequence[object], now: float) -> None:
@@ -297,15 +356,16 @@ class Session(Peer):
 
         bodies: what SubmitSm.encode() writes behind the header, without TLVs; see submitting.py.
         """
-        if _SUBMIT_SM not in self._sendable:
-            raise StateError(f"submit_sm in state {self.state.value}")
-        window = self._window
+        core = self._core
+        if _SUBMIT_SM not in core.sendable:
+            raise StateError(f"submit_sm in state {core.state.value}")
+        window = core.window
         outstanding = window.sent
         if len(outstanding) + len(bodies) > window.size:
             raise WindowFull(f"{len(outstanding)} outstanding")
         deadline = now + self._response_s
-        written = self._written
-        out = self._out
+        written = core.output.written
+        out = core.output.pieces
         for body, context in zip(bodies, contexts, strict=True):
             sequence = window.next_sequence()
             size = _HEADER_SIZE + len(body)
@@ -313,19 +373,20 @@ class Session(Peer):
             out.append(_pack_header(size, _SUBMIT_SM, 0, sequence))
             out.append(body)
             outstanding[sequence] = (context, _SUBMIT_SM_RESP, deadline, written)
-        self._written = written
+        core.output.written = written
 
     def unbind(self, now: float) -> None:
         """Ends in good order: no new requests; what is outstanding or unanswered gets unbind_s to settle, then unbind
         goes out, and the session closes on its answer or after another unbind_s. Before a bind it just closes."""
-        self._now = now
-        if self._closing or self._ending is not Ending.NO:
+        core = self._core
+        core.now = now
+        if core.closing or core.ending is not Ending.NO:
             return
-        if self.mode is None:
-            self.close(Reason.UNBOUND)
+        if core.mode is None:
+            core.close(Reason.UNBOUND)
             return
-        self._begin_ending(Ending.DRAINING, self.settings.timers.unbind_s)
-        self._settle()
+        core.begin_ending(Ending.DRAINING, core.settings.timers.unbind_s)
+        core.settle()
 
     # -- answers to the peer's requests. All return False, writing nothing, when the session has ended meanwhile; and
     # raise StateError when no such request waits.
@@ -337,53 +398,57 @@ class Session(Peer):
 
         version: what sc_interface_version says; without one, Settings.interface_version where both sides know TLVs.
         """
-        if self._closing:
+        core = self._core
+        if core.closing:
             return False
-        if self._bind_asked is None or self._bind_asked[0] != sequence:
+        if core.bind_asked is None or core.bind_asked[0] != sequence:
             raise StateError(f"no bind waits with sequence {sequence}")
-        request = self._bind_asked[1]
-        self._respond(self._bind_response(request, sequence, status, system_id, version))
-        self._bind_asked = None
+        request = core.bind_asked[1]
+        core.respond(self._bind_response(request, sequence, status, system_id, version))
+        core.bind_asked = None
         if not status:
-            self.peer_version = request.interface_version
-            self._tlvs_allowed = min(request.interface_version, self.settings.interface_version) >= TLVS_SINCE
-            self._bind_to(BINDS[request.command_id])
+            core.peer_version = request.interface_version
+            core.tlvs_allowed = min(request.interface_version, core.settings.interface_version) >= TLVS_SINCE
+            core.bind_to(BINDS[request.command_id])
         return True
 
     def answer_submit(self, sequence: int, status: int = 0, message_id: bytes = b"", tlvs: Tlvs = ()) -> bool:
         """Answers a submit_sm, submit_multi, data_sm or broadcast_sm with an id; with an error status, without one."""
-        if self._closing:
+        core = self._core
+        if core.closing:
             return False
         if (
             not status
             and not tlvs
-            and self._unanswered.get(sequence) == _SUBMIT_SM
+            and core.unanswered.commands.get(sequence) == _SUBMIT_SM
             and len(message_id) <= _MESSAGE_ID_MAX
             and 0 not in message_id
         ):
             # The ordinary answer is written out here: it is half of all that an SMSC writes.
             size = HEADER.size + len(message_id) + 1
-            self._out.append(HEADER.pack(size, _SUBMIT_SM | RESPONSE_BIT, 0, sequence) + message_id + b"\0")
-            self._written += size
-            self._answered(sequence)
+            output = core.output
+            output.pieces.append(_pack_header(size, _SUBMIT_SM_RESP, 0, sequence) + message_id + b"\0")
+            output.written += size
+            core.answered(sequence)
             return True
-        command_id = self._waiting(sequence)
+        command_id = core.unanswered.command(sequence)
         response_type = _ID_RESPONSES.get(command_id)
         if response_type is None:
             raise StateError(f"{command_name(command_id)} is not answered with an id")
-        self._respond(response_type(message_id, sequence=sequence, status=status, tlvs=tlvs))
-        self._answered(sequence)
+        core.respond(response_type(message_id, sequence=sequence, status=status, tlvs=tlvs))
+        core.answered(sequence)
         return True
 
     def answer(self, sequence: int, status: int = 0, response: Response | None = None) -> bool:
         """Answers any request. `response` gives the body where it has fields; its sequence and status are set here."""
-        if self._closing:
+        core = self._core
+        if core.closing:
             return False
-        command_id = self._waiting(sequence, response.command_id if response is not None else 0)
+        command_id = core.unanswered.command(sequence, response.command_id if response is not None else 0)
         if command_id == _DELIVER_SM and not status and response is None:
             # The ordinary answer is written out here: an ESME writes one for each receipt. Its message_id is empty.
-            self._put(_pack_header(_HEADER_SIZE + 1, _DELIVER_SM | RESPONSE_BIT, 0, sequence) + b"\0")
-            self._answered(sequence)
+            core.output.put(_pack_header(_HEADER_SIZE + 1, _DELIVER_SM | RESPONSE_BIT, 0, sequence) + b"\0")
+            core.answered(sequence)
             return True
         response_type = RESPONSES[command_id]
         if response is None:
@@ -391,73 +456,38 @@ class Session(Peer):
         elif type(response) is not response_type:
             raise StateError(f"{response.name} does not answer this request")
         response.sequence, response.status = sequence, status
-        self._respond(response)
-        self._answered(sequence)
+        core.respond(response)
+        core.answered(sequence)
         return True
 
     def nack(self, sequence: int, status: int) -> bool:
         """Answers a received request with generic_nack instead of its own response."""
-        if self._closing:
+        core = self._core
+        if core.closing:
             return False
-        self._waiting(sequence)
-        self._respond(GenericNack(sequence=sequence, status=status))
-        self._answered(sequence)
+        core.unanswered.command(sequence)
+        core.respond(GenericNack(sequence=sequence, status=status))
+        core.answered(sequence)
         return True
 
     def forget(self, sequence: int) -> None:
         """Drops a received request without ever answering it; for an SMSC that has to misbehave in tests."""
-        if self._unanswered.pop(sequence, None) is not None and self._repeated:
-            self._next_repeat(sequence)
+        self._core.unanswered.settle(sequence)
 
     def inject(self, octets: bytes) -> None:
         """Writes octets as they are; for an SMSC that has to misbehave in tests."""
-        self._out.append(octets)
-        self._written += len(octets)
+        self._core.output.put(octets)
 
     def _bind_response(
         self, request: BindRequest, sequence: int, status: int, system_id: bytes | None, version: int | None
     ) -> Response:
+        core = self._core
         response_type = RESPONSES[request.command_id]
         if status:
             return response_type(sequence=sequence, status=status)
         assert issubclass(response_type, BindResponse)
-        if version is None and request.interface_version >= TLVS_SINCE <= self.settings.interface_version:
-            version = self.settings.interface_version
+        if version is None and request.interface_version >= TLVS_SINCE <= core.settings.interface_version:
+            version = core.settings.interface_version
         tlvs: Tlvs = () if version is None else ((Tag.SC_INTERFACE_VERSION, bytes((version,))),)
-        name = self.settings.system_id if system_id is None else system_id
+        name = core.settings.system_id if system_id is None else system_id
         return response_type(name, sequence=sequence, tlvs=tlvs)
-
-    # -- timers that are due
-
-    def _expire_requests(self, now: float, events: list[Event]) -> None:
-        if self._window.deadline > now:
-            return
-        for sequence, (context, _, _, _) in self._window.expire(now):
-            events.append(TimedOut(context, sequence))
-            self._timeouts += 1
-        if self._timeouts >= self.settings.timeouts_max:
-            self.close(Reason.RESPONSE_TIMEOUTS)
-
-    def _expire_ending(self, now: float) -> None:
-        if now < self._ending_at:
-            self._settle()
-        elif self._ending is Ending.UNBINDING:
-            self.close(Reason.UNBIND_TIMEOUT)
-        else:
-            self._advance_ending()
-
-    def _expire_silence(self, now: float) -> None:
-        timers = self.settings.timers
-        if _due(now, self._heard_at, timers.inactivity_s):
-            self.close(Reason.INACTIVE)
-        elif _due(now, max(self._heard_at, self._asked_at), timers.enquire_link_s):
-            if self._enquiries >= _ENQUIRIES_MAX:
-                self.close(Reason.LINK_DEAD)
-            else:
-                self._enquiry = self._send_outside(EnquireLink(), now)
-                self._asked_at = now
-                self._enquiries += 1
-
-
-def _due(now: float, since: float, timer_s: float) -> bool:
-    return timer_s > 0 and now >= since + timer_s
