@@ -165,7 +165,7 @@ def _started(config: Config, doors: _Doors, supervisor: Supervisor) -> list[Part
 
     parts = []
     if doors.phone is not None and doors.phone_pages is not None:
-        parts.append(Part("handset", descriptors=(doors.phone.fileno(), doors.phone_pages.fileno())))
+        parts.append(Part("handset", last=True, descriptors=(doors.phone.fileno(), doors.phone_pages.fileno())))
     listening = (doors.listening.fileno(),) if doors.listening is not None else ()
     if "work" in config.roles:
         parts.append(Part("work", descriptors=() if "api" in config.roles else listening))

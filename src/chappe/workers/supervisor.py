@@ -47,15 +47,17 @@ def die_with_parent(lifeline: int) -> None:
 @dataclass(slots=True)
 class Part:
     """One process to keep running: its name, the orders it is given (None: Supervisor.tell will), and the descriptors
-    it inherits."""
+    it inherits. last: it is ended when all others have, since they still talk to it until then."""
 
     name: str
     orders: bytes | None = None
     descriptors: Sequence[int] = ()
+    last: bool = False
     process: asyncio.subprocess.Process | None = None
     started_at: float = 0.0
     delay_s: float = RESTART_S_MIN
     told: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
 
 
 @dataclass(slots=True)
@@ -65,14 +67,13 @@ class Supervisor:
     module: str
     parts: list[Part] = field(default_factory=list)
     stopping: bool = False
-    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def start(self, part: Part) -> None:
         """Starts a process and keeps it running."""
         self.parts.append(part)
         if part.orders is not None:
             part.told.set()
-        self._tasks.append(asyncio.get_running_loop().create_task(self._keep(part), name=part.name))
+        part.task = asyncio.get_running_loop().create_task(self._keep(part), name=part.name)
 
     def tell(self, part: Part, orders: bytes) -> None:
         """Gives a part that was started without them its orders; it and those after it get the same."""
@@ -80,19 +81,26 @@ class Supervisor:
         part.told.set()
 
     async def stop(self, drain_s: float = 0.0) -> None:
-        """Asks all to end, the last started first, and kills what does not within STOP_S and the time to drain."""
+        """Asks all to end, the last started first, and kills what does not within STOP_S and the time to drain; then
+        those that are to end last."""
         self.stopping = True
-        for part in reversed(self.parts):
+        for last in (False, True):
+            await self._end([part for part in self.parts if part.last is last], STOP_S + drain_s)
+
+    async def _end(self, parts: Sequence[Part], patience_s: float) -> None:
+        for part in reversed(parts):
             if part.process is not None and part.process.returncode is None:
                 part.process.terminate()
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=STOP_S + drain_s)
-            for part in self.parts:
-                if late and part.process is not None and part.process.returncode is None:
-                    log.error("process_killed", process=part.name)
-                    part.process.kill()
-            if late:
-                await asyncio.wait(late)
+        tasks = [part.task for part in parts if part.task is not None]
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=patience_s)
+        for part in parts:
+            if late and part.process is not None and part.process.returncode is None:
+                log.error("process_killed", process=part.name)
+                part.process.kill()
+        if late:
+            await asyncio.wait(late)
 
     async def _keep(self, part: Part) -> None:
         loop = asyncio.get_running_loop()
