@@ -10,7 +10,8 @@ from shop import PRICE, Shop, opened
 from chappe.actions.answer import answer
 from chappe.core.lifecycle import State
 from chappe.core.model import Account, Costs, Moment, ReadCosts
-from chappe.store import conversations
+from chappe.store import binds, conversations
+from chappe.store.binds import Finish
 from chappe.store.embedded import ConnectionParameters
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
@@ -45,11 +46,12 @@ async def test_months_are_those_of_paris_and_refunds_come_off(database: Connecti
         await bind.turn(1)
         await bind.turn(0, taken=[(sent[0], 0, "a")])
         await bind.turn(0, receipts=[("a", "", State.REJECTED)], now=NEARLY_MARCH)
-        assert await months(shop, account) == [(FEBRUARY, 3 * PRICE, 3), (MARCH, PRICE, 2)]
-        assert await months(shop, account, NEARLY_MARCH, END) == [(MARCH, PRICE, 2)]
+        # What costs nothing any more counts as sent no more: programs divide the one by the other.
+        assert await months(shop, account) == [(FEBRUARY, 3 * PRICE, 3), (MARCH, PRICE, 1)]
+        assert await months(shop, account, NEARLY_MARCH, END) == [(MARCH, PRICE, 1)]
         assert await months(shop, account, END, START) == []
         await shop.messages(account, 1, now=datetime(2026, 3, 5, tzinfo=UTC))
-        assert (await months(shop, account))[-1] == (MARCH, 2 * PRICE, 3)
+        assert (await months(shop, account))[-1] == (MARCH, 2 * PRICE, 2)
         await shop.books_balance()
 
 
@@ -64,3 +66,16 @@ async def test_following_stops_before_what_is_young_and_comes_back_for_it(databa
         assert await shop.database.value("select messages from daily_cost") == 2
         assert await conversations.follow(shop.database, datetime(2026, 3, 1, 12, 2, 0, tzinfo=UTC))
         assert await shop.database.value("select messages from daily_cost") == 4
+
+
+async def test_a_long_message_of_which_a_part_stays_charged_was_sent(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        bind = await shop.bind(await shop.carrier())
+        whole, part = await shop.messages(account, 2, parts=3, now=NEARLY_MARCH)
+        assert len(await bind.turn(2)) == 2
+        rows = [Finish(one, State.FAILED, kept, "refused", "failed") for one, kept in ((whole, 0), (part, 1))]
+        async with shop.database.transaction(hot=True) as tx:
+            await binds.finish(tx, NEARLY_MARCH, rows)
+        assert await months(shop, account) == [(MARCH, PRICE, 1)]
+        await shop.books_balance()

@@ -440,7 +440,8 @@ class Replies(msgspec.Struct, frozen=True):
 
 
 class MonthCost(msgspec.Struct, frozen=True):
-    """month: its first instant in Europe/Paris; cost_micros: charged less given back; messages: how many were sent."""
+    """month: its first instant in Europe/Paris; cost_micros: charged less given back; messages: how many were sent, less
+    those whose price came back."""
 
     month: datetime
     cost_micros: int

@@ -20,7 +20,8 @@ class MonthRow(msgspec.Struct, frozen=True):
 BY_MONTH = """select date_trunc('month', day)::date as month, sum(cost)::bigint as cost_micros,
            sum(messages)::bigint as messages
     from (
-        select day, charged_micros - refunded_micros as cost, messages from daily_cost where account_id = $1
+        select day, charged_micros - refunded_micros as cost, messages - refunded_messages as messages
+        from daily_cost where account_id = $1
         union all
         select (created_at at time zone 'Europe/Paris')::date, cost_micros, recipients from submission
         where id > coalesce((select position from upkeep where name = 'follow'), 0)

@@ -9,13 +9,18 @@ create or replace function give_back(p_now timestamptz, g_message bigint[], g_ke
         where m.price_micros > 0 and g.kept < m.parts
           and exists (select from ledger_entry l where l.kind = 1 and l.reason = m.id >> 16)
         on conflict do nothing
-        returning account_id, amount_micros
+        returning account_id, amount_micros, reason
     ), sums as (
-        select account_id, sum(amount_micros) as total from back group by account_id order by account_id
+        select account_id, sum(amount_micros) as total,
+               count(*) filter (where amount_micros = (select price_micros from message where id = back.reason limit 1))
+                   as whole
+        from back group by account_id order by account_id
     ), statistics as (
-        insert into daily_cost as d (account_id, day, refunded_micros)
-        select account_id, (p_now at time zone 'Europe/Paris')::date, total from sums order by account_id
-        on conflict (account_id, day) do update set refunded_micros = d.refunded_micros + excluded.refunded_micros
+        insert into daily_cost as d (account_id, day, refunded_micros, refunded_messages)
+        select account_id, (p_now at time zone 'Europe/Paris')::date, total, whole from sums order by account_id
+        on conflict (account_id, day) do update
+        set refunded_micros = d.refunded_micros + excluded.refunded_micros,
+            refunded_messages = d.refunded_messages + excluded.refunded_messages
     ), locked as (
         select b.account_id, s.total from sums s join balance b using (account_id) order by b.account_id for update of b
     )
