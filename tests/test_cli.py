@@ -220,6 +220,32 @@ def test_a_carrier_is_added_changed_and_removed_and_its_password_never_shown(
     assert chappe("carrier", "list", "--json").document["carriers"] == []
 
 
+@pytest.mark.parametrize(
+    ("host", "tls", "warned"),
+    [
+        ("smsc.example", (), True),
+        ("192.0.2.7", (), True),
+        ("10.0.0.1", (), True),
+        ("smsc.example", ("--set", "tls=on"), False),
+        ("127.0.0.1", (), False),
+        ("::1", (), False),
+        ("localhost", (), False),
+    ],
+)
+def test_whoever_leaves_this_machine_without_tls_is_warned(
+    chappe: Run, host: str, tls: tuple[str, ...], warned: bool
+) -> None:
+    added = chappe("carrier", "add", "main", "--host", host, *CARRIER[2:], *tls, "--json")
+    assert added.status == 0
+    assert ("unencrypted" in added.err) is warned
+    assert "sesame" not in added.err
+    (carrier,) = chappe("carrier", "list", "--json").document["carriers"]
+    assert any("unencrypted" in note for note in carrier["notes"]) is warned
+    if warned:
+        assert "unencrypted" in chappe("carrier", "set", "main", "window=3").err
+        assert "unencrypted" not in chappe("carrier", "set", "main", "tls=on").err
+
+
 def test_replace_gives_a_carrier_other_settings_and_keeps_its_routes(chappe: Run) -> None:
     chappe("carrier", "add", "main", *CARRIER)
     chappe("route", "add", "--carrier", "main")

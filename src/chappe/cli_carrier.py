@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chappe.cli_installation import configuration, installation_options, json_option, perform
-from chappe.cli_output import Failure, Misuse, emit, one_line, table
+from chappe.cli_output import Failure, Misuse, emit, one_line, say, table
 
 if TYPE_CHECKING:
     from chappe.cli_doctor import Diagnosis
@@ -89,6 +89,7 @@ def add(
         return carrier, await carrier_views.demo_note(database, carrier)
 
     carrier, note = perform(config, work)
+    _warn(carrier)
     emit(document(carrier) | ({"note": note} if note else {}), _sentence(carrier, note), as_json=as_json)
 
 
@@ -117,6 +118,7 @@ def set_(name: str, assignments: tuple[str, ...], data: Path | None, database_ur
         return await carriers.change(database, name, words)
 
     carrier = perform(config, work)
+    _warn(carrier)
     emit(document(carrier), _sentence(carrier), as_json=as_json)
 
 
@@ -271,6 +273,13 @@ def _plain(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return str(value.value) if isinstance(value, Enum) else str(value)
+
+
+def _warn(carrier: Carrier) -> None:
+    from chappe.actions.carrier_views import clear_text_note
+
+    if note := clear_text_note(carrier):
+        say(note)
 
 
 def _sentence(carrier: Carrier, note: str = "") -> str:

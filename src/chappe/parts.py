@@ -213,8 +213,7 @@ async def run_api(orders: Orders, part: str) -> None:
         changed = asyncio.Event()
         listener = Listener(orders.address, [CONFIGURATION_CHANNEL], lambda _channel: changed.set())
         listener.start()
-        refreshing = loop.create_task(refresh(api.refresh, changed))
-        sharing = loop.create_task(api.velocity.run(database))
+        beside = (loop.create_task(refresh(api.refresh, changed)), loop.create_task(api.velocity.run(database)))
         limits = Limits(
             body_bytes_max=orders.body_bytes_max,
             connections_per_address_max=orders.connections_per_address_max,
@@ -232,8 +231,8 @@ async def run_api(orders: Orders, part: str) -> None:
             await http.stop(SHUTDOWN_S)
         await api.idle()
         await api.close()
-        refreshing.cancel()
-        sharing.cancel()
+        for task in beside:
+            task.cancel()
         await listener.close()
         await bell.close()
 

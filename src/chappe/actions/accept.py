@@ -12,7 +12,7 @@ from datetime import datetime
 import msgspec
 
 from chappe.actions.virtual_numbers import strangers
-from chappe.core import window
+from chappe.core import foreign_stop, window
 from chappe.core.errors import Refusal
 from chappe.core.lifecycle import State
 from chappe.core.model import Accepted, Moment, Range, Send, Skipped, message_id
@@ -103,12 +103,12 @@ def _within(
 
 
 def _flags(send: Send) -> int:
-    flags = 0
+    flags, settings = 0, send.account.settings
     if send.range is Range.LOWCOST:
         flags |= Flag.LOWCOST
     if send.transactional:
         flags |= Flag.TRANSACTIONAL
-        if not send.account.settings.stop_blocks_transactional:
+        if not settings.stop_blocks_transactional:
             flags |= Flag.STOP_IGNORED
     if send.unicode:
         flags |= Flag.UNICODE
@@ -119,11 +119,12 @@ def _flags(send: Send) -> int:
     if send.virtual_number:
         flags |= Flag.VIRTUAL_NUMBER
     if send.report_url:
-        settings = send.account.settings
         if settings.reports_waiting and send.dialect == "smspartner":
             flags |= Flag.REPORTS_WAITING
         if settings.reports_method == "POST":
             flags |= Flag.REPORTS_POST
+    if settings.stop_foreign != "keep" and foreign_stop.has_foreign(send.text, settings):
+        flags |= Flag.STOP_FOREIGN
     for warning in send.warnings:
         flags |= WARNINGS[warning]
     return int(flags)

@@ -174,6 +174,7 @@ TABLE: Final = (
     Row("stop_words", "stop_words", WORDS, "words that mean STOP in replies to it, beside the usual ones"),
     Row("start_words", "start_words", WORDS, "words that take a STOP back, beside the usual ones"),
     Row("stop_confirmation", "stop_confirmation", TEXT, "SMS that confirms a STOP by reply, priced; empty: none"),
+    Row("stop_foreign", "stop_foreign", _choice("warn", "keep", "rewrite"), "STOP mentions with another's short code"),
     Row("stops_removable", "stops_removable", SWITCH, "its programs may undo opt-outs of subscribers and the operator"),
     Row("stop_blocks_transactional", "stop_blocks_transactional", SWITCH, "opt-outs block transactional messages too"),
     Row("lowcost_enabled", "lowcost_enabled", SWITCH, "the low cost range may be asked for"),

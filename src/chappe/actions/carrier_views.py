@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 import msgspec
 
+from chappe.carriers.registry import profile_of
 from chappe.core.network import Carrier, CarrierRoute
 from chappe.store import binds, carriers, demo, operator, quarantine
 from chappe.store.binds import BindView
@@ -131,12 +133,36 @@ def view(
         receipts_unmatched=receipts_unmatched,
         routes=len(routes),
         alarms=_alarms(bind_views, oldest_at, bool(routes), in_doubt, now, quarantined) if carrier.enabled else [],
-        notes=_notes(of_demo),
+        notes=_notes(of_demo, carrier),
     )
 
 
-def _notes(of_demo: demo.Stored | None) -> list[str]:
-    return [] if of_demo is None else [demo_words(of_demo)]
+def _notes(of_demo: demo.Stored | None, carrier: Carrier) -> list[str]:
+    clear = clear_text_note(carrier)
+    return [*([] if of_demo is None else [demo_words(of_demo)]), *([clear] if clear else [])]
+
+
+def clear_text_note(carrier: Carrier) -> str:
+    """A warning, a sentence without its end, when password and messages leave this machine without TLS; else empty."""
+    host = carrier.settings.host
+    try:
+        if profile_of(carrier).tls or _is_here(host):
+            return ""
+    except ValueError:  # its settings mean nothing any more, and another alarm says so
+        return ""
+    return (
+        f"the password and every message go to {host} unencrypted: `chappe carrier set {carrier.name} tls=on`, where "
+        "the carrier offers TLS; else reach it over a VPN or a private line"
+    )
+
+
+def _is_here(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def demo_words(found: demo.Stored) -> str:

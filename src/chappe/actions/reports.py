@@ -36,6 +36,7 @@ OPTIONS: Final = {
 NOTES: Final = {
     Flag.TEXT_LOSSY: "characters that the GSM alphabet lacks became ?",
     Flag.UNICODE_FORCED: "the GSM alphabet lacks a character: sent as Unicode",
+    Flag.STOP_FOREIGN: "the text names another's short code for STOP: replies to it arrive elsewhere",
     Flag.NUMBERS_COMPLETED: "numbers without their zero were read as French",
 }
 """What the timeline says of a submission that was accepted otherwise than it was written."""

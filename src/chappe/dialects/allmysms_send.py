@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from chappe.core import localtime, numbers, segments, senders, stop
+from chappe.core import foreign_stop, localtime, numbers, segments, senders, stop
 from chappe.core.compose import Composed, TooLong, compose, tidy, warnings_of
 from chappe.core.errors import Refusal
 from chappe.core.model import (
@@ -210,7 +210,7 @@ class _Texts:
         self.limit = settings.message_characters_max
         self.unicode = wish.unicode
         self.mention = settings.stop_mention if _adds_mention(settings) else ""
-        message = tidy(wish.message)
+        message = foreign_stop.with_own(tidy(wish.message), settings)
         pieces = _VARIABLE.split(message) if wish.dynamic else [message]
         self.literals, self.places = pieces[::2], [int(digits) for digits in pieces[1::2]]
         self.literal_characters = sum(map(len, self.literals))

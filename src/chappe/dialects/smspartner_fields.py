@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from chappe.core import numbers, segments, senders
+from chappe.core import foreign_stop, numbers, segments, senders
 from chappe.core.callback_url import is_callback_url
 from chappe.core.compose import Composed, TooLong, compose
 from chappe.core.errors import Refusal, Violation
@@ -91,6 +91,7 @@ def compose_text(
     """The text as it will be sent; None when it is so long that it need not be counted."""
     if not isinstance(message, str):
         message = "" if isinstance(message, list | dict) else text(message)
+    message = foreign_stop.with_own(message, settings)
     wanted = settings.stop_mention_automatic or ("isStopSms" in values and flag(values["isStopSms"]))
     mention = settings.stop_mention if wanted and not lowcost else ""
     replace: Callable[[str], str] = smspartner_characters.read_marks if unicode else smspartner_characters.replace

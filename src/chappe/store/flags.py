@@ -22,6 +22,7 @@ class Flag:
     TEXT_LOSSY = 8192
     UNICODE_FORCED = 16384
     NUMBERS_COMPLETED = 32768
+    STOP_FOREIGN = 65536
 
 
 WARNINGS = {
@@ -32,5 +33,6 @@ WARNINGS = {
     "text_lossy": Flag.TEXT_LOSSY,
     "unicode_forced": Flag.UNICODE_FORCED,
     "numbers_completed": Flag.NUMBERS_COMPLETED,
+    "stop_foreign": Flag.STOP_FOREIGN,
 }
 """The warnings of a Send, as flags: its customer cannot be told in every dialect, its operator can see them."""
