@@ -78,6 +78,7 @@ class Orders(msgspec.Struct, frozen=True):
     webhook_allow_private: bool | tuple[str, ...] = False
     webhook_private_automatic: bool = False  # it ends when the node turns out not to be alone
     demo: bool = False
+    webhooks_waiting_max: int = 1_000_000
     webhook_ports: tuple[int, ...] = ()
     webhook_denied: tuple[str, ...] = ()
     journal: str = ""
@@ -275,7 +276,7 @@ async def run_work(orders: Orders, part: str) -> None:
         door = _door(orders, private)
         owner = own_name()
         secret = await accounts.installation_secret(database)
-        notify = Notify(database, door, secret, owner, orders.webhook_timeout_s)
+        notify = Notify(database, door, secret, owner, orders.webhook_timeout_s, orders.webhooks_waiting_max)
         bell = Bell(orders.address, WEBHOOK_CHANNEL)
         windows = Windows(read_profiles(orders.windows))
         deliver = Deliver(database, owner, lambda: notify.ring() if notify.ours else bell.ring(), windows)

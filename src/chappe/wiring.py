@@ -413,6 +413,7 @@ def _orders(config: Config, address: Address, found: Found) -> Orders:
         webhook_private_automatic=config.webhook_allow_private is None and private is not False,
         demo=config.demo,
         webhook_allow_private=private if isinstance(private, bool) else tuple(str(network) for network in private),
+        webhooks_waiting_max=config.webhooks_waiting_max,
         webhook_ports=config.webhook_ports,
         webhook_denied=config.webhook_denied,
         metrics=config.metrics,

@@ -11,12 +11,14 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import random
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from time import perf_counter
 
@@ -27,6 +29,7 @@ from program import Program, free_port
 CUSTOMER = "127.0.0.2"
 PAUSE_S = 0.02  # between two messages of the customer
 WAIT_S_MAX = 5.0  # what a customer may wait for an answer at most while somebody attacks
+REPORT_S_MAX = 2.0  # until a report is told, of 99 in a hundred
 REST_KIB = 64 * 1024  # what the API process may keep of an attack
 
 
@@ -38,6 +41,7 @@ class Field:
     smpp_port: int
     address: str
     until: float
+    key: str = ""  # of an account of the attacker's own
     got: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -231,6 +235,66 @@ async def pages(here: Field) -> None:
     await _many(here, 20, lambda f: _ask(f, octets, 30))
 
 
+async def _swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A web server that takes requests and never answers."""
+    while await reader.read(65_536):
+        pass
+    writer.close()
+
+
+def _free_reports(here: Field, number: int, url: str) -> bytes:
+    """A send to one mobile and 499 landlines: 499 reports at the price of one message."""
+    landlines = [f"+3314{number % 100:02d}6{n:04d}" for n in range(499)]
+    body = {
+        "apiKey": here.key,
+        "phoneNumbers": ",".join([f"+3361{number:07d}", *landlines]),
+        "message": "siege",
+        "urlDlr": url,
+    }
+    return _post(b"/v1/send", json.dumps(body).encode())
+
+
+async def tarpits(here: Field) -> None:
+    """Webhooks to thousands of hosts that take the call and never answer: each address of 127.9.0.0/16 is one."""
+    server = await asyncio.start_server(_swallow, "0.0.0.0", 0, backlog=1_000)
+    port = server.sockets[0].getsockname()[1]
+    numbers = count()
+
+    async def one(here: Field) -> None:
+        n = next(numbers)
+        host = f"127.9.{n // 250 % 250}.{n % 250 + 1}"
+        await _ask(here, _free_reports(here, n, f"http://{host}:{port}/{n}"), 1)
+
+    await _many(here, 4, one)
+    server.close()
+
+
+async def one_tarpit(here: Field) -> None:
+    """The same to a single host, under a new spelling each time."""
+    server = await asyncio.start_server(_swallow, "127.0.0.1", 0, backlog=1_000)
+    port = server.sockets[0].getsockname()[1]
+    numbers = count()
+
+    async def one(here: Field) -> None:
+        n = next(numbers)
+        tail = (f"/{n}", f"#{n}", f"?{n}")[n % 3]
+        await _ask(here, _free_reports(here, n, f"http://127.0.0.1:{port}{tail}"), 1)
+
+    await _many(here, 4, one)
+    server.close()
+
+
+async def dead_names(here: Field) -> None:
+    """Webhooks to names that do not exist, a new one each time."""
+    numbers = count()
+
+    async def one(here: Field) -> None:
+        n = next(numbers)
+        await _ask(here, _free_reports(here, n, f"http://n{n}.siege.invalid/"), 1)
+
+    await _many(here, 4, one)
+
+
 ATTACKS: dict[str, Attack] = {
     "slow-heads": slow_heads,
     "half-requests": half_requests,
@@ -243,27 +307,69 @@ ATTACKS: dict[str, Attack] = {
     "smpp-noise": smpp_noise,
     "replies": replies,
     "pages": pages,
+    "tarpits": tarpits,
+    "one-tarpit": one_tarpit,
+    "dead-names": dead_names,
 }
+
+
+class Reports:
+    """The customer's web server: when the report of each message came first. Its URL ends with the message's number."""
+
+    def __init__(self) -> None:
+        self.came: dict[int, float] = {}
+        self.heard = asyncio.Event()
+        self.url = ""
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0] or 0)
+                await reader.readexactly(length)
+                self.came.setdefault(int(head.split(b" ", 2)[1].lstrip(b"/")), perf_counter())
+                self.heard.set()
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
 
 
 @dataclass
 class Customer:
-    """Sends one message after the other, on one connection as long as it lasts."""
+    """Sends one message after the other, on one connection as long as it lasts.
+
+    A landline beside the mobile is reported as failed at once: how long that takes is what its webhooks wait.
+    """
 
     port: int
     key: str
+    reports: Reports | None = None
+    asked_at: dict[int, float] = field(default_factory=dict)
     waits_s: list[float] = field(default_factory=list)
     accepted: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     again: int = 0
 
     async def go(self, stop: asyncio.Event) -> None:
-        body = json.dumps({"apiKey": self.key, "phoneNumbers": "+33612345678", "message": "siege", "sender": "SHOP"})
-        octets = _post(b"/v1/send", body.encode())
+        fields = {"apiKey": self.key, "phoneNumbers": "+33612345678", "message": "siege", "sender": "SHOP"}
+        if self.reports is not None:
+            fields["phoneNumbers"] += ",+33142660000"
+        numbers = count(1 + max(self.asked_at, default=0))
         reader: asyncio.StreamReader | None = None
         writer: asyncio.StreamWriter | None = None
         while not stop.is_set():
-            began = perf_counter()
+            number, began = next(numbers), perf_counter()
+            if self.reports is not None:
+                fields["urlDlr"] = f"{self.reports.url}/{number}"
+            octets = _post(b"/v1/send", json.dumps(fields).encode())
             try:
                 if reader is None or writer is None:
                     reader, writer = await asyncio.open_connection("127.0.0.1", self.port, local_addr=(CUSTOMER, 0))
@@ -280,6 +386,7 @@ class Customer:
             code = json.loads(answer).get("code")
             if code == 200:
                 self.accepted += 1
+                self.asked_at[number] = began
             else:
                 self.refused[str(code)] += 1
             with contextlib.suppress(TimeoutError):
@@ -287,6 +394,17 @@ class Customer:
                     await stop.wait()
         if writer is not None:
             writer.close()
+
+    async def report_waits_s(self) -> list[float]:
+        """How long each report took, from the request on; of those that do not come the time until now."""
+        assert self.reports is not None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(5 * REPORT_S_MAX):
+                while len(self.reports.came) < len(self.asked_at):
+                    self.reports.heard.clear()
+                    await self.reports.heard.wait()
+        now = perf_counter()
+        return sorted(self.reports.came.get(number, now) - at for number, at in self.asked_at.items())
 
 
 def resident_kib(process_id: int) -> int:
@@ -298,20 +416,27 @@ def resident_kib(process_id: int) -> int:
 
 async def attack(name: str, port: int, smpp_port: int, seconds: float) -> None:
     """The attacker's process: prints what he got."""
-    here = Field(port, smpp_port, f"127.0.1.{1 + list(ATTACKS).index(name)}", perf_counter() + seconds)
+    address = f"127.0.1.{1 + list(ATTACKS).index(name)}"
+    here = Field(port, smpp_port, address, perf_counter() + seconds, os.environ.get("SIEGE_KEY", ""))
     await ATTACKS[name](here)
     print(json.dumps(dict(here.got.most_common(9))))
 
 
-async def besiege(program: Program, key: str, name: str, seconds: float, smpp_port: int) -> tuple[bool, int]:
+async def besiege(
+    program: Program, keys: tuple[str, str], name: str, seconds: float, smpp_port: int
+) -> tuple[bool, int]:
     """One attack; whether the customer noticed nothing worse than waiting, and how much of his was accepted."""
     api = program.parts()["api"]
     before = resident_kib(api)
-    customer, stop = Customer(program.port, key), asyncio.Event()
+    key, attackers_key = keys
+    reports = Reports()
+    await reports.start()
+    customer, stop = Customer(program.port, key, reports), asyncio.Event()
     going = asyncio.create_task(customer.go(stop))
     peak = before
     words = [sys.executable, __file__, "--attack", name, str(program.port), str(smpp_port), str(seconds)]
-    attacker = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
+    environment = {**os.environ, "SIEGE_KEY": attackers_key}
+    attacker = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE, env=environment)
     attacking = asyncio.ensure_future(attacker.communicate())
     while not attacking.done():
         await asyncio.wait({attacking}, timeout=0.1)
@@ -320,6 +445,8 @@ async def besiege(program: Program, key: str, name: str, seconds: float, smpp_po
     stop.set()
     await going
     waits = sorted(customer.waits_s)
+    told = await customer.report_waits_s()
+    reports.close()
     same = program.parts()["api"] == api
     after = resident_kib(api) if same else 0
     well = (
@@ -328,13 +455,16 @@ async def besiege(program: Program, key: str, name: str, seconds: float, smpp_po
         and not customer.refused
         and bool(waits)
         and waits[-1] < WAIT_S_MAX
+        and told[int(len(told) * 0.99)] < REPORT_S_MAX
         and after - before < REST_KIB
     )
     print(
         f"{name:14s} {'survived' if well else 'LOST':9s} attacker {got}\n"
         f"{'':14s} customer asked {len(waits) + sum(customer.refused.values())}, accepted {customer.accepted}, refused "
         f"{dict(customer.refused)}, waited p50 {waits[len(waits) // 2] * 1e3:.0f} ms, p99 "
-        f"{waits[int(len(waits) * 0.99)] * 1e3:.0f} ms, most {waits[-1] * 1e3:.0f} ms; "
+        f"{waits[int(len(waits) * 0.99)] * 1e3:.0f} ms, most {waits[-1] * 1e3:.0f} ms; reports p50 "
+        f"{told[len(told) // 2] * 1e3:.0f} ms, p99 {told[int(len(told) * 0.99)] * 1e3:.0f} ms, most "
+        f"{told[-1] * 1e3:.0f} ms; "
         f"API process {before // 1024} MiB, peak {peak // 1024}, after {after // 1024}",
         flush=True,
     )
@@ -360,11 +490,12 @@ async def main() -> int:
         with program:
             key = program.account("siege", balance="1000.000")
             program.command("account", "set", "siege", "messages_per_number_per_hour=0")
+            keys = (key, program.account("attacker", balance="1000.000"))
             await Customer(program.port, key).go(_soon())
-            results = [await besiege(program, key, name, given.seconds, smpp_port) for name in given.only or ATTACKS]
+            results = [await besiege(program, keys, name, given.seconds, smpp_port) for name in given.only or ATTACKS]
             (row,) = await program.rows(
                 """select (select count(*) from message m join account a on a.id = m.account_id
-                           where login = 'siege') as stored,
+                           where login = 'siege' and recipient = '+33612345678') as stored,
                           (select count(*)
                            from (select account_id, sum(amount_micros) as s from ledger_entry group by 1) l
                            join balance b using (account_id)

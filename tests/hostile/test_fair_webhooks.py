@@ -9,15 +9,18 @@ from datetime import UTC, datetime
 
 import pytest
 from name_server import name_server
-from shop import SECRET, Shop, eventually, opened
+from shop import NOW, SECRET, Shop, eventually, opened
 
+from chappe.actions.accept import accept
 from chappe.core.lifecycle import State
-from chappe.core.model import Account
+from chappe.core.model import Account, Moment
 from chappe.net import Door
 from chappe.net.resolver import Resolver
+from chappe.store import webhook_limits
 from chappe.store.embedded import ConnectionParameters
 from chappe.store.messages import key_of
 from chappe.store.webhook_hosts import host_of
+from chappe.workers import notify as module
 from chappe.workers import webhook_shares as shares
 from chappe.workers.notify import Notify
 
@@ -236,3 +239,62 @@ async def test_dead_zones_of_others_delay_no_report(database: ConnectionParamete
             await busy(notify, 90)
             assert await arrives(shop, notify, receivers, customer, "good.example") < WITHIN_S
         await resolver.close()
+
+
+async def test_what_waits_beyond_the_limit_of_an_account_is_given_up_and_said_so(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest of the host that has most; the account's other hosts and other accounts keep theirs."""
+    monkeypatch.setattr(module, "SURPLUS_ROWS", 300)
+    monkeypatch.setattr(module, "SURPLUS_AGAIN_S", 0.0)
+    async with opened(database) as shop, receiving() as receivers:
+        attacker, customer = await shop.account("attacker"), await shop.account("customer")
+        tarpit, other = tarpits(receivers.port, 2)
+        await news(shop, attacker, [tarpit], 2_500)
+        await shop.database.execute(
+            "update webhook set host = $1 where id in (select id from webhook order by id desc limit 500)",
+            host_of(attacker.id, other, SECRET),
+        )
+        await news(shop, customer, [tarpit], 900)
+        newest_of = "select max(key) from webhook where host = $1"
+        newest = await shop.database.value(newest_of, host_of(attacker.id, tarpit, SECRET))
+        door = Door(True, connections_max=shares.CALLS_MAX)
+        notify = Notify(shop.database, door, SECRET, "me", 10.0, waiting_max=1_000)
+        task = asyncio.create_task(notify.run())
+
+        async def within() -> bool:
+            return await shop.database.value("select count(*) = 1900 from webhook")
+
+        await eventually(within)
+        rows = await shop.database.fetch("select host, count(*) from webhook group by 1 order by 1")
+        assert {row["host"]: row["count"] for row in rows} == {
+            host_of(attacker.id, tarpit, SECRET): 500,
+            host_of(attacker.id, other, SECRET): 500,
+            host_of(customer.id, tarpit, SECRET): 900,
+        }
+        assert newest == await shop.database.value(newest_of, host_of(attacker.id, tarpit, SECRET))
+        outcomes = await shop.database.fetch("select outcome, count(*) from webhook_attempt group by 1")
+        assert [tuple(row) for row in outcomes] == [("given up: more than 1000 wait for this account", 1_500)]
+        await notify.stop()
+        await door.close()
+        await asyncio.wait_for(task, 20)
+
+
+async def test_reports_that_cost_nothing_do_not_pile_up(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A send with one mobile and 499 landlines, again and again, to a host that does not answer."""
+    monkeypatch.setattr(webhook_limits, "FREE_MAX", 1_000)
+    async with opened(database) as shop:
+        attacker, customer = await shop.account("attacker"), await shop.account("customer")
+        landlines = [(f"+3314266{n:04d}", "recipient_invalid") for n in range(499)]
+        url = "http://127.9.0.1:9/"
+        for account, times in ((attacker, 5), (customer, 1)):
+            for _ in range(times):
+                send = shop.send(account, report_url=url, skipped=landlines)
+                await accept(shop.database, [await shop.placed(send)], Moment(NOW, secret=SECRET))
+        rows = await shop.database.fetch("select host >> 32 as account, count(*) from webhook group by 1")
+        assert {row["account"]: row["count"] for row in rows} == {attacker.id: 3 * 499, customer.id: 499}
+        said = await shop.database.fetch("select outcome, count(*) from webhook_attempt group by 1")
+        assert [tuple(row) for row in said] == [("given up: more than 1000 wait for this account", 2 * 499)]
+        await shop.books_balance()

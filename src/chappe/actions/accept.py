@@ -19,7 +19,7 @@ from chappe.core.model import Accepted, Moment, Range, Send, Skipped, message_id
 from chappe.core.publicid import public_id
 from chappe.core.routing import Router
 from chappe.core.window_profiles import PROFILES, Profile
-from chappe.store import identifiers, messages, webhooks
+from chappe.store import identifiers, messages, webhook_limits, webhooks
 from chappe.store.database import Connection, Database
 from chappe.store.flags import WARNINGS, Flag
 from chappe.store.messages import (
@@ -212,10 +212,18 @@ def _ended(placed: Placed) -> list[End]:
 
 
 async def _report_ends(tx: Connection, batch: Iterable[Placed], stored: Sequence[Stored], moment: Moment) -> None:
-    """Has customers told of what has ended already."""
+    """Has customers told of what has ended already. That costs them nothing, so it must not pile up."""
+    crowded: dict[int, bool] = {}
     for placed, one in zip(batch, stored, strict=True):
-        if one.submission_id is not None and (ends := _ended(placed)):
-            host = host_of(placed.send.account.id, placed.send.report_url, moment.secret)
+        if one.submission_id is None or not (ends := _ended(placed)):
+            continue
+        account_id = placed.send.account.id
+        if account_id not in crowded:
+            crowded[account_id] = await webhook_limits.is_crowded(tx, account_id, webhook_limits.FREE_MAX)
+        if crowded[account_id]:
+            await webhook_limits.give_up(tx, one.submission_id, ends, moment.now)
+        else:
+            host = host_of(account_id, placed.send.report_url, moment.secret)
             await webhooks.add(tx, host, one.submission_id, ends, moment.now)
 
 

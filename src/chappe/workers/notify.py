@@ -20,7 +20,7 @@ from chappe.dialects import WebhookCall
 from chappe.dialects.registry import BY_NAME
 from chappe.net import Answer, Door, pointed_to
 from chappe.observe import get_logger, metrics
-from chappe.store import webhooks
+from chappe.store import webhook_limits, webhooks
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
 from chappe.store.flags import Flag
 from chappe.store.looks import Looks
@@ -43,8 +43,12 @@ OUTDATED = "outdated"
 MOVED_FOR_GOOD = frozenset((301, 308))  # RFC 9110, 15.4.2 and 15.4.9
 POLL_S = 1.0
 ROWS_PER_CLAIM = 2_000  # so that no claim takes long, whatever waits
+SURPLUS_S = 60.0  # between two looks for accounts for which too much waits: each counts as far as the limit
+SURPLUS_AGAIN_S = 5.0  # when one has found some
+SURPLUS_ROWS = 20_000  # in one statement
 UNSEEN_S = 0.1  # until the next claim when one did not look at all hosts
 CLAIM_S = 1.0  # unless news rang: what the worker of another node stores does not ring here
+WAITING_MAX = 1_000_000
 BATCH_S = 0.02  # rounds under load follow each other no faster: news and results gather meanwhile, and calls go on
 _WORDS = {int(state): state.word for state in State}
 _ENDED = frozenset(int(state) for state in FINAL)
@@ -53,12 +57,22 @@ _ENDED = frozenset(int(state) for state in FINAL)
 class Notify:
     """Tells webhooks until stop()."""
 
-    def __init__(self, database: Database, door: Door, secret: bytes, owner: str, timeout_s: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        door: Door,
+        secret: bytes,
+        owner: str,
+        timeout_s: float,
+        waiting_max: int = WAITING_MAX,
+    ) -> None:
         self._database = database
         self._door = door
         self._secret = secret
         self._owner = owner
         self._timeout_s = timeout_s
+        self._waiting_max = waiting_max  # of one account
+        self._surplus_at = 0.0  # when it is looked for next
         self._hosts = Hosts()
         self._shares = Shares(self._hosts.room, self._hosts.wish)
         self._turns: set[int] = (
@@ -115,6 +129,8 @@ class Notify:
                 self._claimed_at = began
                 more = await self._claim()
             self._start()
+            if began >= self._surplus_at:
+                await self._drop_surplus(began)
         else:
             self._drop()
         if more and self._hosts.calls < webhook_shares.CALLS_MAX:
@@ -179,6 +195,20 @@ class Notify:
                 more = more or not host.passed_over
         self._rung = self._rung or more
         return more
+
+    async def _drop_surplus(self, now_s: float) -> None:
+        """Gives up what waits beyond the limit of an account, the oldest first: some of it, and more the next time."""
+        self._surplus_at = now_s + SURPLUS_S
+        async with self._database.connection(hot=True) as connection:
+            for account_id in await webhook_limits.crowded(connection, self._waiting_max):
+                now = datetime.now(UTC)
+                dropped = await webhook_limits.drop_surplus(
+                    connection, account_id, self._waiting_max, SURPLUS_ROWS, now
+                )
+                if dropped:
+                    self._surplus_at = now_s + SURPLUS_AGAIN_S
+                    metrics().count("chappe_webhooks_total", dropped, outcome="given up")
+                    log.warning("webhooks_given_up", account_id=account_id, count=dropped, limit=self._waiting_max)
 
     def _start(self) -> None:
         """Begins calls as far as hosts, accounts and the whole allow; round the hosts, so that each gets its share: who
