@@ -302,6 +302,9 @@ METRICS: dict[str, Metric] = {
     "chappe_commit_seconds": Metric("histogram", "Time of one transaction.", ("action",), _SECONDS),
     "chappe_submitted_total": Metric("counter", "Parts answered by a carrier.", ("carrier", "outcome")),
     "chappe_receipts_total": Metric("counter", "Receipts stored.", ("carrier", "state")),
+    "chappe_receipt_oddities_total": Metric(
+        "counter", "Receipts with something unusual, by what it was.", ("carrier", "oddity")
+    ),
     "chappe_quarantined_total": Metric(
         "counter", "Results, receipts and messages of carriers that the database refused.", ("carrier", "kind")
     ),

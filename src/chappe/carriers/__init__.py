@@ -61,7 +61,11 @@ class PartResult(msgspec.Struct, frozen=True, gc=False):
 
 
 class ReceiptIn(msgspec.Struct, frozen=True, gc=False):
-    """A receipt. state: the lifecycle's number, None for news that ends nothing; raw: the PDU as it came."""
+    """A receipt. state: the lifecycle's number, None for news that ends nothing; raw: the PDU as it came.
+
+    other: another id that it has as well; reason: our word for the error, where the carrier's table has it; oddities:
+    words for what was unusual, `by_text` for a receipt that anybody can have written.
+    """
 
     token: int
     carrier_ref: str
@@ -70,6 +74,9 @@ class ReceiptIn(msgspec.Struct, frozen=True, gc=False):
     word: str
     error: str
     raw: bytes
+    other: str = ""
+    reason: str = ""
+    oddities: tuple[str, ...] = ()
 
 
 class MessageIn(msgspec.Struct, frozen=True):

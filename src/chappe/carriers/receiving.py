@@ -5,11 +5,11 @@ from __future__ import annotations
 from chappe.carriers import MessageIn, ReceiptIn
 from chappe.core import numbers
 from chappe.core.lifecycle import State
-from chappe.smpp import longtext, receipts
+from chappe.smpp import longtext, receipts, status_words
 from chappe.smpp.message_ids import bounded, canonical, trimmed, without_prefix
 from chappe.smpp.pdu import DataSm, DeliverSm
-from chappe.smpp.profile import IdFormat, Profile
-from chappe.smpp.receipts import Kind
+from chappe.smpp.profile import IdFormat, Profile, receipt_verdict
+from chappe.smpp.receipts import Kind, Receipt
 from chappe.smpp.taxonomy import ReceiptState
 
 STATES = {
@@ -18,6 +18,13 @@ STATES = {
     ReceiptState.EXPIRED: State.EXPIRED,
     ReceiptState.REJECTED: State.REJECTED,
     ReceiptState.DELETED: State.UNDELIVERED,  # nobody here asks a carrier to delete
+}
+# What of a receipt's oddities is kept and counted: it may mean that a carrier is read wrongly.
+ODDITIES = {
+    "unknown_state": "word_unknown",
+    "no_state": "no_state",
+    "no_id": "no_id",
+    "id_too_long": "id_too_long",
 }
 _AS_IT_IS = (IdFormat.RAW, IdFormat.LEARN)
 _WORDS_KEPT_MAX = 100
@@ -47,24 +54,48 @@ class Reader:
             if pdu.esm_class & longtext.UDHI:
                 text = longtext.read(pdu.esm_class, text, ()).body
             if not receipts.says_something(text, pdu.tlvs):
-                return MessageIn(
-                    token,
-                    _address(pdu.source_addr),
-                    _address(pdu.destination_addr),
-                    pdu.esm_class,
-                    pdu.data_coding,
-                    frame,
-                )
-            found = receipts.read(text, pdu.tlvs, profile)
-            reference, word, error = (
-                written.replace("\x00", "") for written in (found.id, found.state_word, found.error_code)
-            )
-        else:
-            reference, word, error = usual
+                return _message(token, pdu, frame)
+            return self._odd(token, receipts.read(text, pdu.tlvs, profile), kind, source, frame)
+        reference, word, error = usual
         if not self._has_plain_receipt_ids:
-            reference = canonical(without_prefix(reference, profile.receipt_id_prefix), profile.receipt_id_format)
+            reference = self._reference(reference)
         state = self._state(word) if kind is not Kind.INTERMEDIATE else None
-        return ReceiptIn(token, bounded(reference), source, state, word, error, frame)
+        reason = self._reason(error) if profile.receipt_errors else ""
+        oddities: tuple[str, ...] = ("by_text",) if kind is Kind.CLAIMED_RECEIPT else ()
+        if state is None and status_words.state_of(word, profile.status_words) is None:
+            oddities += ("word_unknown",)
+        return ReceiptIn(token, reference, source, state, word, error, frame, "", reason, oddities)
+
+    def _odd(self, token: int, found: Receipt, kind: Kind, source: str, frame: bytes) -> ReceiptIn:
+        """A receipt that is not written as Appendix B shows it."""
+        word, error = found.state_word.replace("\x00", ""), found.error_code.replace("\x00", "")
+        oddities = [ODDITIES[name] for name in found.oddities if name in ODDITIES]
+        oddities += [f"{field}_contradicts" for field in found.contradictions]
+        if kind is Kind.CLAIMED_RECEIPT:
+            oddities.append("by_text")
+        return ReceiptIn(
+            token,
+            self._reference(found.id),
+            source,
+            self._state(word) if kind is not Kind.INTERMEDIATE else None,
+            word,
+            error,
+            frame,
+            self._reference(found.other_id) if found.other_id else "",
+            self._reason(error),
+            tuple(oddities),
+        )
+
+    def _reference(self, written: str) -> str:
+        """The id of a receipt in the form in which it is compared."""
+        profile = self._profile
+        plain = without_prefix(written.replace("\x00", ""), profile.receipt_id_prefix)
+        return bounded(canonical(plain, profile.receipt_id_format))
+
+    def _reason(self, error: str) -> str:
+        """Our word for an error code, by the carrier's own table; empty where that does not have it."""
+        found = receipt_verdict(error, self._profile) if error else None
+        return found.reason if found is not None else ""
 
     def response_id(self, message_id: bytes) -> str:
         """The carrier's id of a part from its answer, in the form in which receipts are compared; empty without one."""

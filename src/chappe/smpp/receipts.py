@@ -79,6 +79,7 @@ class Receipt:
     sub: str = ""
     dlvrd: str = ""
     text: bytes = b""
+    other_id: str = ""  # the one that TLV or text says as well, where they differ
     id_source: str = ""  # "tlv", "text" or ""
     state_source: str = ""  # "tlv", "text" or ""
     contradictions: tuple[str, ...] = ()
@@ -189,7 +190,7 @@ def read(text: bytes, tlvs: Tlvs, profile: Profile) -> Receipt:
     oddities.extend(fields.oddities)
     contradictions: list[str] = []
 
-    id, id_source = _id(fields, tlvs, profile, contradictions, oddities)
+    id, other_id, id_source = _id(fields, tlvs, profile, contradictions, oddities)
     word, state_source = _state_word(fields, tlvs, profile, contradictions, oddities)
     state = state_of(word, profile)
     if status_words.state_of(word, profile.status_words) is None:
@@ -207,6 +208,7 @@ def read(text: bytes, tlvs: Tlvs, profile: Profile) -> Receipt:
         sub=_text(fields.values.get("sub", b"")),
         dlvrd=_text(fields.values.get("dlvrd", b"")),
         text=fields.values.get("text", b"") if profile.receipt_text_kept else b"",
+        other_id=other_id,
         id_source=id_source,
         state_source=state_source,
         contradictions=tuple(contradictions),
@@ -276,8 +278,8 @@ def _id_text(value: bytes, oddities: list[str]) -> str:
 
 def _id(
     fields: _Fields, tlvs: Tlvs, profile: Profile, contradictions: list[str], oddities: list[str]
-) -> tuple[str, str]:
-    """The id and where it comes from."""
+) -> tuple[str, str, str]:
+    """The id, the other one if there are two, and where the first comes from."""
     tlv = find(tlvs, Tag.RECEIPTED_MESSAGE_ID)
     by_tlv = without_prefix(_id_text((tlv or b"").split(b"\x00")[0], oddities), profile.receipt_id_prefix)
     by_text = without_prefix(_id_text(fields.values.get("id", b""), oddities), profile.receipt_id_prefix)
@@ -286,8 +288,10 @@ def _id(
         contradictions.append("id")
     if not by_tlv and not by_text:
         oddities.append("no_id")
-        return "", ""
-    return (by_tlv, "tlv") if by_tlv and (profile.tlv_wins or not by_text) else (by_text, "text")
+        return "", "", ""
+    if by_tlv and (profile.tlv_wins or not by_text):
+        return by_tlv, by_text if "id" in contradictions else "", "tlv"
+    return by_text, by_tlv if "id" in contradictions else "", "text"
 
 
 def _state_word(

@@ -292,6 +292,13 @@ class Turn(msgspec.Struct):
     c_word: list[str] = msgspec.field(default_factory=list)
     c_error: list[str] = msgspec.field(default_factory=list)
     c_raw: list[bytes] = msgspec.field(default_factory=list)
+    c_other: list[str] = msgspec.field(default_factory=list)
+    c_reason: list[str] = msgspec.field(default_factory=list)
+    c_oddity: list[str] = msgspec.field(default_factory=list)
+    # Parts of long messages without an id of their own, for share_parts: written after the rest.
+    s_message: list[int] = msgspec.field(default_factory=list)
+    s_part: list[int] = msgspec.field(default_factory=list)
+    s_ref: list[str] = msgspec.field(default_factory=list)
 
     @property
     def empty(self) -> bool:
@@ -311,13 +318,22 @@ class Turn(msgspec.Struct):
             texts(self.c_word),
             texts(self.c_error),
             self.c_raw,
+            _sparse(self.c_other),
+            _sparse(self.c_reason),
+            _sparse(self.c_oddity),
         )
+
+
+def _sparse(column: list[str]) -> str:
+    """A column that is nearly always empty, as a whole or not at all."""
+    return texts(column) if any(column) else "{}"
 
 
 TURN = """select * from bind_turn($1, $2::int::smallint, $3, $4, $5, $6::text::smallint[],
     $7::text::bigint[], $8::text::smallint[], $9::text::text[], $10::text::bigint[], $11::text::bigint[],
     $12::text::text[], $13::text::text[], $14::text::smallint[], $15::text::text[], $16::text::text[], $17,
-    $18::text::bigint[], $19::text::int[], $20, $21::text::bigint[])"""
+    $18::text::text[], $19::text::text[], $20::text::text[],
+    $21::text::bigint[], $22::text::int[], $23, $24::text::bigint[])"""
 REFUND_ARRAY = numbers(REFUND_STATES)
 
 

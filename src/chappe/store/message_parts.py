@@ -7,9 +7,9 @@ from datetime import datetime
 
 import msgspec
 
-from chappe.store.binds import resolve_doubt
+from chappe.store.binds import REFUND_ARRAY, Turn, resolve_doubt
 from chappe.store.database import Connection
-from chappe.store.messages import numbers
+from chappe.store.messages import numbers, texts
 
 
 class PartLate(msgspec.Struct, frozen=True):
@@ -65,4 +65,19 @@ async def note_cuts(connection: Connection, rows: Sequence[Cut]) -> None:
            where m.id = c.id and m.parts_sent is distinct from c.parts""",
         numbers([row.message_id for row in rows]),
         numbers([row.parts for row in rows]),
+    )
+
+
+async def share(connection: Connection, now: datetime, carrier_id: int, policy: int, news: Turn) -> None:
+    """Parts that a carrier gave no id of their own have the receipts of the others; after the turn's own writing."""
+    await connection.execute(
+        """select share_parts($1, $2, $3, $4::text::smallint[], $5::text::bigint[], $6::text::smallint[],
+           $7::text::text[])""",
+        carrier_id,
+        now,
+        policy,
+        REFUND_ARRAY,
+        numbers(news.s_message),
+        numbers(news.s_part),
+        texts(news.s_ref),
     )

@@ -12,8 +12,9 @@ from chappe.carriers import MessageIn
 from chappe.store.binds import Turn
 from chappe.workers.flight import Decisions
 
-_ROWS = {"r_message": ("r_part", "r_ref"), "w_message": ("w_host",)}  # the lists of a turn that go by a message
-_RECEIPT = ("c_ref", "c_source", "c_state", "c_word", "c_error", "c_raw")
+# The lists of a turn that go by a message, or by a receipt.
+_ROWS = {"r_message": ("r_part", "r_ref"), "w_message": ("w_host",), "s_message": ("s_part", "s_ref")}
+_RECEIPT = ("c_ref", "c_source", "c_state", "c_word", "c_error", "c_raw", "c_other", "c_reason", "c_oddity")
 
 
 @dataclass(slots=True)

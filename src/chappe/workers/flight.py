@@ -31,6 +31,7 @@ class Flight(msgspec.Struct):
     done: int = 0  # bit n: part n is at the carrier, from before or now
     answered: int = 0  # parts that came to something now
     trouble: PartResult | None = None
+    refs: dict[int, str] = msgspec.field(default_factory=dict)  # of a long message: part -> the carrier's id
 
 
 @dataclass(slots=True)
@@ -86,10 +87,33 @@ def absorb(flight: Flight, result: PartResult, news: Turn) -> bool:
         news.r_part.append(result.part)
         # A carrier that gives no id sends no receipt that could be matched; the row still says that it was submitted.
         news.r_ref.append(result.carrier_ref or f"none-{result.message_id}-{result.part}")
+        if parts > 1:
+            _compare(flight, result, news)
     elif flight.trouble is None or _WORST.index(result.fate) < _WORST.index(flight.trouble.fate):
         flight.trouble = result
     before = (flight.claimed.parts_done >> 1).bit_count() if parts > 1 else 0
     return flight.answered + before >= parts
+
+
+def _compare(flight: Flight, result: PartResult, news: Turn) -> None:
+    """Some carriers give one id for all parts of a message, or one for the first and none for the others."""
+    refs, ref = flight.refs, result.carrier_ref
+    known = [other for other in refs.values() if other]
+    if flight.claimed.parts_done or ref in known:
+        share(result.message_id, result.part, ref, news)
+    elif known and not ref:
+        share(result.message_id, result.part, known[-1], news)
+    elif ref and not known:
+        for part in refs:
+            share(result.message_id, part, ref, news)
+    refs[result.part] = ref
+
+
+def share(message_id: int, part: int, ref: str, news: Turn) -> None:
+    """This part may have the id, and with it the receipts, of another one; an empty ref: of whichever has one."""
+    news.s_message.append(message_id)
+    news.s_part.append(part)
+    news.s_ref.append(ref)
 
 
 def tell_taken(claimed: Claimed, news: Turn) -> None:

@@ -35,6 +35,7 @@ from chappe.workers.flight import (
     held,
     not_for_this_carrier,
     overdue,
+    share,
     tell_taken,
 )
 from chappe.workers.writing import TurnWriter
@@ -216,6 +217,9 @@ class Pump:
         news.c_word = [receipt.word for receipt in receipts]
         news.c_error = [receipt.error for receipt in receipts]
         news.c_raw = [receipt.raw for receipt in receipts]
+        news.c_other = [receipt.other for receipt in receipts]
+        news.c_reason = [receipt.reason for receipt in receipts]
+        news.c_oddity = [",".join(receipt.oddities) for receipt in receipts]
         messages, self._messages = self._messages, []
         want = self._room() if claim else 0
         still = list(self._flights)
@@ -281,6 +285,9 @@ class Pump:
         for state, number in Counter(news.c_state).items():
             word = State(state).word if state is not None else "other"
             counts.count("chappe_receipts_total", number, carrier=self._name, state=word)
+        if any(news.c_oddity):
+            for oddity in ",".join(filter(None, news.c_oddity)).split(","):
+                counts.count("chappe_receipt_oddities_total", carrier=self._name, oddity=oddity)
         if messages:
             counts.count("chappe_inbound_total", messages, carrier=self._name)
 
@@ -342,6 +349,7 @@ class Pump:
             if result.parts == 1:
                 decisions.resolved.append(result.message_id)
             else:
+                share(result.message_id, result.part, result.carrier_ref, news)
                 decisions.parts_late.append(PartLate(result.message_id, result.part, result.parts))
         else:
             decisions.late_refused.append((result.message_id, result.detail))

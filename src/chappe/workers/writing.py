@@ -69,12 +69,15 @@ class TurnWriter:
         while True:
             asked = (self._bind, self.token, now, self._policy, news, still, lanes, want, self._looks)
             try:
-                if decisions.empty and not messages:
+                if decisions.empty and not messages and not news.s_message:
                     async with self._database.connection(hot=True) as connection:
                         return await binds.turn(connection, *asked)
                 async with self._database.transaction(hot=True) as tx:
                     await self._write_unusual(tx, now, decisions, messages, arrivals)
-                    return await binds.turn(tx, *asked)
+                    claimed = await binds.turn(tx, *asked)
+                    if news.s_message:
+                        await message_parts.share(tx, now, self._bind.carrier_id, self._policy, news)
+                    return claimed
             except RETRY_ERRORS as error:  # rolled back: a deadlock with another bind, a lock held for too long
                 log.warning("turn_rolled_back", carrier=self._name, error=type(error).__name__)
             except SHORTAGE_ERRORS as error:
@@ -111,6 +114,8 @@ class TurnWriter:
                     await self._write_unusual(tx, now, whole.decisions, whole.messages, whole.arrivals)
                     held = [*still, *sorted(left.difference(whole.message_ids))]
                     await binds.turn(tx, self._bind, self.token, now, self._policy, whole.news, held, [], 0)
+                    if whole.news.s_message:
+                        await message_parts.share(tx, now, self._bind.carrier_id, self._policy, whole.news)
             except RETRY_ERRORS:
                 waiting.insert(0, part)
                 continue

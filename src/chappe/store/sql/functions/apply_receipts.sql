@@ -1,11 +1,11 @@
 -- Moves messages by receipts that have found them: at most one receipt for each message and part. Part 0 is a message's
--- only part. p_policy for long messages: 0 delivered when all parts are, 1 when any is, 2 the first part decides, 3 the last.
+-- only part; r_ref: the carrier's id, which several parts may have (bit 0 of part_bits, see share_parts). p_policy for long messages: 0 delivered when all parts are, 1 when any is, 2 the first part decides, 3 the last.
 -- p_refund: the states that give money back. A message of which fewer parts were sent than priced (parts_sent) is delivered
 -- when those that were sent have arrived. A late `delivered` overrules `undelivered` and `expired`, any receipt overrules
 -- `no_receipt`; nothing else moves a message that has ended (core/lifecycle.py).
 create or replace function apply_receipts(
-    p_now timestamptz, p_policy integer, p_refund smallint[],
-    r_message bigint[], r_part smallint[], r_state smallint[], r_reason text[]
+    p_carrier integer, p_now timestamptz, p_policy integer, p_refund smallint[],
+    r_message bigint[], r_part smallint[], r_state smallint[], r_reason text[], r_ref text[]
 ) returns void language plpgsql as $$
 declare
     changed bigint[];
@@ -13,6 +13,7 @@ declare
     one record;
     bits bigint;
     every bigint;
+    told bigint;
     parts_ smallint;
     now_state smallint;
     decided smallint;
@@ -34,21 +35,26 @@ begin
     end if;
 
     if 0 < any (r_part) then
-        for one in select * from unnest(r_message, r_part, r_state, r_reason) as n(id, part, state, reason)
+        for one in select * from unnest(r_message, r_part, r_state, r_reason, r_ref) as n(id, part, state, reason, ref)
                    where n.part > 0 and n.state is not null loop
             select coalesce(part_bits, 0), coalesce(parts_sent, parts), state into bits, parts_, now_state
             from message where id = one.id for update;
             continue when not found;
+            told := 1::bigint << one.part;
+            if bits & 1 = 1 then
+                select told | coalesce(bit_or(1::bigint << f.part), 0) into told from reference f
+                where f.carrier_id = p_carrier and f.carrier_ref = one.ref and f.message_id = one.id;
+            end if;
             if one.state = @delivered@ then
-                bits := (bits | (1::bigint << one.part)) & ~(1::bigint << (32 + one.part));
-            elsif bits & (1::bigint << one.part) = 0 then
-                bits := bits | (1::bigint << (32 + one.part));
+                bits := (bits | told) & ~(told << 32);
+            else
+                bits := bits | ((told & ~bits) << 32);
             end if;
             every := ((1::bigint << parts_) - 1) << 1;
             decided := case
                 when p_policy = 1 and one.state = @delivered@ then @delivered@
-                when p_policy = 2 then case when one.part = 1 then one.state end
-                when p_policy = 3 then case when one.part = parts_ then one.state end
+                when p_policy = 2 then case when told & 2 <> 0 then one.state end
+                when p_policy = 3 then case when told & (1::bigint << parts_) <> 0 then one.state end
                 when bits & every = every then @delivered@
                 when one.state <> @delivered@ then one.state
             end;

@@ -14,6 +14,7 @@ create or replace function bind_turn(
     r_message bigint[], r_part smallint[], r_ref text[],
     w_message bigint[], w_host bigint[],
     c_ref text[], c_source text[], c_state smallint[], c_word text[], c_error text[], c_raw bytea[],
+    c_other text[], c_reason text[], c_oddity text[],
     p_still bigint[], p_lanes integer[], p_want integer, p_from bigint[]
 ) returns table (
     message_id bigint, lane integer, key bigint, attempts smallint, parts_done integer,
@@ -48,7 +49,8 @@ begin
         end if;
     end if;
     if cardinality(c_ref) > 0 then
-        perform settle_receipts(p_carrier, p_now, p_policy, p_refund, c_ref, c_source, c_state, c_word, c_error, c_raw);
+        perform settle_receipts(p_carrier, p_now, p_policy, p_refund, c_ref, c_source, c_state, c_word, c_error, c_raw,
+                                c_other, c_reason, c_oddity);
     end if;
 
     -- Of the lanes in their order, what comes next; in the same statement the record of it in the bind's row. What has
