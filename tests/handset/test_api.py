@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from chappe.dialects import Request
+from chappe.handset import api
 from chappe.handset.api import Api
 from chappe.handset.smsc import Smsc
 from chappe.smpp.events import Received
@@ -222,8 +223,11 @@ async def test_delete_deletes_and_the_feed_says_so(running: Any) -> None:
         assert await bench.get(f"/handset/feed?after={changed['revision']}") == {
             "revision": changed["revision"] + 1,
             "whole": True,
+            "more": False,
             "messages": [],
             "replies": [],
+            "chaos": [],
+            "refused": {"count": 0, "last": []},
         }
 
 
@@ -268,3 +272,63 @@ def test_no_request_breaks_the_api(path: str, query: bytes, body: bytes) -> None
         for place in (path, "/handset/replies", "/handset/chaos", "/handset/messages", f"/handset/messages/{path}"):
             answer = api.answer(Request(method, place, query, {}, body))
             assert 200 <= answer.status < 500
+
+
+@pytest.mark.asyncio
+async def test_the_feed_gives_every_change_in_portions_and_every_reply_once(running: Any) -> None:
+    async with running() as bench:
+        client = await bench.bound()
+        for number in range(7):
+            await client.submit(to=b"3361234560%d" % number)
+            await bench.http("POST", "/handset/replies", {"from": f"+3361234560{number}", "to": "36111", "text": "Hi"})
+        shown: list[str] = []
+        written: list[str] = []
+        revision, more, rounds = 0, True, 0
+        while more:
+            feed = await bench.get(f"/handset/feed?after={revision}&limit=3")
+            assert len(feed["messages"]) <= 3
+            shown += [message["to"] for message in feed["messages"]]
+            written += [reply["from"] for reply in feed["replies"]]
+            assert feed["whole"] is (revision == 0)
+            revision, more, rounds = feed["revision"], feed["more"], rounds + 1
+        assert shown == written == [f"+3361234560{number}" for number in range(7)]
+        assert rounds == 3
+        assert (await bench.get(f"/handset/feed?after={revision}"))["messages"] == []
+
+
+@pytest.mark.asyncio
+async def test_the_feed_says_what_no_phone_shows(running: Any) -> None:
+    """Switches that are on, and what was refused when it was submitted: by a magic number, a switch, or its form."""
+    async with running() as bench:
+        client = await bench.bound()
+        await client.submit(to=b"33639980017")
+        await bench.http("POST", "/handset/chaos", {"error_rate": 1, "receipt_delay_ms": 5})
+        await client.submit(to=b"33612345678")
+        await client.submit(to=b"nobody")
+        feed = await bench.get("/handset/feed")
+        assert feed["messages"] == []
+        assert feed["chaos"] == ["error_rate", "receipt_delay_ms"]
+        assert feed["refused"]["count"] == 3
+        assert [(each["to"], each["status"]) for each in feed["refused"]["last"]] == [
+            ("nobody", "0x0B"),
+            ("+33612345678", "0x08"),
+            ("+33639980017", "0x0B"),
+        ]
+        await bench.http("DELETE", "/handset/chaos")
+        assert (await bench.get("/handset/feed"))["chaos"] == []
+
+
+@pytest.mark.asyncio
+async def test_long_messages_come_in_small_portions(running: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "_FEED_CHARACTERS_MAX", 250)
+    async with running() as bench:
+        client = await bench.bound()
+        for _ in range(5):
+            await client.submit(b"x" * 100)
+        sizes = []
+        revision, more = 0, True
+        while more:
+            feed = await bench.get(f"/handset/feed?after={revision}")
+            sizes.append(len(feed["messages"]))
+            revision, more = feed["revision"], feed["more"]
+        assert sizes == [2, 2, 1]

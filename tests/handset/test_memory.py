@@ -131,3 +131,18 @@ async def test_a_disk_that_refuses_ends_the_memory_and_not_the_service(running: 
         assert (await client.submit())[0] == 0
         assert (await client.submit())[0] == 0
         assert len(await bench.get("/handset/messages")) == 2
+
+
+def test_a_journal_of_large_messages_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its limit on lines alone would let it grow to gigabytes."""
+    monkeypatch.setattr(journals, "_OCTETS_SPARE", 1_000)
+    file = journals.Journal(tmp_path / "journal")
+    file.rewrite([])
+    assert not file.is_overgrown(0)
+    for number in range(200):
+        file.add(journals.Reported(number, 0))
+    file.commit()
+    assert file.is_overgrown(0)
+    file.rewrite([])
+    assert not file.is_overgrown(0)
+    file.close()

@@ -136,3 +136,20 @@ def test_the_store_never_holds_more_than_its_limit_and_its_index_agrees(steps: l
         assert len(store.messages) <= 5
         assert set(store.parts) == kept
         assert {message.number for message in store.changed_since(store.cleared)} == set(store.messages)
+
+
+def test_the_phones_keep_a_bounded_number_of_octets() -> None:
+    """Ten thousand payloads of 60 kB would be 600 MB."""
+    numbers = count(1_000)
+    store = Phones(100, 60.0, lambda: next(numbers), octets_max=1_000)
+    for number in range(50):
+        payload = (Tag.MESSAGE_PAYLOAD, b"x" * 300)
+        store.take(part(number, SubmitSm(destination_addr=b"33612345678", short_message=b"", tlvs=(payload,))), None, 0)
+    assert list(store.messages) == [47, 48, 49]
+    assert set(store.parts) == {"47", "48", "49"}
+    store.take(part(99, SubmitSm(destination_addr=b"33612345678", short_message=b"x" * 5_000)), None, 0)
+    assert list(store.messages) == [99], "the newest stays, however large"
+    store.clear()
+    store.take(part(100, SubmitSm(destination_addr=b"33612345678", short_message=b"small")), None, 0)
+    store.take(part(101, SubmitSm(destination_addr=b"33612345678", short_message=b"small")), None, 0)
+    assert list(store.messages) == [100, 101]

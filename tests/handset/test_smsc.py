@@ -364,9 +364,7 @@ async def test_full_of_pending_receipts_means_queue_full(running: Any) -> None:
         assert (await client.submit(**REGISTERED))[0] == 0
 
 
-@pytest.mark.parametrize(
-    ("limit", "taken"), [({"sessions_max": 2}, 2), ({"sessions_per_address_max": 1}, 1), ({"unbound_max": 1}, 1)]
-)
+@pytest.mark.parametrize(("limit", "taken"), [({"sessions_max": 2}, 2), ({"sessions_per_address_max": 1}, 1)])
 @pytest.mark.asyncio
 async def test_connections_beyond_a_limit_are_closed(running: Any, limit: dict[str, int], taken: int) -> None:
     async with running(**limit) as bench:
@@ -377,6 +375,19 @@ async def test_connections_beyond_a_limit_are_closed(running: Any, limit: dict[s
         await good[0].wire.gone.wait()
         await bench.until(lambda: len(bench.smsc.links) < taken)  # the server's side of the end
         assert isinstance(await (await bench.connect()).bind(Mode.TRX), Bound)
+
+
+@pytest.mark.asyncio
+async def test_silent_connections_keep_no_new_bind_out(running: Any) -> None:
+    async with running(unbound_max=3) as bench:
+        silent = [await bench.connect() for _ in range(3)]
+        client = await bench.connect()
+        assert isinstance(await client.bind(Mode.TRX), Bound)
+        await silent[0].closed()
+        for _ in range(3):
+            silent.append(await bench.connect())
+        await silent[1].closed()
+        assert (await client.submit())[0] == 0, "those that are bound stay"
 
 
 @pytest.mark.asyncio

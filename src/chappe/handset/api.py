@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.resources import files
 from ipaddress import ip_address
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -28,6 +27,7 @@ LIMIT_DEFAULT, LIMIT_MAX = 50, 1000
 _BODY_OCTETS_MAX = 65_536
 _TEXT_MAX = 5_000
 _ADDRESS_MAX = 20
+_FEED_CHARACTERS_MAX = 1_000_000
 _JSON = "application/json"
 _ENCODER = msgspec.json.Encoder()
 _HEADERS = (
@@ -131,21 +131,30 @@ class Api:
         return _json({"deleted": deleted})
 
     def _feed(self, request: Request) -> Response:
-        """What changed since a revision, for the page: the whole of each message, and nothing when nothing changed."""
+        """What changed since a revision, for the page: the whole of each message, and nothing when nothing changed.
+
+        The changes come in their order, at most `limit` of them; `more` says that the page should ask again at once.
+        `chaos` names the switches that are on, `refused` has the last submits that were refused, which no phone shows.
+        """
         query = _query(request, ("after", "limit"))
         after = _whole(query, "after", 0, 0, 2**63)
         limit = _whole(query, "limit", LIMIT_MAX, 1, LIMIT_MAX)
-        phones = self._exchange.phones
-        at = self._exchange.wall()
+        exchange, phones = self._exchange, self._exchange.phones
+        at = exchange.wall()
         # A revision from before a restart is from another life: begin again.
         whole = after > phones.revision or after < phones.cleared
         since = 0 if whole else after
-        changes = islice(phones.changed_since(since), limit)
-        written = [each for each in self._exchange.written if each.revision > since]
+        every = phones.changed_since(since)
+        changes = _portion(reversed(every), limit)  # the first of them; they come the last first
+        more = len(changes) < len(every)
+        until = changes[-1].revision if more else phones.revision
+        written = [each for each in exchange.written if since < each.revision <= until]
+        chaos = exchange.judge.chaos
         return _json(
             {
-                "revision": phones.revision,
+                "revision": until,
                 "whole": whole or after == 0,
+                "more": more,
                 "messages": [_summary(message, at) for message in changes],
                 "replies": [
                     {
@@ -157,6 +166,14 @@ class Api:
                     }
                     for each in written
                 ],
+                "chaos": [key for key in SWITCHES if key != "seed" and getattr(chaos, key) != getattr(CALM, key)],
+                "refused": {
+                    "count": exchange.counters.refused,
+                    "last": [
+                        {"to": each.recipient, "status": f"0x{each.status:02X}", "at": _iso(each.at)}
+                        for each in reversed(exchange.refusals)
+                    ],
+                },
             }
         )
 
@@ -228,6 +245,18 @@ class Api:
                 "outstanding": session.outstanding,
                 "unanswered": session.unanswered,
             }
+
+
+def _portion(messages: Iterable[Message], limit: int) -> list[Message]:
+    """As many as one answer may hold, and at least one."""
+    found: list[Message] = []
+    characters = 0
+    for message in messages:
+        characters += len(message.text)
+        if len(found) == limit or (found and characters > _FEED_CHARACTERS_MAX):
+            break
+        found.append(message)
+    return found
 
 
 def _static(name: str) -> bytes:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from random import Random
+from typing import NamedTuple
 
 from chappe.handset import responses
 from chappe.handset.agenda import Agenda
@@ -37,6 +38,7 @@ _ADDRESS_MAX = 20  # octets of an address in submit_sm; data_sm allows more, whi
 _ONE_OCTET_CODINGS = (0x00, 0x01, 0x03)
 _NETWORK_GSM = 3
 _WRITTEN_MAX = 1_000
+_REFUSALS_MAX = 20
 _REPLY_DELAY_S = 1.0  # how long a phone with a magic number takes to write
 _SHAPES = {
     ReceiptShape.BOTH: receipts.BOTH,
@@ -57,6 +59,14 @@ class Written:
     number: int
     at: float
     reply: Reply
+
+
+class Refused(NamedTuple):
+    """A submit that was refused: `at` is seconds since 1970."""
+
+    recipient: str
+    status: int
+    at: float
 
 
 class Counters:
@@ -82,10 +92,11 @@ class Exchange:
         self._numbers = count(int(self._clock.wall() * 1_000_000))
         self.random = Random(settings.seed)
         self.judge = Judge(self.random, settings.receipt_delay_ms / 1000)
-        self.phones = Phones(settings.messages_max, settings.join_timeout_s, self.next_number)
+        self.phones = Phones(settings.messages_max, settings.join_timeout_s, self.next_number, settings.octets_max)
         self.agenda = Agenda()
         self.counters = Counters()
         self.pending = 0  # receipts and replies that are not acknowledged
+        self.refusals: deque[Refused] = deque(maxlen=_REFUSALS_MAX)  # the last, for the page
         self.written: deque[Written] = deque(maxlen=_WRITTEN_MAX)  # the last replies, for the page
         self.dispatch = Dispatch(settings, self.later, self._ended)
         self._memory = Memory(settings.journal, self.phones)
@@ -145,13 +156,14 @@ class Exchange:
         now = self._clock.monotonic()
         status = self._objection(pdu)
         if status or self.pending >= self.settings.pending_max:
-            self.counters.refused += 1
-            return status or int(Status.RMSGQFUL), None
+            status = status or int(Status.RMSGQFUL)
+            self._refuse(pdu, status)
+            return status, None
         piece = piece_of(pdu)
         seqnum, total = (piece.seqnum, piece.total) if piece is not None else (1, 1)
         verdict = self.judge.decide(pdu.destination_addr, seqnum, total, now)
         if verdict.refused:
-            self.counters.refused += 1
+            self._refuse(pdu, verdict.status)
             return 0, (verdict, None)
         part = self._part(link.system_id or "", pdu, verdict)
         self._show(part, piece, now)
@@ -165,6 +177,12 @@ class Exchange:
             reply = Reply(recipient, address(pdu.source_addr_ton, pdu.source_addr), verdict.reply)
             self._later(now + verdict.latency_s + _REPLY_DELAY_S, self.reply, reply, part.system_id)
         return 0, (verdict, part)
+
+    def _refuse(self, pdu: SubmitSm, status: int) -> None:
+        """Counts a submit that is refused, and keeps what the page shows of it."""
+        self.counters.refused += 1
+        recipient = address(pdu.dest_addr_ton, pdu.destination_addr)
+        self.refusals.append(Refused(recipient, status, self._clock.wall()))
 
     def _objection(self, pdu: SubmitSm) -> int:
         """The status for what this SMSC does not do, so that nothing asked for is dropped in silence; 0 for none."""
@@ -351,6 +369,8 @@ class Exchange:
         """Deletes every message that was shown."""
         self.phones.clear()
         self.written.clear()
+        self.refusals.clear()
+        self.counters.refused = 0
         self._memory.cleared()
         self._memory.commit()
 

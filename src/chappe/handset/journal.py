@@ -19,6 +19,7 @@ from chappe.smpp.pdu import DeliverSm, SubmitSm
 from chappe.store.data_directory import give_to_owner
 
 _LINES_SPARE = 20_000  # how many lines more than twice what is alive, before the file is written anew
+_OCTETS_SPARE = 67_108_864
 # The fields of a body that are numbers, and those that are octets, in the standard's order.
 _NUMBERS = tuple(
     spec.name for spec in fields(SubmitSm) if spec.default == 0 and spec.name not in ("sequence", "status")
@@ -98,6 +99,7 @@ class Journal:
         self._path = path
         self._lines: list[bytes] = []
         self._count = 0
+        self._octets = self._octets_alive = 0  # of the file now, and when it was written anew
         self._descriptor = -1
 
     def read(self) -> Iterator[Entry]:
@@ -132,6 +134,7 @@ class Journal:
         self.close()
         self._descriptor = descriptor
         self._count = len(lines)
+        self._octets = self._octets_alive = sum(map(len, lines))
         self._lines.clear()
 
     def add(self, entry: Entry) -> None:
@@ -143,12 +146,13 @@ class Journal:
         if self._lines:
             octets = b"\n".join(self._lines) + b"\n"
             self._count += len(self._lines)
+            self._octets += len(octets)
             self._lines.clear()
             _write(self._descriptor, octets)
 
     def is_overgrown(self, alive: int) -> bool:
-        """Whether the file has so many lines beyond the `alive` ones that it is time to rewrite it."""
-        return self._count > 2 * alive + _LINES_SPARE
+        """Whether the file has so many lines, or octets, beyond the `alive` ones that it is time to rewrite it."""
+        return self._count > 2 * alive + _LINES_SPARE or self._octets > 2 * self._octets_alive + _OCTETS_SPARE
 
     def close(self) -> None:
         """Closes the file."""

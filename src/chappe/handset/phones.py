@@ -134,8 +134,12 @@ class Message:
 class Phones:
     """The last messages of all phones, and the parts that wait for their siblings."""
 
-    def __init__(self, messages_max: int, join_timeout_s: float, next_number: Callable[[], int]) -> None:
+    def __init__(
+        self, messages_max: int, join_timeout_s: float, next_number: Callable[[], int], octets_max: int = 67_108_864
+    ) -> None:
         self.messages_max = messages_max
+        self.octets_max = octets_max
+        self._octets = 0  # of all messages, as they came
         self._next_number = next_number
         self.messages: dict[int, Message] = {}  # by number, in the order in which they were complete
         self.parts: dict[str, Part] = {}  # by the id in the response
@@ -204,6 +208,7 @@ class Phones:
     def clear(self) -> None:
         """Deletes every message; what is under way stays under way."""
         self.messages.clear()
+        self._octets = 0
         self._changes.clear()
         waiting = [part for parts in self._waiting.values() for part in parts]
         self.parts = {part.id: part for part in waiting}
@@ -221,8 +226,10 @@ class Phones:
             part.message = message
         self.messages[message.number] = message
         self._changed(message)
-        if len(self.messages) > self.messages_max:
+        self._octets += _octets(message)
+        while len(self.messages) > self.messages_max or (self._octets > self.octets_max and len(self.messages) > 1):
             oldest = self.messages.pop(next(iter(self.messages)))
+            self._octets -= _octets(oldest)
             self._changes.pop(oldest.number, None)
             for part in oldest.parts:
                 if self.parts.get(part.id) is part:
@@ -233,6 +240,11 @@ class Phones:
         message.revision = self.revision
         self._changes.pop(message.number, None)
         self._changes[message.number] = message
+
+
+def _octets(message: Message) -> int:
+    """How much a message has brought along."""
+    return sum(len(part.pdu.short_message) + sum(len(value) for _, value in part.pdu.tlvs) for part in message.parts)
 
 
 def piece_of(pdu: SubmitSm) -> Piece | None:

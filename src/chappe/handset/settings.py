@@ -34,8 +34,9 @@ class Settings:
     delivery_window: int = 100  # deliver_sm of one session without an answer
     sessions_max: int = 1_000
     sessions_per_address_max: int = 500
-    unbound_max: int = 100  # connections without a bind
+    unbound_max: int = 100  # connections without a bind; past it the oldest of them is cut
     messages_max: int = 10_000  # the oldest leave first
+    octets_max: int = 67_108_864  # of their texts and TLVs together; the oldest leave first
     pending_max: int = 200_000  # receipts and replies not acknowledged yet; past it submits get 0x14
     join_timeout_s: float = 120.0  # then a message with missing parts is shown as it is
     response_s: float = 30.0  # until a deliver_sm counts as lost

@@ -170,13 +170,12 @@ class Smsc:
 
     def _connected(self, link: Link) -> None:
         settings = self.settings
-        unbound = sum(1 for other in self.links.values() if other.system_id is None)
+        unbound = [other for other in self.links.values() if other.system_id is None]
         peer = link.wire.peer
-        if (
-            len(self.links) >= settings.sessions_max
-            or self._addresses[peer] >= settings.sessions_per_address_max
-            or unbound >= settings.unbound_max
-        ):
+        if len(unbound) >= settings.unbound_max:
+            # Whoever connects to bind says so at once; the oldest has been silent for longest.
+            unbound[0].wire.cut()
+        if len(self.links) >= settings.sessions_max or self._addresses[peer] >= settings.sessions_per_address_max:
             link.wire.cut()
             return
         self.links[link.number] = link

@@ -3,7 +3,7 @@
 "use strict";
 
 const POLL_MS = 1000;
-const MESSAGES_MAX = 5000;
+const MESSAGES_MAX = 10000; // as many as the handset keeps
 const byId = (id) => document.getElementById(id);
 const messages = new Map(); // id -> message
 const sent = new Map(); // number -> replies of that phone, the oldest first
@@ -37,29 +37,52 @@ async function poll() {
   polling = true;
   clearTimeout(timer);
   try {
-    const feed = await call("GET", "/handset/feed?after=" + revision);
-    const cleared = feed.whole && messages.size > 0;
-    if (feed.whole) {
-      messages.clear();
-      sent.clear();
-    }
-    for (const reply of feed.replies) {
-      if (!sent.has(reply.from)) sent.set(reply.from, []);
-      sent.get(reply.from).push(reply);
-    }
-    for (const message of feed.messages) messages.set(message.id, message);
-    revision = feed.revision;
+    let feed;
+    let changed = !byId("status").dataset.up;
+    do {
+      feed = await call("GET", "/handset/feed?after=" + revision);
+      if (feed.whole) {
+        changed = changed || messages.size > 0;
+        messages.clear();
+        sent.clear();
+      }
+      for (const reply of feed.replies) {
+        if (!sent.has(reply.from)) sent.set(reply.from, []);
+        sent.get(reply.from).push(reply);
+      }
+      for (const message of feed.messages) messages.set(message.id, message);
+      changed = changed || feed.messages.length > 0 || feed.replies.length > 0;
+      revision = feed.revision;
+    } while (feed.more);
     prune();
-    if (cleared || feed.messages.length || feed.replies.length || !byId("status").dataset.up) show();
+    if (changed) show();
     byId("status").dataset.up = "yes";
-    const count = messages.size;
-    byId("status").textContent = count === 1 ? "1 message" : count + " messages";
+    byId("status").textContent = summary(feed);
+    showChaos(feed.chaos);
   } catch (error) {
     byId("status").textContent = "No connection: " + error.message + ". Trying again.";
   } finally {
     polling = false;
     timer = setTimeout(poll, POLL_MS);
   }
+}
+
+const plural = (count, word) => count + " " + word + (count === 1 ? "" : "s");
+
+// How many messages there are, and what no phone shows: what was refused.
+function summary(feed) {
+  const { count, last } = feed.refused;
+  const kept = plural(messages.size, "message");
+  if (!count) return kept;
+  const newest = last.length ? ", the last to " + last[0].to + " with " + last[0].status : "";
+  return kept + ". " + count + " refused when submitted" + newest;
+}
+
+function showChaos(keys) {
+  const button = byId("open-chaos");
+  button.textContent = keys.length ? "Chaos (" + keys.length + " on)" : "Chaos";
+  button.classList.toggle("changed", keys.length > 0);
+  button.title = keys.map((key) => key.replaceAll("_", " ")).join(", ");
 }
 
 function prune() {
@@ -242,12 +265,27 @@ async function loadTables() {
   calm = tables.calm;
   const rows = tables.magic.map((line) => {
     const row = make("tr");
-    row.append(make("td", "", line.number), make("td", "", line.does));
+    const number = make("button", "", line.number);
+    number.type = "button";
+    number.title = "Copy";
+    number.addEventListener("click", () => copy(line.number));
+    const cell = make("td");
+    cell.append(number);
+    row.append(cell, make("td", "", line.does));
     return row;
   });
   byId("magic-rows").replaceChildren(...rows);
   byId("switches").replaceChildren(...Object.entries(tables.switches).map(([key, help]) => field(key, help)));
   fill(await call("GET", "/handset/chaos"));
+}
+
+async function copy(number) {
+  try {
+    await navigator.clipboard.writeText(number);
+    byId("magic-answer").textContent = number + " is copied.";
+  } catch {
+    byId("magic-answer").textContent = "The browser lets nothing be copied; the number is " + number;
+  }
 }
 
 function field(key, help) {
@@ -262,7 +300,9 @@ function field(key, help) {
     input.type = calm[key] === true || calm[key] === false ? "checkbox" : "text";
   }
   input.addEventListener("change", () => change(key, input));
-  label.append(make("span", "", key.replaceAll("_", " ")), input, make("small", "", help));
+  const answer = make("output", "");
+  answer.setAttribute("role", "status");
+  label.append(make("span", "", key.replaceAll("_", " ")), input, make("small", "", help), answer);
   return label;
 }
 
@@ -290,18 +330,26 @@ function wish(key, input) {
   }
 }
 
+// The answer stands beside the field that it is about.
 async function change(key, input) {
+  const answer = input.closest("label").querySelector("output");
   try {
     fill(await call("POST", "/handset/chaos", { [key]: wish(key, input) }));
-    byId("chaos-answer").textContent = "Set.";
+    answer.textContent = "Set.";
+    input.removeAttribute("aria-invalid");
   } catch (error) {
-    byId("chaos-answer").textContent = error.message;
+    answer.textContent = "Not set: " + error.message;
+    input.setAttribute("aria-invalid", "true");
   }
+  poll();
 }
 
 byId("calm").addEventListener("click", async () => {
   fill(await call("DELETE", "/handset/chaos"));
+  for (const answer of byId("switches").querySelectorAll("output")) answer.textContent = "";
+  for (const input of byId("switches").querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
   byId("chaos-answer").textContent = "All switches are reset.";
+  poll();
 });
 for (const name of ["chaos", "magic"]) {
   byId("open-" + name).addEventListener("click", async (event) => {
