@@ -12,3 +12,6 @@ drop function if exists apply_receipts(timestamptz, integer, smallint[], bigint[
 drop function if exists bind_turn(
     integer, smallint, bigint, timestamptz, integer, smallint[], bigint[], smallint[], text[], bigint[], integer[],
     text[], text[], smallint[], text[], text[], bytea[], bigint[], integer[], integer, bigint[]);
+drop function if exists bind_turn(
+    integer, smallint, bigint, timestamptz, integer, smallint[], bigint[], smallint[], text[], bigint[], bigint[],
+    text[], text[], smallint[], text[], text[], bytea[], bigint[], integer[], integer, bigint[]);
