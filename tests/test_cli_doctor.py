@@ -201,6 +201,7 @@ async def test_the_doctor_names_the_cause(
         carrier = Carrier(1, "main", "smpp", _settings(port), True)
         diagnosis = await cli_doctor.examine(carrier, profile(settings=settings), "", "36111", 0)
     assert not diagnosis.healthy
+    assert cli_doctor.references(diagnosis) == []
     (proposal,) = diagnosis.proposals
     assert (proposal.setting, advice in proposal.evidence) == (setting, True), proposal
     text = cli_doctor.text(diagnosis)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -232,7 +233,12 @@ def doctor(
         from chappe.carriers.registry import profile_of
 
         carrier = await carriers.get(database, name)
-        return await cli_doctor.examine(carrier, profile_of(carrier), number, sender or config.sender_default, wait)
+        began_at = datetime.now(UTC)
+        diagnosis = await cli_doctor.examine(
+            carrier, profile_of(carrier), number, sender or config.sender_default, wait
+        )
+        await carriers.forget_probes(database, carrier, cli_doctor.references(diagnosis), began_at)
+        return diagnosis
 
     diagnosis = perform(config, work)
     from chappe.cli_doctor import text

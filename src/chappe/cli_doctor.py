@@ -59,6 +59,11 @@ async def examine(carrier: Carrier, profile: Profile, to: str, sender: str, wait
     return Diagnosis(carrier.name, healthy, findings, proposals(findings, carrier.settings, profile, datetime.now(UTC)))
 
 
+def references(diagnosis: Diagnosis) -> list[str]:
+    """The carrier's ids of the probes that were taken."""
+    return [part.carrier_ref for probe in diagnosis.findings.probes for part in probe.parts if part.carrier_ref]
+
+
 def proposals(findings: Findings, settings: CarrierSettings, profile: Profile, now: datetime) -> list[Proposal]:
     """What the findings suggest; pure."""
     return [
@@ -271,4 +276,4 @@ def _part(part: int) -> str:
     return f"part {part}: " if part else ""
 
 
-__all__ = ["Diagnosis", "Proposal", "examine", "proposals", "text"]
+__all__ = ["Diagnosis", "Proposal", "examine", "proposals", "references", "text"]

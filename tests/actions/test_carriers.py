@@ -177,6 +177,28 @@ async def test_of_debits_at_the_same_time_none_goes_below_zero(opened: Database)
 
 
 @pytest.mark.asyncio
+async def test_receipts_of_probes_that_workers_got_wait_for_nothing_and_others_go_on_waiting(opened: Database) -> None:
+    red = await actions.add(opened, "red", made(**BASE))
+    blue = await actions.add(opened, "blue", made(**BASE))
+    waiting = [
+        (red, "0000001A2F", 1, NOW),  # a probe's, as the carrier writes it in hexadecimal
+        (red, "6703", 2, NOW),  # the same, in decimal
+        (red, "6703", 3, NOW - timedelta(minutes=1)),  # older than the probe: the carrier uses ids again
+        (red, "6704", 4, NOW),
+        (blue, "6703", 5, NOW),
+    ]
+    for carrier, reference, receipt, at in waiting:
+        await opened.execute(
+            "insert into receipt_unmatched values ($1, $2, $3, $4)", carrier.id, reference, receipt, at
+        )
+    await actions.forget_probes(opened, red, [], NOW)
+    assert await opened.value("select count(*) from receipt_unmatched") == 5
+    await actions.forget_probes(opened, red, ["0000001A2F"], NOW)
+    rows = await opened.fetch("select receipt_id from receipt_unmatched order by 1")
+    assert [row["receipt_id"] for row in rows] == [3, 4, 5]
+
+
+@pytest.mark.asyncio
 async def test_a_route_that_exists_gets_the_new_priority(opened: Database) -> None:
     await actions.add(opened, "main", made(**BASE))
     first = await actions.add_route(opened, "main", "33", "premium", 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from chappe.carriers.registry import KINDS
 from chappe.core.network import Carrier, CarrierRoute, CarrierSettings
 from chappe.core.pricing import PREFIX_DIGITS_MAX
 from chappe.smpp.fields import LONG_OCTETS_MAX
+from chappe.smpp.message_ids import variants
 from chappe.smpp.profile import KNOBS, Profile, profile
 from chappe.store import binds, carriers, demo, operator
 from chappe.store.carriers import NameTaken
@@ -206,6 +208,14 @@ async def _save(database: Database, name: str, after: Any) -> Carrier:
     if settings.binds != before.binds:
         await binds.resize(database, carrier_id, settings.binds)
     return await get(database, name)
+
+
+async def forget_probes(database: Database, carrier: Carrier, references: Iterable[str], since: datetime) -> None:
+    """Receipts of the doctor's probes that came over the workers' binds are of no message: they wait for none, and are
+    no reason for an alarm. references: the ids in the answers to the probes; since: when the first was sent."""
+    forms = {form for reference in references for _, form in variants(reference)}
+    if forms:
+        await operator.forget_strays(database, carrier.id, sorted(forms), since)
 
 
 async def find(database: Database, name: str) -> Carrier | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -112,6 +112,17 @@ async def counts_of_strays(database: Database) -> dict[int, int]:
     return {row["carrier_id"]: row["number"] for row in rows}
 
 
+async def forget_strays(database: Database, carrier_id: int, references: Sequence[str], since: datetime) -> None:
+    """Receipts of these ids that came since then and wait for a match wait no more; what came stays stored."""
+    await database.execute(
+        """delete from receipt_unmatched
+           where carrier_id = $1 and carrier_ref = any ($2::text[]) and received_at >= $3""",
+        carrier_id,
+        list(references),
+        since,
+    )
+
+
 async def movements(database: Database, account_id: int, limit: int) -> list[Movement]:
     """The newest entries that an operator made for an account (credits): the others belong to messages."""
     rows = await database.fetch(
@@ -136,6 +147,7 @@ __all__ = [
     "carrier_for_update",
     "counts_of_doubt",
     "counts_of_strays",
+    "forget_strays",
     "lane_lengths",
     "movements",
     "save_account",
