@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import random
+import resource
 import sys
 import tempfile
 from collections import Counter
@@ -24,9 +25,13 @@ from time import perf_counter
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "journeys"))
 
+import unfair
 from program import Program, free_port
 
 CUSTOMER = "127.0.0.2"
+NEIGHBOURS = "127.0.0.3"
+# Of the attacks that one account makes with its key: what another one's sends, log-ins and questions may take.
+SEND_P99_S, ASK_P99_S = 0.05, 0.2
 PAUSE_S = 0.02  # between two messages of the customer
 WAIT_S_MAX = 5.0  # what a customer may wait for an answer at most while somebody attacks
 REPORT_S_MAX = 2.0  # until a report is told, of 99 in a hundred
@@ -295,6 +300,24 @@ async def dead_names(here: Field) -> None:
     await _many(here, 4, one)
 
 
+async def silent(here: Field) -> None:
+    """More connections than the process takes, from forty addresses, on which nothing is ever sent."""
+
+    async def one(here: Field) -> None:
+        here.got["tried"] += 1
+        source = f"127.0.2.{random.randint(1, 40)}"
+        reader, writer = await asyncio.open_connection("127.0.0.1", here.port, local_addr=(source, 0))
+        try:
+            async with asyncio.timeout(max(0.1, here.until - perf_counter())):
+                here.note(await reader.read(100))
+        except TimeoutError:
+            here.got["open"] += 1
+        finally:
+            writer.close()
+
+    await _many(here, 5_000, one)
+
+
 ATTACKS: dict[str, Attack] = {
     "slow-heads": slow_heads,
     "half-requests": half_requests,
@@ -310,7 +333,13 @@ ATTACKS: dict[str, Attack] = {
     "tarpits": tarpits,
     "one-tarpit": one_tarpit,
     "dead-names": dead_names,
+    "silent": silent,
+    "tag-questions": lambda here: unfair.tag_questions(here, _many),
+    "stop-lists": lambda here: unfair.stop_lists(here, _many),
+    "foreign-numbers": lambda here: unfair.foreign_numbers(here, _many),
+    "questions": lambda here: unfair.questions(here, _many),
 }
+UNFAIR = ("silent", "tag-questions", "stop-lists", "foreign-numbers", "questions")
 
 
 class Reports:
@@ -355,6 +384,7 @@ class Customer:
     asked_at: dict[int, float] = field(default_factory=dict)
     waits_s: list[float] = field(default_factory=list)
     accepted: int = 0
+    message_id: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     again: int = 0
 
@@ -383,9 +413,11 @@ class Customer:
                 reader = None
                 continue
             self.waits_s.append(perf_counter() - began)
-            code = json.loads(answer).get("code")
+            said = json.loads(answer)
+            code = said.get("code")
             if code == 200:
                 self.accepted += 1
+                self.message_id = said["message_id"]
                 self.asked_at[number] = began
             else:
                 self.refused[str(code)] += 1
@@ -416,14 +448,20 @@ def resident_kib(process_id: int) -> int:
 
 async def attack(name: str, port: int, smpp_port: int, seconds: float) -> None:
     """The attacker's process: prints what he got."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     address = f"127.0.1.{1 + list(ATTACKS).index(name)}"
     here = Field(port, smpp_port, address, perf_counter() + seconds, os.environ.get("SIEGE_KEY", ""))
     await ATTACKS[name](here)
     print(json.dumps(dict(here.got.most_common(9))))
 
 
+def _p99_s(waits_s: list[float]) -> float:
+    return sorted(waits_s)[int(len(waits_s) * 0.99)] if waits_s else 0.0
+
+
 async def besiege(
-    program: Program, keys: tuple[str, str], name: str, seconds: float, smpp_port: int
+    program: Program, keys: tuple[str, str], name: str, seconds: float, smpp_port: int, message_id: int
 ) -> tuple[bool, int]:
     """One attack; whether the customer noticed nothing worse than waiting, and how much of his was accepted."""
     api = program.parts()["api"]
@@ -432,7 +470,8 @@ async def besiege(
     reports = Reports()
     await reports.start()
     customer, stop = Customer(program.port, key, reports), asyncio.Event()
-    going = asyncio.create_task(customer.go(stop))
+    neighbours = unfair.Neighbours(program.port, NEIGHBOURS)
+    going = asyncio.gather(customer.go(stop), neighbours.go(stop, key, message_id))
     peak = before
     words = [sys.executable, __file__, "--attack", name, str(program.port), str(smpp_port), str(seconds)]
     environment = {**os.environ, "SIEGE_KEY": attackers_key}
@@ -454,7 +493,9 @@ async def besiege(
         and attacker.returncode == 0
         and not customer.refused
         and bool(waits)
+        and not neighbours.refused
         and waits[-1] < WAIT_S_MAX
+        and (name not in UNFAIR or (_p99_s(waits) < SEND_P99_S and _p99_s(neighbours.waits_s) < ASK_P99_S))
         and told[int(len(told) * 0.99)] < REPORT_S_MAX
         and after - before < REST_KIB
     )
@@ -462,7 +503,9 @@ async def besiege(
         f"{name:14s} {'survived' if well else 'LOST':9s} attacker {got}\n"
         f"{'':14s} customer asked {len(waits) + sum(customer.refused.values())}, accepted {customer.accepted}, refused "
         f"{dict(customer.refused)}, waited p50 {waits[len(waits) // 2] * 1e3:.0f} ms, p99 "
-        f"{waits[int(len(waits) * 0.99)] * 1e3:.0f} ms, most {waits[-1] * 1e3:.0f} ms; reports p50 "
+        f"{waits[int(len(waits) * 0.99)] * 1e3:.0f} ms, most {waits[-1] * 1e3:.0f} ms; "
+        f"{len(neighbours.waits_s)} questions of others p99 {_p99_s(neighbours.waits_s) * 1e3:.0f} ms, most "
+        f"{max(neighbours.waits_s, default=0) * 1e3:.0f} ms, refused {len(neighbours.refused)}; reports p50 "
         f"{told[len(told) // 2] * 1e3:.0f} ms, p99 {told[int(len(told) * 0.99)] * 1e3:.0f} ms, most "
         f"{told[-1] * 1e3:.0f} ms; "
         f"API process {before // 1024} MiB, peak {peak // 1024}, after {after // 1024}",
@@ -491,8 +534,14 @@ async def main() -> int:
             key = program.account("siege", balance="1000.000")
             program.command("account", "set", "siege", "messages_per_number_per_hour=0")
             keys = (key, program.account("attacker", balance="1000.000"))
-            await Customer(program.port, key).go(_soon())
-            results = [await besiege(program, keys, name, given.seconds, smpp_port) for name in given.only or ATTACKS]
+            for statement, arguments in zip(unfair.PREPARE, unfair.ARGUMENTS, strict=True):
+                await program.rows(statement, *arguments)
+            first = Customer(program.port, key)
+            await first.go(_soon())
+            results = [
+                await besiege(program, keys, name, given.seconds, smpp_port, first.message_id)
+                for name in given.only or ATTACKS
+            ]
             (row,) = await program.rows(
                 """select (select count(*) from message m join account a on a.id = m.account_id
                            where login = 'siege' and recipient = '+33612345678') as stored,

@@ -111,6 +111,21 @@ async def test_a_batch_has_a_weight_limit_but_always_takes_one() -> None:
     assert not commit.full
 
 
+async def test_owners_take_turns_in_batches_and_each_ones_commands_keep_their_order() -> None:
+    runner = Runner()
+    runner.go.clear()
+    commit: GroupCommit[int, int] = GroupCommit(
+        runner.run, lambda _: 1, batch_weight_max=4, owner=lambda command: command // 100
+    )
+    commit.add(1, lambda _: None)
+    await begun(runner)
+    for command in (101, 102, 103, 104, 105, 201, 202, 301):
+        commit.add(command, lambda _: None)
+    runner.go.set()
+    await commit.idle()
+    assert runner.batches == [[1], [101, 201, 301, 102], [202, 103, 104, 105]]
+
+
 async def test_one_bad_command_fails_alone() -> None:
     runner = Runner()
     commit: GroupCommit[int, int] = GroupCommit(runner.run, lambda command: 1)

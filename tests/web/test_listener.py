@@ -706,10 +706,15 @@ async def test_silent_connections_of_many_addresses_keep_nobody_out() -> None:
             await settled(lambda: len(listener.connections) == 64)
             clock.now_s += 1
             for _ in range(40):
-                client = await open_.enter_async_context(connected(listener))
-                client.send(GET)
-                assert (await client.answer())[0] == 200
-        assert listener.connections_refused == 0
+                async with connected(listener) as client:
+                    client.send(GET)
+                    assert (await client.answer())[0] == 200
+            await settled(lambda: all(one.peer != "127.0.0.1" for one in listener.connections))
+            for _ in range(65 - len(listener.connections)):  # until all are taken again, and one more
+                last = Client(*await asyncio.open_connection("127.0.0.1", listener.port, local_addr=("127.0.0.2", 0)))
+                open_.callback(last.close)
+            assert (await last.answer())[0] == 503, "who has many takes no turn"
+        assert listener.connections_refused == 1
 
 
 @pytest.mark.asyncio

@@ -50,6 +50,7 @@ SIMPLE: Final = "send"
 SIMULATE: Final = "simulateCampaign"
 
 LINK_CHARACTERS_MAX: Final = 80
+PLACES_PER_NUMBER_MAX: Final = 10  # a list may have empty places, but millions of separators are no list
 
 _OURS: Final = re.compile(r"/+(?:http(?:/|$)|amsmodule\.sendsms\.v6\.php)", re.IGNORECASE)
 _VERSION_6: Final = re.compile(r"/+amsmodule\.sendsms\.v6\.php/*", re.IGNORECASE)
@@ -253,7 +254,10 @@ def _read_flow(values: Mapping[str, str], account: Account, moment: Moment) -> S
 
 def _read_simple(values: Mapping[str, str], account: Account, moment: Moment) -> Send:
     message = message_of(values.get("message", ""))
-    written = tuple(w for w in (w.strip() for w in _BETWEEN_NUMBERS.split(values.get("mobile", ""))) if w)
+    listed = values.get("mobile", "")
+    if sum(map(listed.count, ";,\r\n")) > PLACES_PER_NUMBER_MAX * account.settings.numbers_per_request_allmysms_max:
+        raise Refusal("recipients_too_many")  # even empty places are too many
+    written = tuple(w for w in (w.strip() for w in _BETWEEN_NUMBERS.split(listed)) if w)
     if not written:
         raise Refusal("recipients_missing")
     instant = scheduled_at(values.get("date", ""), moment)

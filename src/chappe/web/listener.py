@@ -27,6 +27,8 @@ LimitApplication = Callable[[Request, str, Reply], None]
 
 _TICK_S: Final = 1.0
 _SPARE_S: Final = 0.1  # a list of those that may be closed serves for so long: to make one looks at every connection
+_SPARE_MAX: Final = 256  # and has so many of them, so that it does not come to those who have done nothing
+_FEW: Final = 4  # connections that any address may have
 _RESUMED_PER_TURN: Final = 4
 _SERVED_PER_TURN: Final = 16
 
@@ -137,23 +139,28 @@ class Listener:
         here = self._by_place[place] = self._by_place.get(place, 0) + 1
         limits = self.limits
         welcome = not self.stopping and (not place or here <= limits.connections_per_address_max)
-        welcome = welcome and (len(self.connections) < limits.connections_max or self._make_room())
+        welcome = welcome and (len(self.connections) < limits.connections_max or self._make_room(here))
         self.connections_refused += not welcome
         self.connections.add(connection)
         self._empty.clear()
         return welcome
 
-    def _make_room(self) -> bool:
+    def _make_room(self, here: int) -> bool:
         """Closes a connection on which nothing is under way: of those whose address has the most, the one that has been
-        silent for the longest. False when there is none."""
+        silent for the longest. False when there is none, or when the newcomer's address has as many (`here`): those who
+        take all connections must not take turns at them either."""
         now = self.now()
-        if not self._spare and now - self._spare_at >= _SPARE_S:
+        if now - self._spare_at >= _SPARE_S:
             self._spare_at = now
             found = [(self._by_place[place] if (place := self._place(one)) else 1, -since, one)
                      for one in self.connections if (since := one.spare_since) is not None]  # fmt: skip
-            self._spare = [one for _, _, one in sorted(found, key=lambda row: row[:2])]
+            self._spare = [one for _, _, one in sorted(found, key=lambda row: row[:2])[-_SPARE_MAX:]]
         while self._spare:
-            spare = self._spare.pop()
+            spare = self._spare[-1]
+            there = self._by_place[place] if (place := self._place(spare)) and spare in self.connections else 1
+            if spare.spare_since is not None and here > max(there // 2, _FEW):
+                return False
+            self._spare.pop()
             if spare.spare_since is not None:
                 self.connections_closed_for_others += 1
                 spare.make_room()

@@ -1,7 +1,8 @@
 """What takes long to compute for one account: in a thread beside the loop, one piece at a time, accounts in turn.
 
 Python runs one thread at a time, and hands over every SWITCH_S: the loop goes on meanwhile, a little slower. So that it
-does not stay slower, nobody gets more than a share of the processor: after each piece its owner waits.
+does not stay slower, nobody gets more than a share of the processor: after each piece its owner waits, and all others
+for as long as it took.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ SLOW_S: Final = 0.002
 
 WAITING_BYTES_MAX: Final = 8_000_000  # of one owner; more are refused
 OWNERS_MAX: Final = 10_000
-SWITCH_S: Final = 0.001
+SWITCH_S: Final = 0.0002
 
 
 class Reader:
@@ -80,8 +81,9 @@ class Reader:
             try:
                 outcome, seconds = await asyncio.to_thread(_timed, work)
             finally:
-                turn.leave()
-                asyncio.get_running_loop().call_later(seconds * self._rest, turn.end)
+                loop = asyncio.get_running_loop()
+                loop.call_later(seconds, turn.leave)
+                loop.call_later(seconds * max(1.0, self._rest), turn.end)
         finally:
             self._waiting.end(owner, octets)
         if isinstance(outcome, BaseException):

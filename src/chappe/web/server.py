@@ -57,6 +57,7 @@ HEAVY_BYTES = 100_000
 # Of one account, so that the others get their turn: questions that wait or are under way, and messages that wait for
 # their commit; of these GroupCommit takes twice as many.
 ASKED_AT_ONCE_MAX = 200
+REFUSED_AFTER_S = 0.2
 SENT_AT_ONCE_MAX = 100_000
 
 # Requests of more messages than this have a commit of their own: one of 5,000 takes a tenth of a second, in which many
@@ -219,7 +220,8 @@ class Api:
                 found = self._at_play(found, request)
                 asked = asked._replace(account=found)
             if not self._rates.allow(found, dialect.NAME, call.verb):
-                raise Refusal("too_many_requests")
+                self._refuse_late(asked)
+                return
             octets = len(request.body) + len(request.query)
             if self._reader.is_due_beside(found.id, octets):
                 self._spawn(self._read_beside(asked, octets), reply)
@@ -260,7 +262,8 @@ class Api:
             commits.commit.add(placed, lambda outcome: self._done(asked, placed, outcome))
             return
         if not self._rates.allow_question(account):
-            raise Refusal("too_many_requests")
+            self._refuse_late(asked)
+            return
         if isinstance(wanted, Response):
             asked.reply.send(wanted)
             return
@@ -282,6 +285,10 @@ class Api:
         return msgspec.structs.replace(
             account, settings=msgspec.structs.replace(account.settings, numbers_own_only=True)
         )
+
+    def _refuse_late(self, asked: _Asked) -> None:
+        """Refuses what comes too often, a moment later: whoever asks again at once would keep us busy with refusals."""
+        asyncio.get_running_loop().call_later(REFUSED_AFTER_S, asked.refuse, Refusal("too_many_requests"))
 
     def _with_sender(self, send: Send) -> Send:
         if send.sender:
