@@ -27,6 +27,7 @@ from chappe.store.looks import Looks
 from chappe.store.messages import key_of
 from chappe.store.outage import DatabaseAway
 from chappe.store.webhook_claims import Shares
+from chappe.store.webhook_hosts import account_of
 from chappe.store.webhooks import Pending, Told
 from chappe.workers import webhook_shares
 from chappe.workers.owner import is_dead
@@ -156,10 +157,11 @@ class Notify:
 
     def _drop(self) -> None:
         """Another process tells: what we claimed and have not begun is its business, and old when it is ours again."""
-        for host in self._hosts.by_number.values():
-            for pending in host.queue:
-                self._hosts.give_back(host, pending.id)
+        for host in list(self._hosts.by_number.values()):
+            left = [pending.id for pending in host.queue]
             host.queue.clear()
+            for webhook_id in left:
+                self._hosts.give_back(host, webhook_id)
         self._looks = Looks()  # which knew of what we had in hand
 
     async def _claim(self) -> bool:
@@ -211,23 +213,14 @@ class Notify:
                     log.warning("webhooks_given_up", account_id=account_id, count=dropped, limit=self._waiting_max)
 
     def _start(self) -> None:
-        """Begins calls as far as hosts, accounts and the whole allow; round the hosts, so that each gets its share: who
-        got some goes behind those who did not."""
-        hosts = self._hosts.by_number
-        for number, host in list(hosts.items()):
-            if self._hosts.forget_if_idle(host):
-                continue
-            before = host.calls
+        """Begins calls as far as hosts, accounts and the whole allow."""
+        for host in self._hosts.to_begin():
             self._fill(host)
-            if host.calls > before:
-                hosts[number] = hosts.pop(number)
 
     def _fill(self, host: Host) -> None:
         passed: list[Pending] = []
-        while host.queue:
-            doubtful = not host.trusted
-            if not self._hosts.may_begin(host, doubtful=doubtful):
-                break
+        doubtful = not host.trusted
+        while host.queue and host.calls < host.calls_max and self._hosts.may_begin(host.account, doubtful=doubtful):
             pending = host.queue.popleft()
             if pending.turn in self._turns:
                 passed.append(pending)
@@ -329,6 +322,7 @@ class Notify:
         if self._redirected.may_tell(pending.host):
             log.warning(
                 "webhook_redirected",
+                account_id=account_of(pending.host),
                 status=answer.status,
                 permanent=for_good,
                 from_origin="/".join(url.split("/", 3)[:3]),

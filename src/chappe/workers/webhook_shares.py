@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Final
 
 from chappe.store.webhook_hosts import account_of
@@ -22,7 +23,7 @@ CALLS_DOUBTFUL_MAX: Final = 200  # of hosts that did not answer when last asked,
 TRUSTED_MAX: Final = 10_000
 HAND_PER_HOST: Final = 200  # claimed ahead, so that a claim serves many calls
 HAND_PER_CALL: Final = 10  # of a host that is not trusted, for each call that it may have at once
-HAND_MAX: Final = 20_000
+HAND_MAX: Final = 8_000  # enough for all calls, and few enough to look through in each round
 TOLD_AGAIN_S: Final = 3_600.0  # the same of the same host
 TOLD_MAX: Final = 10_000
 
@@ -54,12 +55,17 @@ class Host:
 
 @dataclass(slots=True)
 class Account:
-    """What one account's hosts have together."""
+    """What one account's hosts have together; those hosts first that got a call longest ago."""
 
-    hosts: int = 0
+    trusted: dict[int, Host] = field(default_factory=dict)
+    doubted: dict[int, Host] = field(default_factory=dict)
     in_hand: int = 0
     calls: int = 0
-    doubtful: int = 0
+    doubtful: int = 0  # of these, calls to hosts that were not trusted when they began
+
+    def hosts(self, *, trusted: bool) -> dict[int, Host]:
+        """Its hosts that answered when last called, or the others."""
+        return self.trusted if trusted else self.doubted
 
 
 class Trusted:
@@ -100,7 +106,7 @@ class Seldom:
 
 
 class Hosts:
-    """The hosts that have something in hand, those first that got a call longest ago; and what their accounts have."""
+    """The hosts that have something in hand, and what their accounts have."""
 
     def __init__(self) -> None:
         self.by_number: dict[int, Host] = {}
@@ -108,13 +114,13 @@ class Hosts:
         self.in_hand = 0
         self.calls = 0
         self.doubtful = 0  # of these, calls to hosts that were not trusted when they began
-        self._accounts: dict[int, Account] = {}
+        self.accounts: dict[int, Account] = {}
 
     # ---- rows in hand
 
     def room(self, account_id: int) -> int:
         """How many more rows an account may have in hand: afterwards it has no more than what is free."""
-        account = self._accounts.get(account_id)
+        account = self.accounts.get(account_id)
         return max(0, (HAND_MAX - self.in_hand - (account.in_hand if account is not None else 0)) // 2)
 
     def wish(self, number: int) -> int:
@@ -128,9 +134,9 @@ class Hosts:
         """A row was claimed."""
         host = self.by_number.get(pending.host)
         if host is None:
-            account = self._accounts.setdefault(account_of(pending.host), Account())
-            account.hosts += 1
+            account = self.accounts.setdefault(account_of(pending.host), Account())
             host = self.by_number[pending.host] = Host(pending.host, account, trusted=pending.host in self.trusted)
+            account.hosts(trusted=host.trusted)[host.number] = host
         host.queue.append(pending)
         host.in_hand.add(pending.id)
         host.account.in_hand += 1
@@ -142,27 +148,41 @@ class Hosts:
             host.in_hand.remove(webhook_id)
             host.account.in_hand -= 1
             self.in_hand -= 1
+            self._forget_if_idle(host)
 
-    def forget_if_idle(self, host: Host) -> bool:
-        """Whether a host had nothing left, and is gone."""
+    def _forget_if_idle(self, host: Host) -> None:
         if host.queue or host.calls or host.in_hand:
-            return False
+            return
+        account = host.account
         del self.by_number[host.number]
-        host.account.hosts -= 1
-        if not host.account.hosts:
-            del self._accounts[account_of(host.number)]
-        return True
+        del account.hosts(trusted=host.trusted)[host.number]
+        if not account.trusted and not account.doubted:
+            del self.accounts[account_of(host.number)]
 
     # ---- calls
 
-    def may_begin(self, host: Host, *, doubtful: bool) -> bool:
-        """Whether one more call may begin."""
-        return (
-            host.calls < host.calls_max
-            and self.calls < CALLS_MAX
-            and host.account.calls < CALLS_MAX - self.calls
-            and not (doubtful and host.account.doubtful >= CALLS_DOUBTFUL_MAX - self.doubtful)
+    def may_begin(self, account: Account, *, doubtful: bool) -> bool:
+        """Whether one more call of an account may begin."""
+        return account.calls < CALLS_MAX - self.calls and not (
+            doubtful and account.doubtful >= CALLS_DOUBTFUL_MAX - self.doubtful
         )
+
+    def to_begin(self) -> Iterator[Host]:
+        """The hosts that have something waiting, by turns of accounts and hosts, as far as their accounts may call."""
+        for account_id, account in list(self.accounts.items()):
+            before = account.calls
+            for trusted in (True, False):
+                hosts = account.hosts(trusted=trusted)
+                for number, host in list(hosts.items()) if self.may_begin(account, doubtful=not trusted) else ():
+                    if not self.may_begin(account, doubtful=not trusted):
+                        break
+                    if host.queue and host.calls < host.calls_max:
+                        calls = host.calls
+                        yield host
+                        if host.calls > calls:
+                            hosts[number] = hosts.pop(number)
+            if account.calls > before:
+                self.accounts[account_id] = self.accounts.pop(account_id)
 
     def may_go_on(self, host: Host) -> bool:
         """Whether a call that has ended may be followed by another in its place: not when others need the room."""
@@ -184,11 +204,15 @@ class Hosts:
         self.calls -= 1
         if doubtful:
             self.cleared(host)
+        self._forget_if_idle(host)
 
     def heard(self, host: Host, *, well: bool) -> None:
         """A host was called: whether it answered."""
         host.answered(well=well)
-        host.trusted = well
+        if host.trusted != well:
+            del host.account.hosts(trusted=host.trusted)[host.number]
+            host.trusted = well
+            host.account.hosts(trusted=well)[host.number] = host
         self.trusted.answered(host.number, well=well)
 
     def cleared(self, host: Host) -> None:
