@@ -79,6 +79,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     postgres_user: Annotated[str | None, _help("System user that runs the embedded PostgreSQL when root starts Chappe; auto: look for one.")] = None
 
     body_bytes_max: Annotated[int, Meta(ge=1), _help("Largest HTTP body accepted; a larger one is answered with 413.")] = 2_000_000
+    processor_share: Annotated[float, Meta(gt=0, le=0.5), _help("Of an API process's time, what one account may have for long to have large requests read.")] = 0.25
     connections_per_address_max: Annotated[int, Meta(ge=1, le=100_000), _help("Connections of one IPv4 address or IPv6 /64 in one API process; one more is answered with 503. Trusted proxies are not counted.")] = 128
 
     trusted_proxies: Annotated[Networks, _help("Proxies before the HTTP listener whose X-Forwarded-For is believed, as addresses or networks; with any, the node counts as public.")] = ()

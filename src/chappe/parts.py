@@ -64,6 +64,7 @@ class Orders(msgspec.Struct, frozen=True):
     descriptor: int = -1
     body_bytes_max: int = 0
     connections_per_address_max: int = 128
+    processor_share: float = 0.25
     trusted_proxies: tuple[str, ...] = ()
     sender_default: str = ""
     stop_mention: str = ""
@@ -208,6 +209,7 @@ async def run_api(orders: Orders, part: str) -> None:
             playground=orders.demo,
             numbers_automatic=orders.numbers_automatic,
             windows=Windows(read_profiles(orders.windows)),
+            processor_share=orders.processor_share,
             pages=pages.table(),
         )
         sys.setswitchinterval(SWITCH_S)

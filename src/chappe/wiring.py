@@ -402,6 +402,7 @@ def _orders(config: Config, address: Address, found: Found) -> Orders:
         port=config.port,
         body_bytes_max=config.body_bytes_max,
         connections_per_address_max=config.connections_per_address_max,
+        processor_share=config.processor_share,
         trusted_proxies=config.trusted_proxies,
         sender_default=config.sender_default,
         stop_mention=config.stop_mention,

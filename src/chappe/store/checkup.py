@@ -181,7 +181,7 @@ def _growth(facts: Facts) -> list[Finding]:
 
 def _sessions(facts: Facts) -> list[Finding]:
     most = int(facts.settings.get("max_connections", "100"))
-    words = f"{facts.connections} of {most} are in use; a node needs about 10 for each process"
+    words = f"{facts.connections} of {most} are in use; a node needs about 20 for each process"
     grade: Literal["good", "warning"] = "warning" if facts.connections > most * CONNECTIONS_SHARE_MAX else "good"
     return [Finding(grade, "connections", words)]
 
