@@ -292,6 +292,9 @@ def _message_lines(one: MessageTimeline) -> list[str]:
         ahead = f", {one.queue.ahead} ahead" if one.queue.ahead is not None else ""
         attempts = f", after {one.queue.attempts} attempts" if one.queue.attempts else ""
         lines.append(f"  waits {where}{due}{ahead}{attempts}")
+        if one.queue.down is not None:
+            why = f": {one.queue.down}" if one.queue.down else ""
+            lines.append(f"  {one.queue.carrier} is down{why}")
     rows = [_entry(entry) for entry in one.entries]
     return lines + ["  " + line for line in table(("at (UTC)", "what", "detail"), rows).splitlines()]
 

@@ -215,7 +215,7 @@ def _field(name: object, value: Any, depth: int) -> Any:
         return value
     if plain.endswith(_SECRET_NAMES):
         return "***"
-    if plain.endswith(_TEXT_NAMES):
+    if plain.endswith(_TEXT_NAMES) and not isinstance(value, int | float):  # a number is a count, or masked below
         return f"<{len(value)} long>" if isinstance(value, str | bytes) else "<not logged>"
     if str(name).endswith(_OPEN_SUFFIXES) and (isinstance(value, int) or _is_identifier(value)):
         return value

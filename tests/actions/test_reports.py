@@ -15,7 +15,7 @@ from chappe.core.lifecycle import State
 from chappe.core.model import Accepted, AccountSettings, Moment, Recipient, Send
 from chappe.core.network import CarrierSettings
 from chappe.core.routing import Route, Router
-from chappe.store import accounts, carriers, timeline
+from chappe.store import accounts, binds, carriers, timeline
 from chappe.store.database import Address, Database
 from chappe.store.embedded import ConnectionParameters
 
@@ -162,6 +162,25 @@ async def test_an_account_that_is_gone_and_a_carrier_that_is_gone_hide_nothing(s
     assert whole is not None
     assert whole.account == "#1"
     assert whole.messages[0].entries[-1].detail.startswith("to ?, id ref-")
+
+
+@pytest.mark.asyncio
+async def test_a_message_that_waits_for_a_carrier_that_is_down_says_so(database: ConnectionParameters) -> None:
+    async with opened_shop(database) as shop:
+        red = await shop.carrier("red")
+        (sent,) = await shop.messages(await shop.account())
+        bind = await shop.bind(red)
+
+        async def queue(state: str, detail: str) -> reports.Queue:
+            lease = binds.Lease(bind.key, bind.token, state, detail, {})
+            assert (await binds.renew_all(shop.database, [lease], 60)).renewed == [lease]
+            found = await _find(shop.database, str(sent))
+            assert found.queue is not None
+            return found.queue
+
+        assert (await queue("down", "cannot connect: no such host")).down == "cannot connect: no such host"
+        assert (await queue("connecting", "")).down == "cannot connect: no such host", "it was the last reason"
+        assert (await queue("bound", "")).down is None
 
 
 @pytest.mark.asyncio

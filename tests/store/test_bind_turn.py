@@ -9,7 +9,7 @@ import pytest
 from shop import NOW, PRICE, Shop, eventually, later, opened
 
 from chappe.core.lifecycle import State
-from chappe.store import binds, carriers
+from chappe.store import binds, carriers, queue
 from chappe.store.binds import BindKey, Doubt, Finish, Lease, LeaseLost, Renewed, Requeue
 from chappe.store.embedded import ConnectionParameters
 from chappe.store.messages import LaneClass, key_of, lane
@@ -416,3 +416,46 @@ async def test_a_fence_shuts_out_a_turn_that_is_still_on_its_way(database: Conne
         with pytest.raises(LeaseLost):
             await bind.turn(2, still=claimed)
         assert await binds.fence(shop.database, bind.key, bind.token) is None, "the old token is worth nothing now"
+
+
+async def test_a_carrier_is_away_since_it_was_not_reached_first_and_not_while_a_worker_starts_anew(
+    database: ConnectionParameters,
+) -> None:
+    """Each try to connect is a state of its own; so are the end of a worker and the start of the next."""
+    async with opened(database) as shop:
+        bind = await shop.bind(await shop.carrier())
+
+        async def told(state: str, detail: str = "") -> None:
+            lease = Lease(bind.key, bind.token, state, detail, {})
+            assert (await binds.renew_all(shop.database, [lease], 60)).renewed == [lease]
+
+        async def silent() -> bool:
+            return bool(await queue.silent_carriers(shop.database, 30))
+
+        long_ago = "update bind set state_at = now() - interval '1 hour'"
+        for state in ("down", "connecting", "refused", "down"):
+            await told(state, "nobody is there" if state == "down" else "")
+            await shop.database.execute(long_ago)
+        await told("connecting")
+        assert await silent()
+        (view,) = await binds.views(shop.database)
+        assert (view.state, view.detail) == ("connecting", "nobody is there")
+        await told("bound")
+        await shop.database.execute(long_ago)
+        assert not await silent()
+        await binds.release(shop.database, bind.key, bind.token)
+        assert not await silent(), "the next worker has the time to connect"
+        await shop.database.execute(long_ago)
+        assert await silent()
+        bind = await shop.bind(bind.key.carrier_id)
+        await told("bound")
+        await shop.database.execute(long_ago)
+        await binds.expire(shop.database, "me")
+        assert not await silent(), "nor while a dead one is replaced"
+        bind = await shop.bind(bind.key.carrier_id)
+        await told("bound")
+        await shop.database.execute(long_ago)
+        await shop.database.execute("update bind set expires_at = now() - interval '1 s'")
+        assert not await silent(), "nor while the lease of one that was not heard of has just ended"
+        await shop.database.execute("update bind set expires_at = now() - interval '31 s'")
+        assert await silent()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
 from shop import opened
 
-from chappe.store.checkup import Facts, Standby, collect, judge
+from chappe.store import carriers
+from chappe.store.checkup import CarrierFact, Facts, Standby, collect, judge
 from chappe.store.embedded import ConnectionParameters
+from chappe.store.troubles import Trouble
 
+SINCE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+AWAY = CarrierFact("acme", 2, 0, 0, "cannot connect: no such host", 600.0)
 SAFE = Facts(
     version="18.0",
     settings={
@@ -26,8 +31,8 @@ SAFE = Facts(
     prepared=0,
     slots_bytes=0,
     leases={"notify": True, "upkeep": True},
-    binds=2,
-    binds_unowned=0,
+    workers=1,
+    carriers=[CarrierFact("acme", 2, 2, 0, "", 3600.0)],
     clock_offset_s=0.001,
 )  # fmt: skip
 
@@ -72,7 +77,21 @@ def setting(**values: str) -> dict[str, Any]:
         ({"clock_offset_s": -90.0}, "warning", "clock", "behind"),
         ({"leases": {}}, "warning", "workers", "any work"),
         ({"leases": {"notify": True, "upkeep": False}}, "warning", "workers", "upkeep"),
-        ({"binds_unowned": 1}, "warning", "binds", "1 of 2"),
+        ({"workers": 0}, "bad", "workers", "chappe serve"),
+        ({"workers": 0, "carriers": [AWAY]}, "bad", "workers", "chappe serve"),
+        ({"carriers": [AWAY]}, "bad", "carrier", "acme is down since 10 min: cannot connect: no such host"),
+        ({"carriers": [AWAY, msgspec.structs.replace(AWAY, name="b", bound=1, binds=1)]}, "warning", "carrier", "acme"),
+        ({"carriers": [msgspec.structs.replace(AWAY, since_s=5.0, detail="")]}, "warning", "carrier", "down since 5 s"),
+        (
+            {"carriers": [CarrierFact("acme", 2, 1, 1, "", 9.0)]},
+            "warning",
+            "carrier",
+            "1 of 2 binds, and nobody drives 1",
+        ),
+        ({"carriers": []}, "note", "carrier", "there is none"),
+        ({"put_aside": 3}, "warning", "replies", "3 messages"),
+        ({"quarantined": 2}, "warning", "quarantine", "2 things"),
+        ({"troubles": [Trouble("release", "KeyError", 7, SINCE, SINCE)]}, "warning", "upkeep", "release fails since"),
     ],
 )
 def test_what_is_not_safe_is_said_once(changes: dict[str, Any], grade: str, about: str, words: str) -> None:
@@ -96,4 +115,16 @@ async def test_a_real_database_answers_every_question(database: ConnectionParame
     grades = {finding.about: finding.grade for finding in judge(facts)}
     assert grades["durability"] == "good" or grades["data_checksums"] == "note"
     assert grades["synchronous_standby_names"] == "note"
-    assert grades["workers"] == "warning"
+    assert grades["workers"] == "bad"
+    assert [(one.name, one.binds, one.bound, one.unowned) for one in facts.carriers] == [("red", 1, 0, 1)]
+
+
+@pytest.mark.asyncio
+async def test_a_carrier_that_is_gone_leaves_no_bind_behind(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        await shop.carrier("red", binds=3)
+        await shop.carrier("blue")
+        await carriers.remove(shop.database, "red")
+        assert await shop.database.value("select count(*) from bind") == 1
+        facts = await collect(shop.database)
+        assert [one.name for one in facts.carriers] == ["blue"]

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from shop import opened
 
-from chappe.store import gauges
+from chappe.carriers import MessageIn
+from chappe.store import carriers, gauges, inbound, quarantine, troubles, waiting
 from chappe.store.embedded import ConnectionParameters
 from chappe.store.gauges import GAUGES, read
 from chappe.store.messages import LaneClass, key_of, lane
@@ -86,3 +87,36 @@ async def test_queues_binds_doubts_and_webhooks_are_seen(
     assert found["chappe_leases_held"] == {("notify",): 1.0, ("old",): 0.0, ("worker",): 2.0}
     assert capped["chappe_lane_waiting"][("red",)] == 2.0
     assert capped["chappe_webhooks_waiting"] == {(): 2.0}
+
+
+async def test_binds_of_carriers_that_are_gone_or_disabled_ring_nobody(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        red, _ = await shop.carrier("red", binds=2), await shop.carrier("blue")
+        bind = await shop.bind(red)
+        await shop.messages(await shop.account())
+        assert len(await bind.turn(1)) == 1
+        await carriers.remove(shop.database, "red")
+        await shop.database.execute("update bind set expires_at = '-infinity'")
+        await shop.database.execute("update carrier set enabled = false")
+        found = figures(await read(shop.database))
+    assert found["chappe_binds"] == {}
+    assert found["chappe_in_flight"] == {("none",): 1.0, ("blue",): 0.0}, "what it held is not forgotten"
+
+
+async def test_what_was_put_aside_what_fails_and_what_waits_is_counted(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        red = await shop.carrier("red")
+        account = await shop.account()
+        await shop.messages(account, 3, parts=2, scheduled_at=datetime.now(UTC) + timedelta(days=1))
+        await waiting.fold(shop.database)
+        await troubles.note(shop.database, "release", "KeyError")
+        async with shop.database.transaction() as tx:
+            rows = [MessageIn(0, "33600000001", "36111", 0, 0, b"x")]
+            (number,) = await inbound.store_inbound(tx, red, rows, [datetime.now(UTC)])
+            await inbound.mark(tx, [number], inbound.PUT_ASIDE, "could not be sorted: KeyError")
+        await quarantine.keep(shop.database, datetime.now(UTC), red, "receipt", [], "error", b"raw")
+        found = figures(await read(shop.database))
+    assert found["chappe_inbound_put_aside"] == {(): 1.0}
+    assert found["chappe_tasks_failing"] == {(): 1.0}
+    assert found["chappe_parts_later"] == {(): 6.0}
+    assert found["chappe_quarantined"] == {("red",): 1.0}

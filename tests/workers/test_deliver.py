@@ -317,6 +317,30 @@ async def test_a_round_that_fails_is_told_and_the_next_goes_on(
     assert all(record.exc_info is not None for record in told)
 
 
+async def test_a_carrier_that_is_not_reached_is_told_at_once_and_again_and_that_it_is_reached(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "AWAY_TOLD_S", 0.3)
+    caplog.set_level("INFO", "chappe.deliver")
+
+    def told(event: str) -> list[dict[str, object]]:
+        return [vars(record)["fields"] for record in caplog.records if record.message == event]
+
+    async with opened(database, hot=6) as shop, listening() as smsc:
+        port = smsc.port
+        await carrier(shop, smsc, "blue")
+        await carrier(shop, smsc, "red", binds=2)
+        await smsc.stop()
+        async with delivering(shop):
+            await eventually(lambda: _is(len(told("carrier_unreachable")) >= 4))
+            first, second, *_ = told("carrier_unreachable")
+            assert {first["carrier"], second["carrier"]} == {"blue", "red"}
+            assert "cannot connect" in str(first["why"])
+            assert {one["binds"] for one in told("carrier_unreachable") if one["carrier"] == "red"} == {2}
+            await smsc.start(port)
+            await eventually(lambda: _is(len(told("carrier_reached")) == 2))
+
+
 async def _is(truth: bool) -> bool:
     return truth
 

@@ -64,13 +64,15 @@ class Entry(msgspec.Struct, frozen=True):
 
 class Queue(msgspec.Struct, frozen=True):
     """Where a message waits. lane: transactional, commercial, bulk, waiting; carrier: empty while none takes it;
-    due_at: in the waiting lane; ahead: messages of its lane before it, None where it was not counted."""
+    due_at: in the waiting lane; ahead: messages of its lane before it, None where it was not counted; down: why the
+    carrier cannot send now, None when it can."""
 
     carrier: str
     lane: str
     due_at: datetime | None
     attempts: int
     ahead: int | None
+    down: str | None = None
 
 
 class MessageTimeline(msgspec.Struct, frozen=True):
@@ -236,6 +238,7 @@ def _queue(message: MessageRow, found: Everything) -> Queue | None:
         due_at=at_of(message.key) if waiting else None,
         attempts=message.attempts,
         ahead=found.ahead.get(message.id),
+        down=None if waiting else found.down.get(carrier_id),
     )
 
 

@@ -68,7 +68,11 @@ async def owners(database: Database) -> list[str]:
 
 async def expire(database: Database, owner: str) -> None:
     """Ends the leases of a process that is known to be dead."""
-    await database.execute("update bind set expires_at = '-infinity' where owner = $1", owner)
+    await database.execute(
+        """update bind set expires_at = '-infinity', state = 'down', detail = 'the process that had it has ended',
+                  state_at = now() where owner = $1""",
+        owner,
+    )
     await database.execute("update lease set expires_at = '-infinity' where owner = $1", owner)
 
 
@@ -129,7 +133,9 @@ class Renewed(msgspec.Struct, frozen=True):
     busy: list[Lease]
 
 
-# A row that is locked is passed over: one that nobody lets go of must not let all leases lapse.
+# A row that is locked is passed over: one that nobody lets go of must not let all leases lapse. What is tried again and
+# again has been away since it was first, and for the reason that was told last.
+_AWAY = "'{down,connecting,refused}'::text[]"
 _RENEW = """
 with asked as (
     select * from unnest($1::text::int[], $2::text::int[], $3::text::bigint[], $4::text[], $5::text[], $6::text[])
@@ -140,8 +146,10 @@ with asked as (
     for update of b skip locked
 ), renewed as (
     update bind b set expires_at = clock_timestamp() + make_interval(secs => $7),
-           state_at = case when b.state = f.state then b.state_at else now() end,
-           state = f.state, detail = f.detail, figures = f.figures::jsonb
+           state_at = case when b.state = f.state or b.state = any ({away}) and f.state = any ({away})
+                           then b.state_at else now() end,
+           detail = case when f.state = 'connecting' and b.state = any ({away}) then b.detail else f.detail end,
+           state = f.state, figures = f.figures::jsonb
     from free f where b.carrier_id = f.carrier_id and b.slot = f.slot
     returning b.carrier_id, b.slot
 )
@@ -150,7 +158,7 @@ from asked a
 left join bind b on b.carrier_id = a.carrier_id and b.slot = a.slot
 left join renewed r on r.carrier_id = a.carrier_id and r.slot = a.slot
 order by a.carrier_id, a.slot
-"""
+""".replace("{away}", _AWAY)
 
 
 async def renew_all(database: Database, leases: Sequence[Lease], lease_s: float) -> Renewed:
@@ -197,7 +205,7 @@ async def release(database: Database, bind: BindKey, token: int, rest_s: float =
     """Gives a lease back, so that another process may take it at once, or after rest_s seconds; no late renewal brings
     it back."""
     await database.execute(
-        """update bind set owner = '', token = token + 1, state = 'down',
+        """update bind set owner = '', token = token + 1, state = 'down', state_at = now(),
                   detail = case when $4::float > 0 then 'waits as long as the carrier wants' else 'released' end,
                   expires_at = case when $4::float > 0 then clock_timestamp() + make_interval(secs => $4)
                                     else '-infinity' end

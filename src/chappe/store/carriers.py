@@ -67,6 +67,10 @@ async def remove(database: Database, name: str) -> bool:
         carrier_id = await tx.fetchval("delete from carrier where name = $1 returning id", name)
         if carrier_id is None:
             return False
+        # A worker that still drives them ends them first, and removes the rest.
+        await tx.execute(
+            "delete from bind where carrier_id = $1 and in_flight = '{}' and expires_at < clock_timestamp()", carrier_id
+        )
         # the waiting lane of no carrier: workers route it anew
         await tx.execute(
             """with moved as (delete from outbox where lane between $1 * 8 and $1 * 8 + 7

@@ -11,12 +11,14 @@ from typing import Literal
 
 import msgspec
 
-from chappe.store import demo, notices
+from chappe.store import demo, notices, troubles
 from chappe.store.database import Database
+from chappe.store.troubles import Trouble
 
 CLOCK_OFFSET_S_MAX = 2.0
 TRANSACTION_S_MAX = 60.0
 CONNECTIONS_SHARE_MAX = 0.8
+CONNECTING_S_MAX = 30.0  # so long a carrier may take to be there after a start
 SLOT_BYTES_MAX = 8 * 1024**3
 
 # What our own sessions set for themselves is asked of the server's configuration, the rest as it holds for us.
@@ -36,8 +38,21 @@ class Standby(msgspec.Struct, frozen=True):
     lag_s: float
 
 
+class CarrierFact(msgspec.Struct, frozen=True):
+    """One carrier that is enabled: its binds, how many are bound and how many nobody drives, what is wrong, and for how
+    long it has been so."""
+
+    name: str
+    binds: int
+    bound: int
+    unowned: int
+    detail: str
+    since_s: float
+
+
 class Facts(msgspec.Struct, frozen=True):
-    """What there is. slots_bytes: WAL that replication slots without a reader hold back."""
+    """What there is. put_aside: messages of subscribers that could not be sorted; quarantined: what carriers gave us
+    and the database refused; slots_bytes: WAL that replication slots without a reader hold back."""
 
     version: str
     settings: dict[str, str]
@@ -48,9 +63,12 @@ class Facts(msgspec.Struct, frozen=True):
     prepared: int
     slots_bytes: int
     leases: dict[str, bool]
-    binds: int
-    binds_unowned: int
+    workers: int
+    carriers: list[CarrierFact]
     clock_offset_s: float
+    put_aside: int = 0
+    quarantined: int = 0
+    troubles: list[Trouble] = []
     demo: demo.Stored | None = None
     notices: list[notices.Notice] = []
 
@@ -86,9 +104,19 @@ async def collect(database: Database) -> Facts:
                       (select count(*) from pg_prepared_xacts where database = current_database()) as prepared,
                       (select coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)), 0)::bigint
                        from pg_replication_slots where not active and not pg_is_in_recovery()) as slots_bytes,
-                      (select count(*) from bind) as binds,
-                      (select count(*) from bind b join carrier c on c.id = b.carrier_id
-                       where c.enabled and b.expires_at < clock_timestamp()) as binds_unowned"""
+                      (select count(*) from lease
+                       where name like 'worker %' and expires_at >= clock_timestamp()) as workers,
+                      (select count(*) from inbound where state = 5) as put_aside,
+                      (select count(*) from quarantine) as quarantined"""
+        )
+        carriers = await connection.fetch(
+            """select c.name, count(b.slot) as binds,
+                      count(*) filter (where b.state = 'bound' and b.expires_at >= clock_timestamp()) as bound,
+                      count(*) filter (where b.expires_at < clock_timestamp()) as unowned,
+                      coalesce((array_agg(b.detail order by b.state_at desc) filter (where b.detail <> ''))[1], '')
+                          as detail,
+                      coalesce(extract(epoch from clock_timestamp() - max(b.state_at)), 0)::float8 as since_s
+               from carrier c left join bind b on b.carrier_id = c.id where c.enabled group by c.id order by c.name"""
         )
         leases = await connection.fetch(
             """select name, expires_at >= clock_timestamp() as held from lease
@@ -99,6 +127,8 @@ async def collect(database: Database) -> Facts:
         settings={found["name"]: found["setting"] for found in rows},
         standbys=[Standby(**dict(standby)) for standby in standbys],
         leases={lease["name"]: lease["held"] for lease in leases},
+        carriers=[CarrierFact(**dict(carrier)) for carrier in carriers],
+        troubles=await troubles.read(database),
         clock_offset_s=((began + (ended - began) / 2) - now).total_seconds(),
         demo=await demo.read(database),
         notices=await notices.every(database),
@@ -213,14 +243,58 @@ def _clock(facts: Facts) -> list[Finding]:
 
 
 def _work(facts: Facts) -> list[Finding]:
-    found = []
+    if not facts.workers:
+        return [Finding("bad", "workers", "no server runs that delivers: start chappe serve")]
     idle = [name for name, held in facts.leases.items() if not held]
     if not facts.leases or idle:
-        found.append(Finding("warning", "workers", f"nobody does {' and '.join(idle) or 'any work'}: is a worker up?"))
-    if facts.binds_unowned:
-        found.append(Finding("warning", "binds", f"nobody drives {facts.binds_unowned} of {facts.binds}"))
-    elif facts.binds:
-        found.append(Finding("good", "binds", f"all {facts.binds} have somebody who drives them"))
+        return [Finding("warning", "workers", f"nobody does {' and '.join(idle) or 'any work'}: is a worker up?")]
+    return [Finding("good", "workers", f"{facts.workers} at work")]
+
+
+def _carriers(facts: Facts) -> list[Finding]:
+    """Each carrier; it is bad when none of them can send."""
+    if not facts.workers:
+        return []  # nobody drives them, which has been said
+    up = [carrier for carrier in facts.carriers if carrier.bound]
+    found = []
+    for carrier in facts.carriers:
+        if not carrier.bound:
+            young = carrier.since_s < CONNECTING_S_MAX
+            grade: Literal["warning", "bad"] = "bad" if not up and not young else "warning"
+            why = f": {carrier.detail}" if carrier.detail else ""
+            found.append(Finding(grade, "carrier", f"{carrier.name} is down since {_span(carrier.since_s)}{why}"))
+        elif carrier.bound < carrier.binds:
+            words = f"{carrier.name} has {carrier.bound} of {carrier.binds} binds"
+            words += f", and nobody drives {carrier.unowned}" if carrier.unowned else ""
+            found.append(Finding("warning", "carrier", words))
+    if not facts.carriers:
+        found.append(Finding("note", "carrier", "there is none: messages wait for one"))
+    return found or [Finding("good", "carriers", f"{', '.join(carrier.name for carrier in up)} can send")]
+
+
+def _span(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+
+
+def _failures(facts: Facts) -> list[Finding]:
+    """Faults of ours that were told, stored, and did no more harm."""
+    found = [
+        Finding(
+            "warning",
+            "upkeep",
+            f"the task {one.task} fails since {one.since:%Y-%m-%d %H:%M} UTC, {one.times} times: {one.error}; "
+            "the log has the traceback (upkeep_failed)",
+        )
+        for one in facts.troubles
+    ]
+    if facts.put_aside:
+        words = f"{facts.put_aside} messages of subscribers could not be sorted: the log says why (inbound_put_aside)"
+        found.append(Finding("warning", "replies", f"{words}; they are tried again when a worker starts"))
+    if facts.quarantined:
+        words = f"{facts.quarantined} things that carriers gave us were refused by the database and are kept"
+        found.append(Finding("warning", "quarantine", f"{words}: chappe carrier list says of whom"))
     return found
 
 
@@ -251,5 +325,18 @@ def _proxy(facts: Facts) -> list[Finding]:
 
 
 _QUESTIONS: tuple[Callable[[Facts], list[Finding]], ...] = (
-    *(_role, _durability, _replication, _growth, _sessions, _privacy, _clock, _work, _demo, _proxy),
+    *(
+        _role,
+        _durability,
+        _replication,
+        _growth,
+        _sessions,
+        _privacy,
+        _clock,
+        _work,
+        _carriers,
+        _failures,
+        _demo,
+        _proxy,
+    ),
 )

@@ -26,6 +26,10 @@ GAUGES: dict[str, Metric] = {
     ),
     "chappe_in_doubt": Metric("gauge", "Messages of which nobody knows whether the carrier has them.", ("carrier",)),
     "chappe_receipts_unmatched": Metric("gauge", "Receipts that wait for their message.", ("carrier",)),
+    "chappe_quarantined": Metric("gauge", "What carriers gave us and the database refused.", ("carrier",)),
+    "chappe_inbound_put_aside": Metric("gauge", "Messages of subscribers that could not be sorted."),
+    "chappe_tasks_failing": Metric("gauge", "Tasks of upkeep that failed when they were last tried."),
+    "chappe_parts_later": Metric("gauge", "Parts that wait for their time: schedules, sending windows, retries."),
     "chappe_webhooks_waiting": Metric("gauge", f"Webhooks due and not yet told, counted up to {COUNTED_MAX}."),
     "chappe_webhooks_oldest_seconds": Metric("gauge", "Since when the first of them has been due."),
     "chappe_leases_held": Metric(
@@ -76,15 +80,24 @@ async def read(database: Database) -> Snapshot:
         lanes = await connection.fetch(_LANES, waiting_class, now_key, COUNTED_MAX)
         names = {row["id"]: row["name"] for row in await connection.fetch("select id, name from carrier")}
         binds = await connection.fetch(
-            """select carrier_id, case when expires_at < clock_timestamp() then 'unowned' else state end as state,
-                      count(*)::float8 as number, sum(cardinality(in_flight))::float8 as in_flight
-               from bind group by 1, 2"""
+            """select b.carrier_id, case when b.expires_at < clock_timestamp() then 'unowned' else b.state end as state,
+                      (count(*) filter (where c.enabled))::float8 as number,
+                      sum(cardinality(b.in_flight))::float8 as in_flight
+               from bind b left join carrier c on c.id = b.carrier_id group by 1, 2"""
         )
         doubts = await connection.fetch(
             "select carrier_id, count(*)::float8 as number from uncertain group by carrier_id"
         )
         strays = await connection.fetch(
             "select carrier_id, count(*)::float8 as number from receipt_unmatched group by carrier_id"
+        )
+        quarantined = await connection.fetch(
+            "select carrier_id, count(*)::float8 as number from quarantine group by carrier_id"
+        )
+        aside = await connection.fetchrow(
+            """select (select count(*) from inbound where state = 5)::float8 as put_aside,
+                      (select count(*) from trouble)::float8 as failing,
+                      (select coalesce(sum(parts), 0) from waiting_parts)::float8 as later"""
         )
         webhooks = await connection.fetchrow(_WEBHOOKS, now_key, COUNTED_MAX)
         leases = await connection.fetch(
@@ -104,9 +117,17 @@ async def read(database: Database) -> Snapshot:
         if row["waiting"]:
             figures.most("chappe_lane_oldest_seconds", row["lane"] // CLASSES, max(row["oldest_s"] or 0.0, 0.0))
     for row in binds:
-        figures.add("chappe_binds", row["carrier_id"], row["number"], row["state"])
+        if row["number"]:  # those of a carrier that is gone or disabled are nobody's business
+            figures.add("chappe_binds", row["carrier_id"], row["number"], row["state"])
         figures.add("chappe_in_flight", row["carrier_id"], row["in_flight"])
-    for name, rows in (("chappe_in_doubt", doubts), ("chappe_receipts_unmatched", strays)):
+    figures.plain("chappe_inbound_put_aside", aside["put_aside"])
+    figures.plain("chappe_tasks_failing", aside["failing"])
+    figures.plain("chappe_parts_later", aside["later"])
+    for name, rows in (
+        ("chappe_in_doubt", doubts),
+        ("chappe_receipts_unmatched", strays),
+        ("chappe_quarantined", quarantined),
+    ):
         for row in rows:
             figures.add(name, row["carrier_id"], row["number"])
     figures.plain("chappe_webhooks_waiting", float(webhooks["waiting"]))

@@ -133,12 +133,12 @@ async def clear_doubt(connection: Connection, message_ids: Sequence[int]) -> Non
 
 SILENT = """select c.id from carrier c where c.enabled and not exists (
     select from bind b where b.carrier_id = c.id
-    and ((b.state = 'bound' and b.expires_at >= clock_timestamp())
+    and ((b.state = 'bound' and b.expires_at >= clock_timestamp() - make_interval(secs => {seconds}))
          or b.state_at > now() - make_interval(secs => {seconds})))"""
 
 
 async def silent_carriers(database: Database, for_s: float) -> list[int]:
-    """Carriers none of whose binds has been bound for so long."""
+    """Carriers none of whose binds has been bound for so long; a worker that was started anew has that time as well."""
     rows = await database.fetch(SILENT.format(seconds="$1"), for_s)
     return [row["id"] for row in rows]
 

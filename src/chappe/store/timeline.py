@@ -129,7 +129,8 @@ class WaitingRow(msgspec.Struct, frozen=True):
 
 
 class Everything(msgspec.Struct, frozen=True):
-    """One submission, some of its messages, and all rows about these. states: of all its messages, as they are now."""
+    """One submission, some of its messages, and all rows about these. states: of all its messages, as they are now;
+    down: carriers that have no connection now, and why, as far as that is known."""
 
     submission: SubmissionRow
     states: dict[int, int]
@@ -144,6 +145,7 @@ class Everything(msgspec.Struct, frozen=True):
     windows: list[WindowRow]
     ahead: dict[int, int]
     carriers: dict[int, str]
+    down: dict[int, str]
 
 
 async def exists(database: Database, submission_id: int) -> bool:
@@ -219,6 +221,7 @@ async def _read(connection: Connection, first_id: int, last_id: int, limit: int)
         ),
         ahead=await _ahead(connection, [message for message in messages if message.attempts is not None]),
         carriers={row["id"]: row["name"] for row in await connection.fetch("select id, name from carrier")},
+        down={row["id"]: row["detail"] for row in await connection.fetch(DOWN)},
     )
 
 
@@ -245,6 +248,10 @@ RECEIPTS = """select message_id, carrier_id, received_at, part, state, word, err
 EVENTS = "select message_id, at, what, detail from event where message_id between $1 and $2 order by at"
 REPLIES = """select message_id, id, at, kind, text, detail, target from reply
     where message_id between $1 and $2 order by id"""
+DOWN = """select c.id,
+           coalesce((array_agg(b.detail order by b.state_at desc) filter (where b.detail <> ''))[1], '') as detail
+    from carrier c left join bind b on b.carrier_id = c.id where c.enabled group by c.id
+    having not coalesce(bool_or(b.state in ('bound', 'paused') and b.expires_at >= clock_timestamp()), false)"""
 REFUNDS = """select reason as message_id, amount_micros, at from ledger_entry
     where kind = 2 and reason between $1 and $2 order by at"""
 ATTEMPTS = """select message_id, at, state, status, took_ms, outcome from webhook_attempt

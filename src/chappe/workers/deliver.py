@@ -27,6 +27,7 @@ LEASE_S = 6.0
 ROUND_S = 1.5  # how often leases are renewed and free ones looked for
 RENEWED_AT_ONCE = 2  # of those whose row was locked: others need connections as well
 LOCKED_S = 0.5  # how long one of them is waited for; then it has its turn in the next round
+AWAY_TOLD_S = 300.0  # how often it is said that a carrier is not reached
 READ_ROUNDS = 10  # after so many the carriers are read again, although nobody said that they have changed
 AGAIN_S_MIN = 1.0  # before a bind whose pump failed is driven again; doubled each time
 AGAIN_S_MAX = 60.0
@@ -59,6 +60,7 @@ class Deliver:
         self._ending: set[asyncio.Task[None]] = set()
         self._not_before: dict[BindKey, float] = {}  # when a bind whose pump failed is driven again
         self._delay_s: dict[BindKey, float] = {}
+        self._away: dict[str, tuple[float, float]] = {}  # carriers that are not reached: since when, and when told last
         self._event = asyncio.Event()
         self._share: Share[BindKey] = Share()
         self._stopping = False
@@ -126,6 +128,7 @@ class Deliver:
                 self._end(bind, running)
             else:
                 self._leave_to_others(bind, running)
+        self._tell_of_carriers()
         for owner in await binds.owners(self._database):
             if owner != self._owner and is_dead(owner):
                 await binds.expire(self._database, owner)
@@ -177,6 +180,30 @@ class Deliver:
         """The only account whose messages may leave through a carrier; 0: every account's."""
         ours = self._demo.carrier == str(carrier_id) and not self._demo.everyone
         return self._demo.account_id if ours else 0
+
+    def _tell_of_carriers(self) -> None:
+        """Says of a carrier that none of our binds reaches why, at once and again every few minutes, and that it is
+        reached again."""
+        now = asyncio.get_running_loop().time()
+        links: dict[str, list[Link]] = {}
+        for running in self._running.values():
+            links.setdefault(running.carrier.name, []).append(running.pump.link)
+        for name in [name for name in self._away if name not in links]:
+            del self._away[name]
+        for name, of_carrier in links.items():
+            if any(link.state in (LinkState.BOUND, LinkState.PAUSED) for link in of_carrier):
+                if self._away.pop(name, None) is not None:
+                    log.info("carrier_reached", carrier=name)
+                continue
+            why = next((link.detail for link in of_carrier if link.detail), "")
+            since_s, told_s = self._away.get(name, (now, float("-inf")))
+            if why and now - told_s >= AWAY_TOLD_S:
+                log.warning(
+                    "carrier_unreachable", carrier=name, why=why, binds=len(of_carrier), for_s=round(now - since_s)
+                )
+                told_s = now
+            if told_s > float("-inf"):
+                self._away[name] = since_s, told_s
 
     def _leave_to_others(self, bind: BindKey, running: _Running) -> None:
         """Ends a bind of ours, in good order, that another worker should drive."""
