@@ -284,7 +284,8 @@ def doctor(data: Path | None, database_url: str | None, as_json: bool) -> None:
     help="Port of the handset page and its API; 0: the system chooses.",
 )
 @click.option("--system-id", default="", help="Who may bind; empty: anybody.")
-@click.option("--password", default="", help="With which password; empty: any.")
+@click.option("--password", help="With which password; left out: any; -: a line of standard input.")
+@click.option("--password-file", type=click.Path(path_type=Path), help="File whose first line is the password.")
 @click.option("--journal", type=click.Path(path_type=Path), help="File in which the handset keeps its messages.")
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="Certificate: speak TLS.")
 @click.option("--tls-key", type=click.Path(path_type=Path), help="Key of the certificate.")
@@ -294,7 +295,8 @@ def smsc(
     http_host: str,
     http_port: int,
     system_id: str,
-    password: str,
+    password: str | None,
+    password_file: Path | None,
     journal: Path | None,
     tls_cert: Path | None,
     tls_key: Path | None,
@@ -306,9 +308,11 @@ def smsc(
     if (tls_cert is None) is not (tls_key is None):
         raise Misuse("--tls-cert and --tls-key belong together")
     from chappe import wiring
+    from chappe.cli_secrets import secret
 
+    word = secret(password, password_file, "--password") or ""
     try:
-        status = wiring.smsc(host, port, http_host, http_port, system_id, password, journal, tls_cert, tls_key)
+        status = wiring.smsc(host, port, http_host, http_port, system_id, word, journal, tls_cert, tls_key)
     except OSError as error:
         raise Failure(f"cannot serve: {error.strerror or error}") from error
     raise click.exceptions.Exit(status)

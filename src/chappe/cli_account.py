@@ -9,6 +9,7 @@ import click
 
 from chappe.cli_installation import configuration, installation_options, json_option, perform
 from chappe.cli_output import Misuse, emit, print_json, say, table
+from chappe.cli_secrets import secret
 
 if TYPE_CHECKING:
     from chappe.core.model import Account
@@ -23,12 +24,18 @@ _COMMERCIAL = (
 )
 
 login_argument = click.argument("login", help="Login of the account.")
-api_key_option = click.option("--api-key", metavar="KEY", help="The key instead of a generated one.")
+api_key_option = click.option(
+    "--api-key", metavar="KEY", help="The key instead of a generated one; -: a line of standard input."
+)
+api_key_file_option = click.option(
+    "--api-key-file", type=click.Path(path_type=Path), help="File whose first line is the key."
+)
 
 
 @app.command()
 @login_argument
 @api_key_option
+@api_key_file_option
 @click.option("--email", default="", help="Address of the person behind it.")
 @click.option("--firstname", default="", help="First name of that person.")
 @click.option("--lastname", default="", help="Last name of that person.")
@@ -38,6 +45,7 @@ api_key_option = click.option("--api-key", metavar="KEY", help="The key instead 
 def create(
     login: str,
     api_key: str | None,
+    api_key_file: Path | None,
     email: str,
     firstname: str,
     lastname: str,
@@ -56,7 +64,8 @@ def create(
     from chappe.actions.accounts import KEY_CHARACTERS_SAFE
 
     config = configuration(data, database_url)
-    key = api_key if api_key is not None else secrets.token_hex(32)
+    given = secret(api_key, api_key_file, "--api-key")
+    key = given if given is not None else secrets.token_hex(32)
     balance_micros = _micros(balance)
     words = [f"email={email}", f"firstname={firstname}", f"lastname={lastname}"]
     if transactional:
@@ -206,15 +215,24 @@ def settings(as_json: bool) -> None:
 @app.command()
 @login_argument
 @api_key_option
+@api_key_file_option
 @installation_options
-def key(login: str, api_key: str | None, data: Path | None, database_url: str | None, as_json: bool) -> None:
+def key(
+    login: str,
+    api_key: str | None,
+    api_key_file: Path | None,
+    data: Path | None,
+    database_url: str | None,
+    as_json: bool,
+) -> None:
     """Gives an account a new key.
 
     It is printed once; the old one is refused from now on.
     """
     import secrets
 
-    new = api_key if api_key is not None else secrets.token_hex(32)
+    given = secret(api_key, api_key_file, "--api-key")
+    new = given if given is not None else secrets.token_hex(32)
 
     async def work(database: Database) -> Account:
         from chappe.actions import accounts

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chappe.cli_installation import configuration, installation_options, json_option, perform
-from chappe.cli_output import Failure, Misuse, emit, one_line, say, table
+from chappe.cli_output import Misuse, emit, one_line, say, table
+from chappe.cli_secrets import asked, secret
 
 if TYPE_CHECKING:
     from chappe.cli_doctor import Diagnosis
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 app = click.Group()
 
 name_argument = click.argument("name", help="Name of the carrier.")
-PASSWORD_CHARACTERS_MAX = 1_000
 DOCTOR_WAIT_S_MAX = 3600
 
 
@@ -29,7 +29,7 @@ DOCTOR_WAIT_S_MAX = 3600
 @click.option("--host", required=True, help="Host or address of its SMSC.")
 @click.option("--port", type=int, help="Port of its SMSC; may also stand behind the host, as host:port.")
 @click.option("--system-id", required=True, help="Who we are there.")
-@click.option("--password", help="The password; - reads a line of standard input; left out: asked for.")
+@click.option("--password", help="The password; -: a line of standard input; left out: asked for.")
 @click.option("--password-file", type=click.Path(path_type=Path), help="File whose first line is the password.")
 @click.option("--window", type=int, show_default="profile's", help="Unanswered parts of one bind.")
 @click.option("--rate", type=float, show_default="profile's", help="Parts a second of all binds.")
@@ -299,20 +299,9 @@ def _sentence(carrier: Carrier, note: str = "") -> str:
 
 def _password(given: str | None, file: Path | None) -> str:
     """The password, from where the options say; asked for without echo when they say nothing and somebody is there."""
-    if given is not None and file is not None:
-        raise Misuse("--password and --password-file exclude each other")
-    if file is not None:
-        try:
-            with file.open(encoding="utf-8") as lines:
-                return lines.readline(PASSWORD_CHARACTERS_MAX).rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise Failure(f"{file}: cannot be read: {getattr(error, 'strerror', None) or 'no UTF-8'}") from error
-    if given is not None and given != "-":
-        return given
+    found = secret(given, file, "--password")
+    if found is not None:
+        return found
     if sys.stdin.isatty():
-        from getpass import getpass
-
-        return getpass("Password: ", sys.stderr)
-    if given == "-":
-        return sys.stdin.readline(PASSWORD_CHARACTERS_MAX).rstrip("\r\n")
+        return asked("--password")
     raise Misuse("missing option --password (or --password-file, or --password - to read standard input)")
