@@ -58,4 +58,4 @@ def test_it_comes_from_one_place_only(tmp_path: Path) -> None:
 def test_every_command_that_takes_a_secret_takes_it_from_a_file_too(words: tuple[str, ...]) -> None:
     text = CliRunner().invoke(cli.app, [*words, "--help"]).output
     assert "-file" in text
-    assert "standard input" in text.replace("\n", " ").replace("  ", "")
+    assert "standard input" in " ".join(text.split())
