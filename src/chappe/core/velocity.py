@@ -163,10 +163,12 @@ class Sketch:
             self._added += 1
         return (one if one < other else other) + 1
 
-    def take_back(self, hashed: int) -> None:
-        """Undoes one add()."""
+    def take_back(self, hashed: int) -> int:
+        """Undoes one add(); gives how many are left at most."""
         first, second = hashed & (self.WIDTH - 1), hashed >> 24 & (self.WIDTH - 1)
-        if 0 < self._first[first] < self.COUNT_MAX and 0 < self._second[second] < self.COUNT_MAX:
-            self._first[first] -= 1
-            self._second[second] -= 1
+        one, other = self._first[first], self._second[second]
+        if 0 < one < self.COUNT_MAX and 0 < other < self.COUNT_MAX:
+            self._first[first] = one = one - 1
+            self._second[second] = other = other - 1
             self._added -= 1
+        return one if one < other else other

@@ -256,11 +256,11 @@ class Velocity:
         account, sketch = placed.send.account, self._sketch
         if sketch is None or not account.settings.messages_per_number_per_hour:
             return
+        cold = min(HOT, account.settings.messages_per_number_per_hour)
         for recipient in placed.send.recipients[:taken]:
-            sketch.take_back(hash((account.id, recipient.number)))
-            count = self._hot(account, recipient.number) if self._is_hot(account, recipient.number) else None
-            if count is not None:
-                count.fresh -= 1
+            left = sketch.take_back(hash((account.id, recipient.number)))
+            if left >= cold and self._is_hot(account, recipient.number):  # else it was never counted exactly
+                self._hot(account, recipient.number).fresh -= 1
 
     def _is_hot(self, account: Account, number: str) -> bool:
         digest = blake2b(number.encode(), digest_size=8, key=self._secret).hexdigest()
