@@ -44,7 +44,7 @@ async def test_a_carrier_that_never_ends_its_side_is_cut_off(tmp_path: Path, mon
         wire.session.close("enough")
         wire.flush()
         began = monotonic()
-        await asyncio.wait_for(wire.gone.wait(), 10)
+        await asyncio.wait_for(wire.gone.wait(), 60)
         assert monotonic() - began < 3
         for transport in made:
             transport.abort()

@@ -48,7 +48,7 @@ class Owner:
         self.receipts += self.link.take_receipts()
         self.messages += self.link.take_messages()
 
-    async def until(self, is_so: Any, timeout_s: float = 5.0) -> None:
+    async def until(self, is_so: Any, timeout_s: float = 60.0) -> None:
         try:
             async with asyncio.timeout(timeout_s):
                 while True:

@@ -18,6 +18,9 @@ from chappe.smpp.states import Mode, Role
 pytestmark = pytest.mark.asyncio
 
 
+PATIENCE_S = 60.0  # of waits that end much sooner, unless something is wrong
+
+
 class Side:
     """One end: what happened to it, and a way to wait for it."""
 
@@ -41,7 +44,7 @@ class Side:
         self.news.set()
 
     async def until(self, kind: type[Event], count: int = 1) -> list[Event]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while len(found := [event for event in self.events if isinstance(event, kind)]) < count:
                 self.news.clear()
                 await self.news.wait()
@@ -55,7 +58,7 @@ async def _pair(ours: Side, theirs: Side, write_timeout_s: float = 30.0) -> tupl
     _, wire = await loop.create_connection(lambda: ours.make(write_timeout_s), "127.0.0.1", port)
     wire.session.bind(Mode.TRX, b"me", b"pw", wire.now())
     wire.flush()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not wire.session.bound:
             ours.news.clear()
             await ours.news.wait()
@@ -66,7 +69,7 @@ async def _pair(ours: Side, theirs: Side, write_timeout_s: float = 30.0) -> tupl
 async def _closed(server: asyncio.Server, *wires: Wire) -> None:
     for wire in wires:
         wire.cut()
-        await asyncio.wait_for(wire.gone.wait(), 5)
+        await asyncio.wait_for(wire.gone.wait(), PATIENCE_S)
     server.close()
 
 
@@ -119,7 +122,7 @@ async def test_a_peer_that_stops_reading_is_left_in_the_end(monkeypatch: pytest.
         await asyncio.sleep(0)
     wire.session.close("enough")
     wire.flush()
-    await asyncio.wait_for(wire.gone.wait(), 3)
+    await asyncio.wait_for(wire.gone.wait(), PATIENCE_S)
     await _closed(server, other)
 
 
@@ -131,7 +134,7 @@ async def test_a_stalled_write_ends_the_connection(monkeypatch: pytest.MonkeyPat
     _narrow(wire, other)
     other.hold(True)
     pdu = SubmitSm(destination_addr=b"1", short_message=b"x" * 254)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not wire.gone.is_set():
             ours.news.clear()
             if wire.writable:  # the kernels take more than once before they are full
@@ -159,7 +162,7 @@ async def test_a_cut_is_the_last_event_and_comes_once() -> None:
     ours, theirs = Side(Role.ESME), Side(Role.SMSC)
     wire, other, server = await _pair(ours, theirs)
     other.cut()
-    await asyncio.wait_for(wire.gone.wait(), 5)
+    await asyncio.wait_for(wire.gone.wait(), PATIENCE_S)
     assert isinstance(ours.events[-1], Closed)
     assert sum(isinstance(event, Closed) for event in ours.events) == 1
     wire.cut()

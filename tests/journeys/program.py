@@ -34,7 +34,7 @@ _PART = re.compile(r"\x00chappe\.\w+\x00([a-z]+)(?:-\d+)?\x00\d+\x00")  # python
 T = TypeVar("T")
 
 
-def until(look: Callable[[], T | None], what: str, timeout_s: float = 20.0) -> T:
+def until(look: Callable[[], T | None], what: str, timeout_s: float = 60.0) -> T:
     """The first value of `look` that is true; fails, with `what` was waited for, when there is none in time."""
     deadline = monotonic() + timeout_s
     pause = threading.Event()
@@ -96,7 +96,7 @@ class Phones:
         found: list[dict[str, Any]] = answer.json()
         return found
 
-    def wait_for(self, to: str, count: int = 1, timeout_s: float = 20.0) -> list[dict[str, Any]]:
+    def wait_for(self, to: str, count: int = 1, timeout_s: float = 60.0) -> list[dict[str, Any]]:
         """The messages of one phone, oldest first, once there are `count`; more than that fails."""
 
         def there() -> list[dict[str, Any]] | None:

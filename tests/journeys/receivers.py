@@ -75,7 +75,7 @@ class Receiver:
         self._released.set()
 
     def wait_for(
-        self, fits: Callable[[Hook], bool] = lambda hook: True, count: int = 1, timeout_s: float = 20.0
+        self, fits: Callable[[Hook], bool] = lambda hook: True, count: int = 1, timeout_s: float = 60.0
     ) -> list[Hook]:
         """The hooks that fit, in the order they came, once there are `count`."""
         deadline = monotonic() + timeout_s

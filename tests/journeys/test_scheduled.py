@@ -47,7 +47,7 @@ def test_a_scheduled_message_leaves_at_its_time(phones: Program) -> None:
     bring_forward(phones, answer["message_id"], due)
     (shown,) = phones.phones.wait_for(PHONE)
     late_s = (datetime.fromisoformat(shown["received_at"]) - due).total_seconds()
-    assert 0 <= late_s < 5
+    assert 0 <= late_s < 30, "and not at the next full minute, or the next day"
 
     told = until(
         lambda: next((one for one in phones.json("message", number)["messages"] if one["state"] == "delivered"), None),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ALICE = "+33612345601"
 BOB = "+33612345602"
-SOON_S = 5.0
+SOON_S = 30.0  # long before a morning, or the next look at what has no route
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat")
 
 

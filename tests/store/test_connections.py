@@ -21,7 +21,7 @@ def kept(database: ConnectionParameters, most: int = 2, idle_s: float = 300.0) -
 
 
 async def ended(connection: Any) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not connection.is_closed():  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0.005)
 
@@ -85,7 +85,7 @@ async def test_a_turn_of_someone_who_has_given_up_is_the_next_ones(database: Con
     await asyncio.sleep(0)
     connections.release(held, sound=True)
     first.cancel()
-    connection = await asyncio.wait_for(second, 10)
+    connection = await asyncio.wait_for(second, 60)
     connections.release(connection, sound=True)
     await connections.close()
 
@@ -101,7 +101,7 @@ async def test_one_that_may_not_be_used_again_makes_room_for_a_new_one(
     if how == "lost":
         connection.terminate()
     connections.release(connection, sound=how != "unsound")
-    another = await asyncio.wait_for(connections.acquire(), 10)
+    another = await asyncio.wait_for(connections.acquire(), 60)
     assert another is not connection
     assert await another.fetchval("select 7") == 7
     connections.release(another, sound=True)
@@ -113,7 +113,7 @@ async def test_one_that_was_lost_while_idle_is_not_given_out(database: Connectio
     connection = await connections.acquire()
     connections.release(connection, sound=True)
     connection.terminate()
-    another = await asyncio.wait_for(connections.acquire(), 10)
+    another = await asyncio.wait_for(connections.acquire(), 60)
     assert another is not connection
     connections.release(another, sound=True)
     await connections.close()
@@ -158,7 +158,7 @@ async def test_closing_waits_for_those_in_use_and_gives_out_no_more(database: Co
     assert not closing.done()
     assert await connection.fetchval("select 7") == 7
     connections.release(connection, sound=True)
-    await asyncio.wait_for(closing, 10)
+    await asyncio.wait_for(closing, 60)
     with pytest.raises(asyncpg.InterfaceError):
         await connections.acquire()
     assert await count(database) == 0
@@ -183,7 +183,7 @@ async def test_who_is_cancelled_in_the_middle_of_a_statement_leaves_nobody_his_c
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
-    assert await asyncio.wait_for(pool.value("select 7"), 10) == 7
+    assert await asyncio.wait_for(pool.value("select 7"), 60) == 7
     await pool.fence()  # the one that was lost is ended
     await pool.close()
     assert await count(database) == 0

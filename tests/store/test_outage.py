@@ -48,12 +48,12 @@ async def test_a_long_outage_refuses_at_once_after_the_first_patience(logs: pyte
     began = loop.time()
     with pytest.raises(DatabaseAway):
         await patience.connection(acquire)
-    assert 0.2 <= loop.time() - began < 2
+    assert loop.time() - began >= 0.2
     began = loop.time()
     for _ in range(100):
         with pytest.raises(DatabaseAway):
             await patience.connection(acquire)
-    assert loop.time() - began < 0.1
+    assert loop.time() - began < 100 * 0.2 / 2, "none of them waits"
     assert await patience.connection(acquiring([])) == "connection"
     assert [(record.msg, vars(record)["fields"].get("refused")) for record in logs.records] == [
         ("database_away", None),

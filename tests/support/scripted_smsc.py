@@ -55,7 +55,7 @@ class Smsc:
         for wire in self.wires:
             await wire.gone.wait()
 
-    async def until(self, is_so: Callable[[], Any], timeout_s: float = 10.0) -> Any:
+    async def until(self, is_so: Callable[[], Any], timeout_s: float = 60.0) -> Any:
         """Waits for what the ESME does; fails when it does not do it in time."""
         try:
             async with asyncio.timeout(timeout_s):

@@ -29,7 +29,7 @@ def address_of(parameters: ConnectionParameters) -> Address:
     return Address(**parameters.arguments())
 
 
-async def eventually(ask: Callable[[], Awaitable[Any]], timeout_s: float = 10.0) -> Any:
+async def eventually(ask: Callable[[], Awaitable[Any]], timeout_s: float = 60.0) -> Any:
     """The first true answer; fails with the last one when there is none in time."""
     answer: Any = None
     try:

@@ -31,7 +31,7 @@ class Clock:
 async def ask(book: AccountBook, key: str, login: str = "", remote: str = "127.0.0.1") -> Any:
     answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     book.find(Credentials(key, login), remote, answer.set_result)
-    return await asyncio.wait_for(answer, 5)
+    return await asyncio.wait_for(answer, 60)
 
 
 def code(answer: Any) -> str:

@@ -117,7 +117,7 @@ async def saying(octets: bytes, *, then_end: bool) -> AsyncIterator[int]:
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         yield server.sockets[0].getsockname()[1]
-        await asyncio.wait_for(over.wait(), 5)
+        await asyncio.wait_for(over.wait(), 60)
 
 
 @pytest.mark.parametrize(

@@ -91,5 +91,5 @@ async def test_a_turn_that_is_no_longer_waited_for_is_the_next_ones() -> None:
     next_.result().end()  # the turn is given to the one who is cancelled in the same moment
     late.cancel()
     await settle()
-    (await asyncio.wait_for(shares.turn("d"), 5)).end()
+    (await asyncio.wait_for(shares.turn("d"), 60)).end()
     assert shares._free == 1

@@ -147,7 +147,7 @@ async def test_a_reply_that_must_be_told_again_is_not_overtaken(
     database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch, failures: int
 ) -> None:
     """Those that wait with it, and those that came while it waited; when it is given up they follow."""
-    monkeypatch.setattr(module, "AGAIN_S", (0.4, 0.4))
+    monkeypatch.setattr(module, "AGAIN_S", (2.0, 0.3))  # the first: time enough for another phone
     async with opened(database) as shop, customer(lambda n: 500 if n <= failures else 200) as (url, heard):
         account = await shop.account()
         ids = [await store(shop, account.id, url, (text,)) for text in ("1", "2")]
