@@ -327,6 +327,7 @@ async def _serving(store: Store, database: Any) -> AsyncIterator[tuple[Api, List
         async with _listening(Listener(api.ask, Limits(), api.ask_limit)) as listener:
             yield api, listener
     finally:
+        await api.close()
         await bell.close()
 
 

@@ -52,6 +52,7 @@ class EchoAccepting(_Lends):
     def __init__(self, database: Database) -> None:
         self.fetch = database.fetch
         self.value = database.value
+        self.beside = database.beside
 
     async def fetchrow(self, _statement: str, *values: Any) -> dict[str, Any]:
         return accepted_row(values[4].count(",") + 1)  # s_account, as PostgreSQL reads an array

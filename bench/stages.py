@@ -33,6 +33,7 @@ from stage_meter import POSTGRESQL, PYTHON, Stage, limit_per_s
 from stage_store import Store, opened_store
 
 from chappe import observe
+from chappe.config import Config
 from chappe.parts import settle_memory
 from chappe.store.database import Address
 from chappe.store.embedded import EmbeddedServer
@@ -111,7 +112,7 @@ async def _run(arguments: argparse.Namespace, tools: Path, work: Path) -> dict[s
     await server.start()
     try:
         address = Address(**server.connection.arguments())
-        await bring_up(address)
+        await bring_up(Config(), address)
         assert server.pid is not None
         with machine.Watch([server.pid], []) as watch:
             async with asyncio.timeout(RUN_S_MAX):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import threading
+import weakref
 from collections.abc import AsyncIterator
 from urllib.parse import urlencode
 
@@ -13,6 +15,7 @@ import pytest
 from front import Front, front
 from shop import Shop, opened
 
+from chappe.core.errors import Refusal
 from chappe.core.model import AccountSettings
 from chappe.store.embedded import ConnectionParameters
 from chappe.web import reading, server
@@ -213,7 +216,7 @@ async def test_what_waits_to_be_read_is_bounded_and_what_fails_fails_alone() -> 
 
     waiting = asyncio.create_task(reader.beside("a", reading.WAITING_BYTES_MAX, lambda: go.wait(PATIENCE_S)))
     await asyncio.sleep(0)
-    with pytest.raises(server.Refusal) as caught:
+    with pytest.raises(Refusal) as caught:
         await reader.beside("a", 1, fail)
     assert caught.value.code == "too_many_requests"
     go.set()
@@ -221,6 +224,28 @@ async def test_what_waits_to_be_read_is_bounded_and_what_fails_fails_alone() -> 
     with pytest.raises(ValueError, match="theirs"):
         await asyncio.wait_for(reader.beside("a", 1, fail), PATIENCE_S)
     assert await asyncio.wait_for(reader.beside("a", 1, lambda: 7), PATIENCE_S) == 7
+
+
+async def test_nothing_is_kept_of_what_was_refused() -> None:
+    class Much(list[int]):
+        pass
+
+    kept: list[weakref.ref[Much]] = []
+
+    def refuse() -> None:
+        much = Much(range(10))
+        kept.append(weakref.ref(much))
+        raise Refusal("recipients_unusable")
+
+    reader = reading.Reader(asyncio.get_running_loop().time)
+    gc.disable()
+    try:
+        for _ in range(3):
+            with contextlib.suppress(Refusal):
+                await reader.beside("a", 1, refuse)
+        assert [one() for one in kept] == [None, None, None]
+    finally:
+        gc.enable()
 
 
 async def test_who_was_slow_within_the_loop_is_read_beside_it_for_a_while() -> None:

@@ -94,6 +94,7 @@ class World:
         async def end() -> None:
             for worker in self.workers:
                 await self._kill(worker)
+            await self.api.close()
             for connections in (self.database._ordinary, self.database._hot):
                 if connections is not None:
                     connections.terminate()

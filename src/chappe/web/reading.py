@@ -87,7 +87,10 @@ class Reader:
         finally:
             self._waiting.end(owner, octets)
         if isinstance(outcome, BaseException):
-            raise outcome
+            try:
+                raise outcome
+            finally:
+                del outcome  # its traceback holds this frame: a circle that would keep all that was read
         return outcome
 
 
@@ -96,6 +99,8 @@ def _timed(work: Callable[[], T]) -> tuple[T | Exception, float]:
     began = thread_time()
     try:
         outcome: T | Exception = work()
+    except Refusal as refusal:
+        outcome = refusal.with_traceback(None)  # the frames hold all that was read
     except Exception as error:  # noqa: BLE001 - raised again where it is waited for; the time counts all the same
         outcome = error
     return outcome, thread_time() - began
