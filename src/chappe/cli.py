@@ -109,7 +109,7 @@ def serve(
     from chappe import wiring
     from chappe.actions.account_settings import SettingError
     from chappe.actions.demo import DemoError
-    from chappe.core.stop import WordError
+    from chappe.core.stop_replies import WordError
     from chappe.core.window_profiles import ProfileError
     from chappe.store.database import CONNECTION_ERRORS, DatabaseError
     from chappe.store.embedded_errors import EmbeddedError

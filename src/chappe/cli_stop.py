@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from chappe.core.model import OptOut, OptOutAdded
     from chappe.store.database import Database
     from chappe.store.optouts import OptOutRemoved
+    from chappe.store.replies import NearMiss
 
 app = click.Group()
 
@@ -102,6 +103,28 @@ def removed(account: str, limit: int, data: Path | None, database_url: str | Non
     ]
     head = ("number", "opted out at", "by", "removed at", "by")
     emit(found, table(head, rows) if rows else "Nothing was taken off the list.", as_json=as_json)
+
+
+@app.command()
+@account_option
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many, the newest first."
+)
+@installation_options
+def near(account: str, limit: int, data: Path | None, database_url: str | None, as_json: bool) -> None:
+    """Lists replies that may have been meant as a STOP and were not obeyed.
+
+    `chappe stop add NUMBER` obeys one; the account setting stop_words teaches a word.
+    """
+
+    async def work(database: Database) -> list[NearMiss]:
+        from chappe.actions import optouts
+
+        return await optouts.near_misses(database, account, limit)
+
+    found = perform(configuration(data, database_url), work)
+    rows = [(f"{one.at:%Y-%m-%d %H:%M:%S}", one.number, one.text) for one in found]
+    emit(found, table(("at", "number", "text"), rows) if rows else "No such reply.", as_json=as_json)
 
 
 @app.command("import")

@@ -94,7 +94,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     senders_denied: Annotated[tuple[str, ...], _help("Sender names that nobody may use, nor what looks like them or has them in it; beside those that impostors use, see docs/limits.md.")] = ()
     numbers_own_only: Annotated[bool | None, _help("Whether an account without a long number of its own may not send from one either; auto: unless in demo mode.")] = None
     stop_mention: Annotated[str, Meta(min_length=1, max_length=60), _help("Opt-out mention appended on request; {sender} stands for sender_default.")] = " STOP {sender}"
-    stop_words: Annotated[tuple[str, ...], _help("Words that mean STOP at the beginning of a reply, beside the French and English ones.")] = ()
+    stop_words: Annotated[tuple[str, ...], _help("Words that mean STOP at the beginning of a reply, beside the usual ones.")] = ()
     start_words: Annotated[tuple[str, ...], _help("Words that take a STOP back, beside START, REPRISE and UNSTOP.")] = ()
     windows: Annotated[dict[str, Any], _expects("tables, as [windows.NAME] in chappe.toml"), _help("Sending windows of your own, beside those that come with Chappe; docs/windows.md has the keys.")] = {}
     price_premium_micros: Annotated[Micros, _help("Price of a premium part for accounts without their own price.")] = 38_000

@@ -258,7 +258,7 @@ async def refresh(read: Callable[[], Awaitable[None]], changed: asyncio.Event) -
 async def run_work(orders: Orders, part: str) -> None:
     """One worker process: delivers, notifies, keeps up."""
     from chappe.actions.windows import Windows
-    from chappe.core.stop import Words
+    from chappe.core.stop_replies import Words
     from chappe.core.window_profiles import read_profiles
     from chappe.store import accounts
     from chappe.store.channels import CONFIGURATION_CHANNEL, OUTBOX_CHANNEL, WEBHOOK_CHANNEL

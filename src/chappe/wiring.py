@@ -90,7 +90,7 @@ async def _smsc(
 
 def serve(config: Config) -> int:
     """`chappe serve`: runs until a signal; gives the exit status."""
-    from chappe.core.stop import Words, check_words
+    from chappe.core.stop_replies import Words, check_words
     from chappe.core.window_profiles import read_profiles
 
     observe.configure(config.log_format, config.log_level)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from shop import NOW, PRICE, Shop, later, opened
 
+from chappe.actions import optouts as optout_actions
 from chappe.actions import receive, upkeep
 from chappe.actions.answer import answer
 from chappe.carriers import MessageIn
@@ -17,7 +18,7 @@ from chappe.core.errors import Refusal
 from chappe.core.lifecycle import State
 from chappe.core.model import Account, Moment, ReadReplies, Replies, Reply, submission_of
 from chappe.core.publicid import public_id
-from chappe.core.stop import Words
+from chappe.core.stop_replies import Words
 from chappe.smpp import longtext
 from chappe.smpp.pdu import DeliverSm
 from chappe.smpp.profile import LongMethod
@@ -404,6 +405,27 @@ async def test_the_parts_of_a_reply_may_be_announced_otherwise(database: Connect
         assert reply.parts[1:] == ("\u0153uvre ", "\u00eatre")
 
 
+async def test_a_near_miss_is_told_as_a_reply_and_shown_as_one(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account, strict = await shop.account(), await shop.account("strict", stop_sentences=False)
+        red = await shop.carrier()
+        await shop.messages(account, numbers=[PHONE], sender=CODE)
+        for text in ("Arr\u00eat de bus 8h", "Oui", "Non merci"):
+            await wrote(shop, red, text)
+        assert [reply.kind for reply in await replies(shop, account)] == ["response"] * 3
+        assert await list_of(shop, account) == []
+        shown = await optout_actions.near_misses(shop.database, "demo", 10)
+        assert [(one.number, one.text) for one in shown] == [(PHONE, "Non merci"), (PHONE, "Arr\u00eat de bus 8h")]
+        assert len(await optout_actions.near_misses(shop.database, "demo", 1)) == 1
+        await shop.messages(strict, numbers=[PHONE], sender=CODE, now=later(seconds=9))
+        await wrote(shop, red, "Je ne veux plus de sms, stop", now=later(minutes=1))
+        assert await list_of(shop, account) == [(PHONE, "stop")], "understood by the one"
+        assert await list_of(shop, strict) == [], "and not by the other"
+        assert [one.text for one in await optout_actions.near_misses(shop.database, "strict", 10)] == [
+            "Je ne veux plus de sms, stop"
+        ]
+
+
 # -- what carriers send again
 
 
@@ -567,23 +589,23 @@ async def test_what_answers_the_operators_terminal_is_told_in_a_dialect(database
 
 async def test_an_accounts_own_words_are_a_stop_to_it_and_to_nobody_else(database: ConnectionParameters) -> None:
     async with opened(database) as shop:
-        own = await shop.account("own", stop_words=("Fin", "plus rien"), start_words=("encore",))
+        own = await shop.account("own", stop_words=("Chut", "plus rien"), start_words=("encore",))
         other = await shop.account("other")
         red = await shop.carrier()
         await shop.messages(own, numbers=[PHONE], sender=CODE)
         await shop.messages(other, numbers=[PHONE], sender=CODE, now=later(seconds=1))
         await (await shop.bind(red)).turn(9)
-        await wrote(shop, red, "FIN.", now=later(seconds=2))
+        await wrote(shop, red, "CHUT.", now=later(seconds=2))
         assert await list_of(shop, own) == [(PHONE, "stop")]
         assert await list_of(shop, other) == []
-        assert [(reply.kind, reply.text) for reply in await replies(shop, own)] == [("stop", "FIN.")]
-        assert [(reply.kind, reply.text) for reply in await replies(shop, other)] == [("response", "FIN.")]
+        assert [(reply.kind, reply.text) for reply in await replies(shop, own)] == [("stop", "CHUT.")]
+        assert [(reply.kind, reply.text) for reply in await replies(shop, other)] == [("response", "CHUT.")]
         await wrote(shop, red, "Encore !", now=later(seconds=3))
         assert await list_of(shop, own) == []
         await wrote(shop, red, "Plus   rien s'il vous plaît", now=later(seconds=4))
         await wrote(shop, red, "stop", now=later(seconds=5))  # the usual ones stay
         assert await list_of(shop, own) == await list_of(shop, other) == [(PHONE, "stop")]
-        await wrote(shop, red, "Finalement oui", now=later(seconds=6))
+        await wrote(shop, red, "Chuter oui", now=later(seconds=6))
         assert [reply.kind for reply in await replies(shop, own)] == ["response", "stop", "stop"]
 
 

@@ -1,10 +1,11 @@
-"""STOP: mentions are recognised and not doubled; replies that ask for silence get it."""
+"""STOP mentions are recognised and not doubled."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chappe.core import stop
+from chappe.core.folding import fold
 
 MENTION = " STOP 36180"
 
@@ -68,107 +69,11 @@ def test_appending_twice_is_appending_once(text: str, mention: str) -> None:
     assert stop.append_mention(once, mention) == once
 
 
-@pytest.mark.parametrize(
-    "reply",
-    [
-        "STOP", "stop", "Stop m'écrire", "«STOP»", '"stop"', "'stop'", "’stop’", "STOP!", "...stop", "🛑 stop",
-        "stop🙏",
-        "S.T.O.P", "s t o p merci", "STOP36180", "stop 36180", "STOP SMS", "StopSMS", "ARRET", "Arrêt",
-        "arre\u0302t", "ARRÊT svp",
-        "désabo", "Désabonnement", "DÉSINSCRIPTION", "unsubscribe", "  stop", "\nstop", "ＳＴＯＰ", "𝗦𝗧𝗢𝗣",
-        "st\u00adop", "stop-pub",
-        "Désabonnez-moi",
-    ],
-)  # fmt: skip
-def test_these_replies_are_a_stop(reply: str) -> None:
-    assert stop.is_stop(reply)
-    assert not stop.is_start(reply)
-
-
-@pytest.mark.parametrize(
-    "reply",
-    ["", " ", "🙏", "ok", "Bonjour, stop", "ne stoppez pas", "stopover", "autostop", "1", "start", "a b c", "s t"],
-)
-def test_these_replies_are_no_stop(reply: str) -> None:
-    assert not stop.is_stop(reply)
-
-
-@pytest.mark.parametrize("reply", ["START", "start svp", "Reprise", "«reprise»!"])
-def test_these_replies_start_again(reply: str) -> None:
-    assert stop.is_start(reply)
-    assert not stop.is_stop(reply)
-
-
-def test_contact_asks_who_is_writing() -> None:
-    assert stop.is_contact("Contact ?")
-    assert not stop.is_contact("contactez-moi")
-
-
-def test_words_are_the_accounts_own() -> None:
-    assert stop.is_stop("Baja por favor", ("BAJA",))
-    assert not stop.is_stop("stop", ("BAJA",))
-    assert stop.is_stop("plus de pub merci", ["Plus de pub"])
-    assert not stop.is_stop("plus de nouvelles", ["Plus de pub"])
-    assert not stop.is_stop("stop", ("", "!"))
-
-
-@given(st.text(), st.text(st.sampled_from(" \"'«.!-🙏")))
-def test_what_stands_before_and_after_the_word_does_not_matter(after: str, before: str) -> None:
-    assert stop.is_stop(f"{before}stop {after}")
-
-
 @given(st.text())
 def test_folding_settles(text: str) -> None:
-    assert stop.fold(stop.fold(text)) == stop.fold(text)
+    assert fold(fold(text)) == fold(text)
 
 
 @given(st.text(st.characters(max_codepoint=127)))
 def test_plain_text_folds_as_it_would_beside_an_accent(text: str) -> None:
-    assert f"{stop.fold(text)} e".strip() == stop.fold(f"{text} é")
-
-
-@pytest.mark.parametrize(
-    ("words", "text", "kind"),
-    [
-        (stop.Words(), "STOP", "stop"),
-        (stop.Words(), "Reprise svp", "start"),
-        (stop.Words(), "Fin", "response"),
-        (stop.Words(("fin",)), "FIN de l'histoire", "stop"),
-        (stop.Words(("plus rien",)), "Plus, rien !", "stop"),
-        (stop.Words(("plus rien",)), "Plus tard", "response"),
-        (stop.Words(("fin",)), "arrêt", "stop"),
-        (stop.Words((), ("encore",)), "Encore 1", "start"),
-        (stop.Words((), ("encore",)), "start", "start"),
-        (stop.Words(("fin",)).with_(("assez",), ("encore",)), "assez", "stop"),
-        (stop.Words(("fin",)).with_(("assez",), ("encore",)), "fin", "stop"),
-    ],
-)
-def test_words_of_ones_own_are_understood_beside_the_usual_ones(words: stop.Words, text: str, kind: str) -> None:
-    assert words.kind(text) == kind
-
-
-@pytest.mark.parametrize(
-    ("words", "complaint"),
-    [
-        (stop.Words(("!!",)), "no word"),
-        (stop.Words(("x",)), "no word"),
-        (stop.Words(("12",)), "no word"),
-        (stop.Words(("a" * 41,)), "no word"),
-        (stop.Words(("un deux trois quatre cinq",)), "too much"),
-        (stop.Words(("2 fin",)), "begins with a number"),
-        (stop.Words(("start",)), "STOP and START"),
-        (stop.Words(("Encore!",), ("encore",)), "STOP and START"),
-        (stop.Words((), ("stop plus",)), "read as STOP"),
-        (stop.Words((), ("Désabo",)), "read as STOP"),
-        (stop.Words(("fin",), ("fin fin",)), "read as STOP"),
-        (stop.Words(tuple(f"mot{chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(51))), "more than 50"),
-    ],
-)
-def test_words_that_could_not_be_told_apart_are_refused(words: stop.Words, complaint: str) -> None:
-    with pytest.raises(stop.WordError, match=complaint):
-        stop.check_words(words)
-
-
-def test_usual_words_and_reasonable_ones_are_taken() -> None:
-    words = stop.Words((*stop.STOP_WORDS, "Fin", "plus rien", "Ça suffit"), (*stop.START_WORDS, "encore"))
-    assert stop.check_words(words) == words
+    assert f"{fold(text)} e".strip() == fold(f"{text} é")

@@ -17,7 +17,7 @@ import msgspec
 from chappe.core.callback_url import is_callback_url
 from chappe.core.model import RECIPIENTS_MAX, Account, AccountSettings, AccountState
 from chappe.core.pricing import PREFIX_DIGITS_MAX, json_number, micros
-from chappe.core.stop import WORDS_MAX, WordError, Words, check_words
+from chappe.core.stop_replies import WORDS_MAX, WordError, Words, check_words
 from chappe.core.window_profiles import PROFILES
 
 TEXT_CHARACTERS_MAX: Final = 200
@@ -173,6 +173,7 @@ TABLE: Final = (
     Row("stop_mention_automatic", "stop_mention_automatic", SWITCH, "append the STOP mention to every message"),
     Row("stop_words", "stop_words", WORDS, "words that mean STOP in replies to it, beside the usual ones"),
     Row("start_words", "start_words", WORDS, "words that take a STOP back, beside the usual ones"),
+    Row("stop_sentences", "stop_sentences", SWITCH, "sentences and misspelt words mean STOP, not only the first word"),
     Row("stop_confirmation", "stop_confirmation", TEXT, "SMS that confirms a STOP by reply, priced; empty: none"),
     Row("stop_foreign", "stop_foreign", _choice("warn", "keep", "rewrite"), "STOP mentions with another's short code"),
     Row("stops_removable", "stops_removable", SWITCH, "its programs may undo opt-outs of subscribers and the operator"),

@@ -15,9 +15,11 @@ from chappe.core import numbers
 from chappe.core.errors import Refusal
 from chappe.core.model import AddOptOut, Moment, OptOut, OptOutAdded, OptOuts, ReadOptOuts, Removed, RemoveOptOut
 from chappe.core.numbers import Number
-from chappe.store import optouts
+from chappe.core.stop_replies import NEAR_MISS
+from chappe.store import optouts, replies
 from chappe.store.database import Database
 from chappe.store.optouts import OptOutRemoved
+from chappe.store.replies import NearMiss
 
 COLUMNS: Final = ("number", "at", "comment")
 NUMBER_COLUMNS: Final = ("number", "phonenumber", "phone", "msisdn", "mobile", "numero", "telephone")
@@ -92,6 +94,12 @@ async def listed(database: Database, login: str) -> list[OptOut]:
     """The list of an account by its login; raises AccountError."""
     account = await accounts.get(database, login)
     return await optouts.listed(database, account.id)
+
+
+async def near_misses(database: Database, login: str, limit: int) -> list[NearMiss]:
+    """The newest replies to an account that may have been meant as a STOP and were not obeyed; raises AccountError."""
+    account = await accounts.get(database, login)
+    return await replies.near_misses(database, account.id, NEAR_MISS, limit)
 
 
 async def add(database: Database, login: str, written: str, now: datetime) -> OptOutAdded:

@@ -19,7 +19,7 @@ from chappe.core import gsm7
 from chappe.core.model import Account
 from chappe.core.network import Carrier
 from chappe.core.routing import Router
-from chappe.core.stop import Words
+from chappe.core.stop_replies import NEAR_MISS, Words
 from chappe.dialects.registry import BY_NAME, DIALECTS
 from chappe.observe import get_logger, metrics
 from chappe.smpp import longtext, pdu, textcoding
@@ -107,6 +107,7 @@ class Answering(NamedTuple):
     account: Account
     talk: Talk | None
     kind: str
+    near: bool = False
 
 
 async def sort(
@@ -339,7 +340,7 @@ async def _answering(tx: Connection, whole: Whole, round_: Round) -> list[Answer
         talks = {owner: talks.get(owner)}
     known = await accounts.by_ids(tx, talks)
     every = [
-        Answering(known[account_id], talk, _words(known[account_id], round_).kind(whole.text))
+        Answering(known[account_id], talk, *_words(known[account_id], round_).read(whole.text))
         for account_id, talk in talks.items()
         if account_id in known
     ]
@@ -351,7 +352,7 @@ async def _answering(tx: Connection, whole: Whole, round_: Round) -> list[Answer
 
 def _words(account: Account, round_: Round) -> Words:
     settings = account.settings
-    return round_.words.with_(settings.stop_words, settings.start_words)
+    return round_.words.with_(settings.stop_words, settings.start_words, sentences=settings.stop_sentences)
 
 
 async def _deliver(tx: Connection, whole: Whole, round_: Round) -> list[int]:
@@ -359,13 +360,12 @@ async def _deliver(tx: Connection, whole: Whole, round_: Round) -> list[int]:
     every = await _answering(tx, whole, round_)
     said = await _obey(tx, whole, every, round_)
     shared = f"{len(every)} accounts wrote to this number lately" if len(every) > 1 else ""
-    read = ", ".join(_words_of(oddity) for oddity in whole.oddities)
-    return [
-        await _store(
-            tx, whole, one, round_.now, ", ".join(part for part in (shared, said.get(one.account.id), read) if part)
-        )
-        for one in every
-    ]
+    coding = [_words_of(oddity) for oddity in whole.oddities]
+    reply_ids = []
+    for one in every:
+        details = [NEAR_MISS if one.near else "", shared, said.get(one.account.id, ""), *coding]
+        reply_ids.append(await _store(tx, whole, one, round_.now, ", ".join(filter(None, details))))
+    return reply_ids
 
 
 def _words_of(oddity: str) -> str:

@@ -14,7 +14,7 @@ from chappe.carriers.registry import policy_of, profile_of
 from chappe.core.lifecycle import State
 from chappe.core.network import Carrier
 from chappe.core.routing import Demo, Route, Router
-from chappe.core.stop import Words
+from chappe.core.stop_replies import Words
 from chappe.observe import get_logger, metrics
 from chappe.smpp.message_ids import Learner, variants
 from chappe.smpp.profile import IdFormat

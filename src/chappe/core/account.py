@@ -40,8 +40,9 @@ class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sender_needs_stop: bool = False
     stop_mention: str = ""  # empty: the installation's
     stop_mention_automatic: bool = False
-    stop_words: tuple[str, ...] = ()  # beside those of core/stop.py and the installation's
+    stop_words: tuple[str, ...] = ()  # beside those of core/stop_words.py and the installation's
     start_words: tuple[str, ...] = ()
+    stop_sentences: bool = True  # off: only a reply that begins with a word of STOP is one
     stop_confirmation: str = ""  # text that confirms a STOP by reply; empty: none is sent
     stop_foreign: str = "warn"  # of STOP mentions with another's short code; or keep, rewrite
     stops_removable: bool = False  # by the API, also what subscribers and the operator put on the list

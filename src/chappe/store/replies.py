@@ -24,6 +24,15 @@ _COLUMNS = """r.id, r.at, r.kind, r.number, r.destination, r.text, r.parts, r.re
     from reply r left join account a on a.id = r.account_id left join submission s on s.id = r.message_id >> 16"""
 
 
+class NearMiss(msgspec.Struct, frozen=True):
+    """A reply that may have been meant as a STOP and was not taken for one."""
+
+    id: int
+    at: datetime
+    number: str
+    text: str
+
+
 class NewReply(msgspec.Struct, frozen=True):
     """A reply to be stored. target: the URL that is told; empty: nobody's."""
 
@@ -158,3 +167,15 @@ def _reply(row: Any) -> Reply:
         method=row["method"] or "GET",
         client_reference=row["client_reference"],
     )
+
+
+async def near_misses(database: Database, account_id: int, note: str, limit: int) -> list[NearMiss]:
+    """The newest replies of an account whose detail begins with `note`, the newest first."""
+    rows = await database.fetch(
+        """select id, at, number, text from reply where account_id = $1 and starts_with(detail, $2)
+           order by id desc limit $3""",
+        account_id,
+        note,
+        limit,
+    )
+    return [NearMiss(*row) for row in rows]
