@@ -173,6 +173,8 @@ def list_(data: Path | None, database_url: str | None, as_json: bool) -> None:
             use = f"{bind.in_flight} of {view.window} in flight"
             lines.append(f"  bind {bind.slot}: {bind.state}{detail} since {bind.since:%Y-%m-%d %H:%M:%S} UTC, {use}")
             lines += [f"    {figures}"] if figures else []
+        if view.learnt:
+            lines.append("  learnt: " + ", ".join(f"{name}={word}" for name, word in view.learnt.items()))
         lines += [f"  ! {alarm}" for alarm in view.alarms]
         lines += [f"  {note}" for note in view.notes]
     if not views:

@@ -32,7 +32,8 @@ class Bind(msgspec.Struct, frozen=True):
 
 
 class CarrierView(msgspec.Struct, frozen=True):
-    """One carrier. queue: messages by lane class; window: parts of one bind; alarms: sentences for the operator."""
+    """One carrier. learnt: how it writes message ids, as found out by Chappe; empty while the ids need no rule.
+    queue: messages by lane class; window: parts of one bind; alarms: sentences for the operator."""
 
     name: str
     kind: str
@@ -49,6 +50,7 @@ class CarrierView(msgspec.Struct, frozen=True):
     oldest_at: datetime | None
     in_doubt: int
     receipts_unmatched: int
+    learnt: dict[str, str]
     routes: int
     alarms: list[str]
     notes: list[str]
@@ -131,10 +133,17 @@ def view(
         oldest_at=oldest_at,
         in_doubt=in_doubt,
         receipts_unmatched=receipts_unmatched,
+        learnt=_learnt(carrier),
         routes=len(routes),
         alarms=_alarms(bind_views, oldest_at, bool(routes), in_doubt, now, quarantined) if carrier.enabled else [],
         notes=_notes(of_demo, carrier),
     )
+
+
+def _learnt(carrier: Carrier) -> dict[str, str]:
+    if "learn" in carrier.learnt:
+        return {}
+    return dict(zip(("response_id_format", "receipt_id_format"), carrier.learnt, strict=True))
 
 
 def _notes(of_demo: demo.Stored | None, carrier: Carrier) -> list[str]:

@@ -204,10 +204,17 @@ async def _save(database: Database, name: str, after: Any) -> Carrier:
             raise CarrierMisuse(
                 f"{name} leads to the phones of the demo and nowhere else: add a carrier of another name"
             )
-        await operator.save_carrier(tx, carrier_id, settings)
+        # Another SMSC, or another word about its ids: what was learnt of them is learnt anew.
+        forget = _about_ids(before) != _about_ids(settings)
+        await operator.save_carrier(tx, carrier_id, settings, forget=forget)
     if settings.binds != before.binds:
         await binds.resize(database, carrier_id, settings.binds)
     return await get(database, name)
+
+
+def _about_ids(settings: CarrierSettings) -> tuple[object, ...]:
+    words = [settings.settings.get(f"{side}_id_format") for side in ("response", "receipt")]
+    return settings.host, settings.port, settings.system_id, settings.profile, *words
 
 
 async def forget_probes(database: Database, carrier: Carrier, references: Iterable[str], since: datetime) -> None:

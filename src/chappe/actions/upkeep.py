@@ -3,20 +3,21 @@ any lane."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from chappe.actions import placing, receive
 from chappe.actions.budget import Budget
 from chappe.actions.windows import Windows
-from chappe.carriers.registry import policy_of, profile_of
+from chappe.carriers import inference
+from chappe.carriers.registry import learns_ids, policy_of, profile_of
 from chappe.core.lifecycle import State
 from chappe.core.network import Carrier
 from chappe.core.routing import Demo, Route, Router
 from chappe.core.stop_replies import Words
 from chappe.observe import get_logger, metrics
-from chappe.smpp.message_ids import Learner, variants
+from chappe.smpp.message_ids import Learner, canonical
 from chappe.smpp.profile import IdFormat
 from chappe.store import (
     binds,
@@ -49,15 +50,15 @@ FAIL_OVER_AGAIN = timedelta(seconds=60)  # a queue that nobody else takes is loo
 PUT_ASIDE = timedelta(hours=1)  # what cannot be placed is tried again then, and holds nobody up
 FAILOVER_S = 30.0  # a carrier without a bind for so long loses its queue to the next one
 SILENCE = timedelta(hours=54)  # validity of 48 h and a margin: who has not been heard of by then will not be
-STRAY_PATIENCE = timedelta(seconds=5)
-STRAY_TRIED = timedelta(minutes=15)  # after that nobody looks for other readings
+STRAY_TRIED = timedelta(minutes=15)  # for so long, answers that come late are looked for
+STRAY_AGES = (timedelta(seconds=5), timedelta(seconds=60), STRAY_TRIED)
+INFER_BATCH = 250  # each has some hundred forms
 STRAY_KEPT = timedelta(days=7)
 QUARANTINE_KEPT = timedelta(days=90)
 FORGOTTEN = 5_000  # rows of one statement that removes what nobody needs
 RELEASED, SENT_AGAIN = "released", "sent_again"  # events
 BEGINNING = (-1, -1)  # of a lane
 UNLIMITED = Budget()
-PADDED_WIDTHS = (8, 10, 16, 20)  # to which carriers fill ids with zeros
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class Book:
     carriers: dict[int, Carrier] = field(default_factory=dict)
     down: frozenset[int] = frozenset()
     learners: dict[int, Learner] = field(default_factory=dict)
+    inferred: dict[tuple[int, timedelta], int] = field(default_factory=dict)  # up to which stray, by carrier and age
     retention_days: int = 400
     words: Words = receive.NO_OTHER_WORDS
     windows: Windows | None = None  # None: nothing is held
@@ -307,57 +309,85 @@ async def match(database: Database, now: datetime, book: Book, budget: Budget = 
 
 
 async def infer(database: Database, now: datetime, book: Book, budget: Budget = UNLIMITED) -> bool:
-    """Tries other readings of stray ids, and at last the only message in doubt to that number."""
+    """Tries other readings of stray ids, and at last the only message in doubt to that number; what is learnt of a
+    carrier's ids by that is stored with it. A stray is looked at when it is so old as STRAY_AGES says, and no more."""
     for carrier in book.carriers.values():
-        policy = policy_of(carrier)
-        made = profile_of(carrier)
-        learn = IdFormat.LEARN in (made.response_id_format, made.receipt_id_format)
-        async for stray in _strays(database, carrier.id, now):
-            if not stray.source:
-                continue
-            async with database.transaction() as tx:
-                forms = _forms(stray.carrier_ref) if learn else set()
-                fitting = await queue.candidates(tx, carrier.id, sorted(forms), stray.source) if forms else []
-                if len(fitting) == 1:
-                    ref, message_id, part = fitting[0]
-                    await queue.adopt(tx, now, stray, message_id, part, policy, f"id read as {ref}")
-                    before = book.learners.get(carrier.id, Learner())
-                    after = before.learn(ref, stray.carrier_ref)
-                    book.learners[carrier.id] = after
-                    if after.fixed != before.fixed and after.fixed is not None:
-                        log.warning(
-                            "carrier_id_formats_learnt",
-                            carrier=carrier.name,
-                            response_id_format=after.fixed[0].value,
-                            receipt_id_format=after.fixed[1].value,
-                        )
-                    continue
-                doubtful = [] if fitting else await queue.doubtful_of(tx, carrier.id, stray.source)
-                if len(doubtful) == 1:
-                    detail = "the only message in doubt to this number"
-                    await queue.adopt(tx, now, stray, doubtful[0], 0, policy, detail)
+        for age in STRAY_AGES:
+            while budget.more():
+                after = book.inferred.get((carrier.id, age), 0)
+                found = await queue.strays(
+                    database, carrier.id, now - age, now - STRAY_KEPT, after=after, limit=INFER_BATCH
+                )
+                if found:
+                    await _infer(database, now, book, carrier, found)
+                    book.inferred[carrier.id, age] = found[-1].receipt_id
+                if len(found) < INFER_BATCH:
+                    break
     return False
 
 
-def _forms(receipt_id: str) -> set[str]:
-    """What the carrier may have answered for an id that it writes so in receipts: another base, case or padding."""
-    bare = {form for _, form in variants(receipt_id)}
-    cased = bare | {form.upper() for form in bare}
-    return cased | {form.zfill(width) for form in cased for width in PADDED_WIDTHS}
+async def _infer(
+    database: Database, now: datetime, book: Book, carrier: Carrier, strays: Sequence[queue.Stray]
+) -> None:
+    """One batch, in one transaction."""
+    policy = policy_of(carrier)
+    made = profile_of(carrier)
+    learns = learns_ids(carrier)
+    written = [inference.read(stray.raw, made) for stray in strays]
+    ids = [{stray.carrier_ref, *one.ids} for stray, one in zip(strays, written, strict=True)]
+    asked = [(place, form) for place, some in enumerate(ids) if learns for form in inference.forms(some)]
+    adopted: list[queue.Adopted] = []
+    async with database.transaction() as tx:
+        fitting: dict[int, dict[int, queue.Candidate]] = {}
+        for one in await queue.candidates(tx, carrier.id, [place for place, _ in asked], [form for _, form in asked]):
+            addresses = (strays[one.place].source, *written[one.place].addresses)
+            if inference.fits(one.recipient, addresses):
+                fitting.setdefault(one.place, {}).setdefault(one.message_id, one)
+        rest = [stray for place, stray in enumerate(strays) if place not in fitting and stray.source]
+        doubtful = await queue.doubtful_of(tx, carrier.id, [stray.source for stray in rest]) if rest else {}
+        for place, several in fitting.items():
+            if len(several) == 1:
+                (one,) = several.values()
+                adopted.append(queue.Adopted(strays[place], one.message_id, one.part, f"id read as {one.carrier_ref}"))
+        for stray in rest:
+            in_doubt = doubtful.get(stray.source[-8:], [])
+            if len(in_doubt) == 1:
+                detail = "the only message in doubt to this number"
+                adopted.append(queue.Adopted(stray, in_doubt[0], 0, detail))
+        if adopted:
+            await queue.adopt(tx, now, carrier.id, policy, adopted)
+    pairs = [
+        (next(iter(several.values())).carrier_ref, id)
+        for place, several in fitting.items()
+        if len(several) == 1
+        for id in written[place].ids[:1] or (strays[place].carrier_ref,)
+    ]
+    await _learn(database, book, carrier, pairs)
 
 
-async def _strays(database: Database, carrier_id: int, now: datetime) -> AsyncIterator[queue.Stray]:
-    """Every stray receipt of a carrier, neither fresh nor hopeless; old ones that fit nothing block no others."""
-    after = 0
-    while True:
-        found = await queue.strays(
-            database, carrier_id, now - STRAY_PATIENCE, now - STRAY_TRIED, after=after, limit=BATCH
+async def _learn(database: Database, book: Book, carrier: Carrier, pairs: Sequence[tuple[str, str]]) -> None:
+    """What pairs of an answered id and a receipt's say of how the carrier writes them; a rule is stored, and told."""
+    known = IdFormat(carrier.learnt[0]), IdFormat(carrier.learnt[1])
+    before = book.learners.get(carrier.id, Learner(fixed=None if IdFormat.LEARN in known else known))
+    learner = before
+    changed = False
+    for answered, received in pairs:
+        if learner.fixed is not None and canonical(received, learner.fixed[1]) == answered:
+            continue  # it was answered when the rule was known, and received by a process that did not know it yet
+        learner = learner.learn(answered, received)
+        changed = changed or learner.changed
+    book.learners[carrier.id] = learner
+    if changed:
+        log.error("carrier_id_formats_changed", carrier=carrier.name)
+    if learner.fixed != before.fixed:
+        rule = learner.fixed or (IdFormat.LEARN, IdFormat.LEARN)
+        await carriers.learn(database, carrier.id, rule[0].value, rule[1].value)
+        log.warning(
+            "carrier_id_formats_learnt",
+            carrier=carrier.name,
+            response_id_format=rule[0].value,
+            receipt_id_format=rule[1].value,
         )
-        for stray in found:
-            yield stray
-        if len(found) < BATCH:
-            return
-        after = found[-1].receipt_id
 
 
 async def silence(database: Database, now: datetime, book: Book, budget: Budget = UNLIMITED) -> bool:

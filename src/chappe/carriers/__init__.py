@@ -13,6 +13,8 @@ from typing import Protocol
 
 import msgspec
 
+from chappe.core.network import Carrier
+
 
 class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """One message to send, whole: the link cuts and encodes it as its carrier wants.
@@ -136,6 +138,10 @@ class Link(Protocol):
     def acknowledge(self, tokens: list[int], *, stored: bool = True) -> list[int]:
         """Answers what was received, after it was stored; or with a temporary error when it could not be. Gives the
         tokens whose answer could be written: where the connection was gone, the carrier will send the same again."""
+        ...
+
+    def follow(self, carrier: Carrier) -> None:
+        """What was learnt of the carrier acts from now on, without a new session."""
         ...
 
     def figures(self) -> dict[str, float]:

@@ -30,6 +30,10 @@ class Inbox:
         self.receipts = 0  # that ever came
         self.messages = 0
 
+    def read_by(self, reader: Reader) -> None:
+        """Reads what comes from now on so."""
+        self._reader = reader
+
     def receive(self, wire: Wire, event: Received) -> None:
         pdu = event.pdu
         if not isinstance(pdu, DeliverSm | DataSm):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from chappe.carriers import Link
 from chappe.core.network import Carrier
-from chappe.smpp.profile import MultipartPolicy, Profile, profile
+from chappe.smpp.profile import IdFormat, MultipartPolicy, Profile, profile
 
 _POLICIES = {
     MultipartPolicy.ALL: 0,
@@ -17,7 +18,26 @@ _POLICIES = {
 
 
 def profile_of(carrier: Carrier) -> Profile:
-    """The profile of a stored carrier; raises ValueError for settings that no longer mean anything."""
+    """The profile of a stored carrier, with what was learnt where it says so; raises ValueError for settings that no
+    longer mean anything."""
+    made = _as_set(carrier)
+    response, receipt = (IdFormat(word) for word in carrier.learnt)
+    if IdFormat.LEARN not in (response, receipt) and learns_ids(carrier):
+        made = replace(
+            made,
+            response_id_format=response if made.response_id_format is IdFormat.LEARN else made.response_id_format,
+            receipt_id_format=receipt if made.receipt_id_format is IdFormat.LEARN else made.receipt_id_format,
+        )
+    return made
+
+
+def learns_ids(carrier: Carrier) -> bool:
+    """Whether its settings leave it to us to find out how it writes ids."""
+    made = _as_set(carrier)
+    return IdFormat.LEARN in (made.response_id_format, made.receipt_id_format)
+
+
+def _as_set(carrier: Carrier) -> Profile:
     return profile(carrier.settings.profile or "generic", carrier.settings.settings)
 
 
@@ -60,4 +80,4 @@ KINDS: dict[str, Callable[[Carrier, Callable[[], None]], Link]] = {
     "smpp": _smpp,
 }
 
-__all__ = ["KINDS", "policy_of", "profile_of", "rest_of", "rules_of"]
+__all__ = ["KINDS", "learns_ids", "policy_of", "profile_of", "rest_of", "rules_of"]

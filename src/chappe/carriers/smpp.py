@@ -22,8 +22,10 @@ from chappe.carriers.flow_control import Breaker, Pace, Trial
 from chappe.carriers.inbox import Inbox
 from chappe.carriers.parts import Part, Parts, without_tlvs
 from chappe.carriers.receiving import Reader
+from chappe.carriers.registry import profile_of
 from chappe.carriers.submission import CannotCarry
 from chappe.carriers.wire import Wire
+from chappe.core.network import Carrier
 from chappe.observe import get_logger
 from chappe.smpp.commands import Status
 from chappe.smpp.events import (
@@ -148,6 +150,10 @@ class SmppLink:
 
     def acknowledge(self, tokens: list[int], *, stored: bool = True) -> list[int]:
         return self._inbox.acknowledge(tokens, stored=stored, wires=self._wires)
+
+    def follow(self, carrier: Carrier) -> None:
+        self._reader = Reader(profile_of(carrier))
+        self._inbox.read_by(self._reader)
 
     def figures(self) -> dict[str, float]:
         wire = self._transmit

@@ -27,13 +27,17 @@ class CarrierSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Carrier(msgspec.Struct, frozen=True):
-    """A network that we send through, as the operator configured it."""
+    """A network that we send through, as the operator configured it.
+
+    learnt: how it writes message ids in answers and in receipts, as Chappe has found out; `learn` while it has not.
+    """
 
     id: int
     name: str
     kind: str
     settings: CarrierSettings
     enabled: bool
+    learnt: tuple[str, str] = ("learn", "learn")
 
 
 class CarrierRoute(msgspec.Struct, frozen=True):

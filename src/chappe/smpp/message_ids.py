@@ -12,7 +12,7 @@ from chappe.smpp.profile import IdFormat
 # message_id is a C-octet string of 65 (SMPP 3.4 section 5.2.23); twice that, and it is no number any more but noise.
 NUMBER_DIGITS_MAX: Final = 130
 OCTETS_MAX: Final = 65
-MATCHES_TO_FIX: Final = 20
+MATCHES_TO_FIX: Final = 6
 MISSES_TO_FORGET: Final = 5
 
 # The rules a learner considers, strictest first: (format of responses, format of receipts).
@@ -102,8 +102,8 @@ def agrees(response_id: str, receipt_id: str, rule: tuple[IdFormat, IdFormat]) -
 class Learner:
     """What the matches so far say about a carrier's two id formats; a value, `learn` gives the next one.
 
-    `streaks` counts, rule by rule (RULES), the matches in a row that fit; after 20 the strictest rule that fitted
-    them all is `fixed`. Five matches in a row that break it make it `changed` and forgotten: time for an alarm.
+    `streaks` counts, rule by rule (RULES), the matches in a row that fit; after MATCHES_TO_FIX the strictest rule that
+    fitted them all is `fixed`. Five matches in a row that break it make it `changed` and forgotten: time for an alarm.
     """
 
     streaks: tuple[int, ...] = (0,) * len(RULES)

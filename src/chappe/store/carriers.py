@@ -27,13 +27,14 @@ def _carrier(row: Any) -> Carrier:
         kind=row["kind"],
         settings=msgspec.json.decode(row["settings"], type=CarrierSettings),
         enabled=row["enabled"],
+        learnt=msgspec.json.decode(row["learnt"], type=tuple[str, str]) if row["learnt"] else ("learn", "learn"),
     )
 
 
 async def all_carriers(database: Database) -> list[Carrier]:
     """Every carrier that can be understood; one with settings of another version is logged and left out."""
     found = []
-    for row in await database.fetch("select id, name, kind, settings, enabled from carrier order by id"):
+    for row in await database.fetch("select id, name, kind, settings, enabled, learnt from carrier order by id"):
         try:
             found.append(_carrier(row))
         except msgspec.ValidationError as error:
@@ -58,6 +59,15 @@ async def add(database: Database, name: str, settings: CarrierSettings, kind: st
         )
         await demo.for_its_account_only(tx, carrier_id)
     return carrier_id
+
+
+async def learn(database: Database, carrier_id: int, response_id_format: str, receipt_id_format: str) -> None:
+    """Stores how a carrier writes ids; those who drive it follow at once, without a new session."""
+    await database.execute(
+        "update carrier set learnt = $2::text::jsonb where id = $1",
+        carrier_id,
+        msgspec.json.encode((response_id_format, receipt_id_format)).decode(),
+    )
 
 
 async def remove(database: Database, name: str) -> bool:

@@ -82,11 +82,15 @@ async def carrier_for_update(connection: Connection, name: str) -> tuple[int, Ca
     return (row["id"], msgspec.json.decode(row["settings"], type=CarrierSettings)) if row else None
 
 
-async def save_carrier(connection: Connection, carrier_id: int, settings: CarrierSettings) -> None:
+async def save_carrier(
+    connection: Connection, carrier_id: int, settings: CarrierSettings, *, forget: bool = False
+) -> None:
+    """Stores a carrier's settings. forget: also what was learnt of it."""
     await connection.execute(
-        "update carrier set settings = $2::text::jsonb where id = $1",
+        "update carrier set settings = $2::text::jsonb, learnt = case when $3 then null else learnt end where id = $1",
         carrier_id,
         msgspec.json.encode(settings).decode(),
+        forget,
     )
 
 

@@ -14,7 +14,7 @@ from chappe.core.lifecycle import State
 from chappe.store.binds import REFUND_ARRAY, Finish, finish, resolve_doubt
 from chappe.store.database import Connection, Database
 from chappe.store.looks import KEY_MIN, Looks
-from chappe.store.messages import key_of, numbers
+from chappe.store.messages import key_of, numbers, texts
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -150,6 +150,26 @@ class Stray(msgspec.Struct, frozen=True):
     carrier_ref: str
     receipt_id: int
     source: str
+    raw: bytes
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A part whose id is one of the forms of a stray receipt's; place: of which stray."""
+
+    place: int
+    carrier_ref: str
+    message_id: int
+    part: int
+    recipient: str
+
+
+class Adopted(msgspec.Struct, frozen=True):
+    """A stray receipt, the message that it is given to, and why."""
+
+    stray: Stray
+    message_id: int
+    part: int
+    detail: str
 
 
 async def matchable(database: Database, since: datetime, limit: int) -> dict[int, list[str]]:
@@ -181,8 +201,9 @@ async def strays(
 ) -> list[Stray]:
     """Receipts of a carrier that nothing has matched for a while, in the order of their ids, behind `after`."""
     rows = await database.fetch(
-        """select u.carrier_id, u.carrier_ref, u.receipt_id, r.source
-           from receipt_unmatched u cross join lateral (select source from receipt where id = u.receipt_id limit 1) r
+        """select u.carrier_id, u.carrier_ref, u.receipt_id, r.source, r.raw
+           from receipt_unmatched u
+           cross join lateral (select source, raw from receipt where id = u.receipt_id limit 1) r
            where u.carrier_id = $1 and u.received_at < $2 and u.received_at > $3 and u.receipt_id > $4
            order by u.receipt_id limit $5""",
         carrier_id,
@@ -195,54 +216,66 @@ async def strays(
 
 
 async def candidates(
-    connection: Connection, carrier_id: int, forms: Sequence[str], source: str
-) -> list[tuple[str, int, int]]:
-    """Parts whose id is one of these forms and whose destination fits: (carrier's id, message id, part)."""
+    connection: Connection, carrier_id: int, places: Sequence[int], forms: Sequence[str]
+) -> list[Candidate]:
+    """Parts whose id is one of these forms, each of the stray at its place; of one form the newest few."""
     rows = await connection.fetch(
-        """select r.carrier_ref, r.message_id, r.part from reference r
-           where r.carrier_id = $1 and r.carrier_ref = any ($2::text[])
-             and right((select recipient from message m where m.id = r.message_id), 8) = right($3, 8)
-           order by r.message_id desc limit 3""",
+        """select a.place, r.carrier_ref, r.message_id, r.part, m.recipient
+           from unnest($2::text::int[], $3::text::text[]) as a(place, form)
+           cross join lateral (select carrier_ref, message_id, part from reference
+                               where carrier_id = $1 and carrier_ref = a.form order by message_id desc, part limit 3) r
+           cross join lateral (select recipient from message where id = r.message_id limit 1) m""",
         carrier_id,
-        list(forms),
-        source,
+        numbers(places),
+        texts(forms),
     )
-    return [(row["carrier_ref"], row["message_id"], row["part"]) for row in rows]
+    return [Candidate(*row) for row in rows]
 
 
-async def doubtful_of(connection: Connection, carrier_id: int, source: str) -> list[int]:
-    """Messages in doubt at this carrier to this number."""
+async def doubtful_of(connection: Connection, carrier_id: int, sources: Sequence[str]) -> dict[str, list[int]]:
+    """Messages in doubt at this carrier to these numbers, by the last eight digits."""
     rows = await connection.fetch(
-        "select message_id from uncertain where carrier_id = $1 and right(recipient, 8) = right($2, 8) limit 2",
+        """select right(recipient, 8) as ending, message_id from uncertain
+           where carrier_id = $1 and right(recipient, 8) = any ($2::text[])""",
         carrier_id,
-        source,
+        sorted({source[-8:] for source in sources}),
     )
-    return [row["message_id"] for row in rows]
+    found: dict[str, list[int]] = {}
+    for row in rows:
+        found.setdefault(row["ending"], []).append(row["message_id"])
+    return found
 
 
 async def adopt(
-    connection: Connection, now: datetime, stray: Stray, message_id: int, part: int, policy: int, detail: str
+    connection: Connection, now: datetime, carrier_id: int, policy: int, adopted: Sequence[Adopted]
 ) -> None:
-    """Gives one stray receipt to a message by other means than its id, and says so in the timeline."""
+    """Gives stray receipts to messages by other means than their ids, and says so in the timelines."""
+    message_ids = [one.message_id for one in adopted]
     await connection.execute(
         """insert into reference (carrier_id, carrier_ref, message_id, part, submitted_at)
-           values ($1, $2, $3, $4, $5) on conflict do nothing""",
-        stray.carrier_id,
-        stray.carrier_ref,
-        message_id,
-        part,
+           select $1, r, m, p, $2 from unnest($3::text[], $4::bigint[], $5::smallint[]) as n(r, m, p)
+           on conflict do nothing""",
+        carrier_id,
         now,
+        [one.stray.carrier_ref for one in adopted],
+        message_ids,
+        [one.part for one in adopted],
     )
     await connection.execute(
-        "insert into event (message_id, at, what, detail) values ($1, $2, 'receipt_inferred', $3)",
-        message_id,
+        """insert into event (message_id, at, what, detail)
+           select m, $1, 'receipt_inferred', d from unnest($2::bigint[], $3::text[]) as n(m, d)""",
         now,
-        detail,
+        message_ids,
+        [one.detail for one in adopted],
     )
-    await match(connection, now, stray.carrier_id, policy, [stray.carrier_ref])
-    if await connection.fetchval("select state = 10 and parts = 1 from message where id = $1", message_id):
+    await match(connection, now, carrier_id, policy, sorted({one.stray.carrier_ref for one in adopted}))
+    doubtful = await connection.fetch(
+        f"select id from message where id = any ($1::bigint[]) and state = {int(State.UNCERTAIN)} and parts = 1",
+        message_ids,
+    )
+    if doubtful:
         # News that ends nothing still tells that the carrier has it: it must not be sent once more.
-        await resolve_doubt(connection, now, [message_id])
+        await resolve_doubt(connection, now, [row["id"] for row in doubtful])
 
 
 class Walk(msgspec.Struct, frozen=True):

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from chappe.actions.windows import Windows
 from chappe.carriers import Link, LinkState
 from chappe.carriers.registry import KINDS, policy_of, rest_of, rules_of
@@ -124,7 +126,13 @@ class Deliver:
         for bind, running in list(self._running.items()):  # nothing is awaited in here: tasks that end change the table
             if running.task.done():
                 self._buried(bind, running)
-            elif known.get(bind.carrier_id) != running.carrier or bind.slot >= running.carrier.settings.binds:
+                continue
+            found = known.get(bind.carrier_id)
+            if found is not None and found == msgspec.structs.replace(running.carrier, learnt=found.learnt):
+                if found.learnt != running.carrier.learnt:
+                    running.pump.link.follow(found)
+                running.carrier = found
+            if found != running.carrier or bind.slot >= running.carrier.settings.binds:
                 self._end(bind, running)
             else:
                 self._leave_to_others(bind, running)
