@@ -102,9 +102,26 @@ def test_a_file_of_any_usual_form_is_imported_once(chappe: Run, tmp_path: Path, 
     file.write_text(FILES[name], encoding="utf-8")
     done = chappe("stop", "import", str(file), "--account", "shop", "--json").document
     repeated = 1 if name == "repeated" else 0
-    assert done == {"added": 3, "known": repeated, "bad": 0, "bad_lines": []}
+    assert done == {"added": 3, "known": repeated, "bad": 0, "bad_lines": [], "completed": 0}
     assert sorted(number for number, _ in listed(chappe)) == list(PHONES)
     assert chappe("stop", "import", str(file), "--account", "shop", "--json").document["added"] == 0
+
+
+@pytest.mark.parametrize("codec", ["cp1252", "utf-16", "utf-8"])
+def test_what_a_french_spreadsheet_saves_is_imported(chappe: Run, tmp_path: Path, codec: str) -> None:
+    file = tmp_path / "list.csv"
+    text = "Prénom;Numéro de téléphone\r\nZoé, née Dupont;612345678\r\nÉric;0612345679\r\n"
+    file.write_bytes(text.encode(codec))
+    told = chappe("stop", "import", str(file), "--account", "shop")
+    assert (told.status, told.out) == (
+        0,
+        "2 added, 0 were there, 0 lines without a number; 1 had lost their zero and were read as French\n",
+    )
+    file.write_text("numero\n0612345670\n6,12346E+08\n", encoding="utf-8")
+    told = chappe("stop", "import", str(file), "--account", "shop")
+    assert (told.status, told.out) == (1, "")
+    assert "line 3 has a number that a spreadsheet rounded (6,12346E+08)" in told.err
+    assert len(listed(chappe)) == 2, "nothing is stored"
 
 
 def test_what_is_exported_can_be_imported(chappe: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import click
 
@@ -136,23 +135,27 @@ def near(account: str, limit: int, data: Path | None, database_url: str | None, 
 def import_(file: Path, account: str, data: Path | None, database_url: str | None, as_json: bool) -> None:
     """Puts the numbers of a CSV file on the list.
 
-    Columns are found by their heading (number, at, comment); without one the first column has the numbers. Exit status
-    1 when a line has no number: the other lines are imported all the same.
+    The file is UTF-8, UTF-16 or Windows-1252, with semicolons, tabs or commas. The columns are found by their heading
+    (number or téléphone, at, comment), else by what is in them. A number that a spreadsheet rounded stops the import
+    before anything is stored. Exit status 1 when a line has no number: the other lines are imported all the same.
     """
-
-    async def work(database: Database, lines: TextIO) -> Imported:
-        from chappe.actions import optouts
-
-        return await optouts.import_csv(database, account, lines, datetime.now(UTC))
 
     config = configuration(data, database_url)
     try:
-        # The standard input is not ours to close.
-        with nullcontext(sys.stdin) if str(file) == "-" else file.open(encoding="utf-8") as lines:
-            done = perform(config, lambda database: work(database, lines))
+        octets = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
         raise Misuse(f"{file}: cannot be read: {error.strerror or error}") from error
-    emit(done, f"{done.added} added, {done.known} were there, {done.bad} lines without a number", as_json=as_json)
+
+    async def work(database: Database) -> Imported:
+        from chappe.actions import optouts
+
+        return await optouts.import_csv(database, account, octets, datetime.now(UTC))
+
+    done = perform(config, work)
+    said = f"{done.added} added, {done.known} were there, {done.bad} lines without a number"
+    if done.completed:
+        said += f"; {done.completed} had lost their zero and were read as French"
+    emit(done, said, as_json=as_json)
     if done.bad:
         places = ", ".join(str(line) for line in done.bad_lines) + (", ..." if done.bad > len(done.bad_lines) else "")
         raise Failure(f"no number in line {places}")
