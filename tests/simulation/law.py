@@ -313,6 +313,13 @@ LEFT = {
     "messages wait in a queue": "select count(*) from outbox",
     "messages are in flight": "select coalesce(sum(cardinality(in_flight)), 0) from bind",
     "messages are in doubt": "select count(*) from uncertain",
+    "messages of subscribers were not sorted": "select count(*) from inbound where state = 0",
+    "messages of subscribers were put aside": "select count(*) from inbound where state = 5",
+    "tasks of upkeep fail": "select count(*) from trouble",
+    "replies of one subscriber changed places": """
+        select count(*) from inbound a join inbound b on b.carrier_id = a.carrier_id and b.source = a.source
+        where a.id < b.id and a.reply_id > b.reply_id and a.received_at <= b.received_at
+        and (select count(*) from bind where carrier_id = a.carrier_id) = 1""",
     "refunds are missing": f"""
         select count(*) from message m where state = any (array{[int(s) for s in REFUNDED]}) and price_micros > 0
         and not exists (select from ledger_entry where kind = 2 and reason = m.id)
