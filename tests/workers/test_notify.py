@@ -396,3 +396,26 @@ async def test_news_of_an_end_that_gave_money_back_tell_what_it_cost_then(databa
             ((await shop.message(kept))["recipient"], "ko", "0.038"),
         }
         await shop.books_balance()
+
+
+async def test_a_round_that_fails_is_told_and_the_next_goes_on(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "POLL_S", 0.02)
+    claim, failures = webhooks.claim, iter(range(2))
+
+    async def sometimes(*given: Any) -> Any:
+        if next(failures, None) is not None:
+            raise KeyError("what nobody thought of")
+        return await claim(*given)
+
+    monkeypatch.setattr(webhooks, "claim", sometimes)
+    ear = Ear()
+    async with opened(database) as shop, listening(ear):
+        await news(shop, ear, [State.DELIVERED], 3)
+        async with telling(shop):
+            await gone(shop)
+        assert len(ear.heard) == 3
+    told = [record for record in caplog.records if record.message == "notify_failed"]
+    assert len(told) == 2
+    assert all(record.exc_info is not None for record in told)

@@ -107,6 +107,12 @@ class Notify:
                 if not isinstance(error, DatabaseAway):  # that has been told
                     log.warning("notify_waits_for_database", error=type(error).__name__)
                 await asyncio.sleep(POLL_S)  # the pace of asking for a database that is away
+            except Exception as error:
+                # Told with its traceback, counted, and tried again: carriers' connections would end with this process.
+                log.error("notify_failed", exc_info=error)
+                metrics().count("chappe_failures_total", task="notify")
+                self._rung = True  # what was to be claimed is claimed in the next round
+                await asyncio.sleep(POLL_S)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._timeout_s)
         try:
@@ -244,8 +250,9 @@ class Notify:
         while True:
             try:
                 told = await self._attempt(pending)
-            except Exception as error:  # noqa: BLE001 - logged and tried again; it must not keep its host's place for ever
-                log.error("webhook_failed", webhook_id=pending.id, error=type(error).__name__)
+            except Exception as error:  # it must not keep its host's place for ever
+                log.error("webhook_failed", webhook_id=pending.id, exc_info=error)
+                metrics().count("chappe_failures_total", task="webhook")
                 told = self._after(pending, datetime.now(UTC), 0, 0, f"failed: {type(error).__name__}", final=False)
             well = told.status != 0 or told.outcome == OUTDATED
             if told.outcome == OUTDATED:
