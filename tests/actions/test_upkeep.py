@@ -475,3 +475,26 @@ async def test_strays_are_looked_for_and_then_forgotten(database: ConnectionPara
         await upkeep.silence(shop.database, later(days=8), book)
         assert await shop.database.value("select count(*) from receipt_unmatched") == 0
         assert await shop.database.value("select count(*) from receipt") == 1, "it is never dropped"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("settings", "hours"),
+    [({}, 54), ({"receipt_margin_s": "86400"}, 72), ({"validity_s": "604800"}, 174), ({"validity_s": "3600"}, 7)],
+)
+async def test_a_message_is_given_up_after_its_carriers_validity_and_margin(
+    database: ConnectionParameters, settings: dict[str, str], hours: int
+) -> None:
+    async with opened(database) as shop:
+        red = await shop.carrier("red", settings=settings)
+        await shop.carrier("blue", prefix=None, settings={"validity_s": "7200"})
+        bind = await shop.bind(red)
+        account = await shop.account()
+        (sent,) = await shop.messages(account)
+        await bind.turn(1)
+        await bind.turn(0, taken=[(sent, 0, "77")])
+        book = await book_of(shop)
+        await upkeep.silence(shop.database, later(hours=hours - 1), book)
+        assert await shop.state(sent) is State.QUEUED
+        await upkeep.silence(shop.database, later(hours=hours + 1), book)
+        assert await shop.state(sent) is State.NO_RECEIPT

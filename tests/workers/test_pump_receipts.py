@@ -311,3 +311,27 @@ async def test_receipts_that_all_have_one_sequence_number_are_all_taken(database
         wire.flush()
         for number in sent:
             await stage.in_state(number, State.DELIVERED)
+
+
+@pytest.mark.parametrize(("setting", "state"), [("yes", State.DELIVERED), ("no", State.QUEUED)])
+async def test_receipts_on_a_transmitter_are_taken_or_refused_as_set(
+    database: ConnectionParameters, setting: str, state: State
+) -> None:
+    async with staged(database) as stage:
+        sent = await one_sent(stage, mode="tx", receipts_on_tx=setting)
+        (wire,) = stage.smsc.wires
+        text = b"id:77 stat:DELIVRD err:000"
+        addresses = b"\0\1\1" + PHONE[1:].encode() + b"\0\0\0" + b"36111\0"
+        body = addresses + b"\4" + bytes(8) + bytes([len(text)]) + text
+        for sequence in (b"\0\0\0\7", b"\0\0\0\x08"):
+            wire.session.inject(
+                (16 + len(body)).to_bytes(4, "big") + (5).to_bytes(4, "big") + bytes(4) + sequence + body
+            )
+        wire.flush()
+        if state is State.DELIVERED:
+            await stage.in_state(sent, state)
+        else:  # the next answer comes after the refusal
+            more = await stage.send(numbers=["+33687654321"])
+            await stage.submitted(more)
+            assert await stage.shop.state(sent) is state
+            assert await stage.shop.database.value("select count(*) from receipt") == 0

@@ -11,7 +11,7 @@ from chappe.actions import placing, receive
 from chappe.actions.budget import Budget
 from chappe.actions.windows import Windows
 from chappe.carriers import inference
-from chappe.carriers.registry import learns_ids, policy_of, profile_of
+from chappe.carriers.registry import learns_ids, policy_of, profile_of, silence_of
 from chappe.core.lifecycle import State
 from chappe.core.network import Carrier
 from chappe.core.routing import Demo, Route, Router
@@ -391,12 +391,15 @@ async def _learn(database: Database, book: Book, carrier: Carrier, pairs: Sequen
 
 
 async def silence(database: Database, now: datetime, book: Book, budget: Budget = UNLIMITED) -> bool:
-    """Ends messages of which nothing was heard."""
+    """Ends messages of which nothing was heard for as long as their carrier's validity and margin are."""
+    waits = {0: SILENCE, **{carrier.id: silence_of(carrier) for carrier in book.carriers.values()}}
+    least = min(waits.values())
+    longer = {carrier_id: wait for carrier_id, wait in waits.items() if wait > least}
     while budget.more():
-        if not (await queue.silence(database, now, SILENCE, BATCH)).more:
+        if not (await queue.silence(database, now, least, BATCH, longer)).more:
             break
     while budget.more():
-        book.later_after = await queue.silence_later(database, now, SILENCE, book.later_after, BATCH)
+        book.later_after = await queue.silence_later(database, now, least, book.later_after, BATCH, longer)
         if not book.later_after:
             break
     while budget.more() and await queue.forget_strays(database, now - STRAY_KEPT, FORGOTTEN):

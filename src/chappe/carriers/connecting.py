@@ -186,7 +186,7 @@ def _session(profile: Profile, window: int, now: float) -> Session:
         timers=timers,
         interface_version=profile.interface_version,
         pdu_length_max=profile.command_length_max,
-        accept_deliver_on_tx=True,  # a receipt is never refused for the bind it comes on
+        accept_deliver_on_tx=profile.receipts_on_tx,
         unanswered_max=UNANSWERED_MAX,
     )
     return Session(settings, now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 from chappe.carriers import Link
 from chappe.core.network import Carrier
@@ -46,6 +47,12 @@ def policy_of(carrier: Carrier) -> int:
     return _POLICIES[profile_of(carrier).multipart_policy]
 
 
+def silence_of(carrier: Carrier) -> timedelta:
+    """After how long without a receipt a message is given up: its validity and the margin."""
+    made = profile_of(carrier)
+    return timedelta(seconds=made.validity_s + made.receipt_margin_s)
+
+
 def rules_of(carrier: Carrier) -> tuple[str, float]:
     """What becomes of messages in doubt: policy, and seconds of grace."""
     made = profile_of(carrier)
@@ -80,4 +87,4 @@ KINDS: dict[str, Callable[[Carrier, Callable[[], None]], Link]] = {
     "smpp": _smpp,
 }
 
-__all__ = ["KINDS", "learns_ids", "policy_of", "profile_of", "rest_of", "rules_of"]
+__all__ = ["KINDS", "learns_ids", "policy_of", "profile_of", "rest_of", "rules_of", "silence_of"]

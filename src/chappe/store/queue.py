@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate, takewhile
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -15,6 +16,8 @@ from chappe.store.binds import REFUND_ARRAY, Finish, finish, resolve_doubt
 from chappe.store.database import Connection, Database
 from chappe.store.looks import KEY_MIN, Looks
 from chappe.store.messages import key_of, numbers, texts
+
+NO_OTHERS: Mapping[int, timedelta] = MappingProxyType({})
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -289,13 +292,21 @@ MESSAGES_MAX = 5_000
 """Of one step, unless a single submission has more."""
 
 
-async def silence(database: Database, now: datetime, older_than: timedelta, limit: int) -> Walk:
+async def silence(
+    database: Database,
+    now: datetime,
+    older_than: timedelta,
+    limit: int,
+    by_carrier: Mapping[int, timedelta] = NO_OTHERS,
+) -> Walk:
     """Ends messages that were submitted and never heard of again. Walks the submissions once, by a cursor; one step is
     one transaction over at most `limit` submissions and MESSAGES_MAX messages.
 
     A submission that still has something to send when the cursor comes by, since it is for a later date or is tried
-    again, is noted for silence_later(), so that it holds nobody else up.
+    again, is noted for silence_later(), so that it holds nobody else up. So is one of whose carriers one is waited for
+    longer (by_carrier: its id, 0 without a carrier, and for how long) than older_than.
     """
+    young = _young(now, by_carrier)
     horizon = now - older_than
     async with database.transaction(hot=True) as tx:
         position: int = await tx.fetchval(
@@ -312,22 +323,30 @@ async def silence(database: Database, now: datetime, older_than: timedelta, limi
         # not beyond the first that is too young: ids are nearly, but not quite, in the order of time
         passed = _few(list(takewhile(lambda row: row["old"], rows)))
         walked = [row["id"] for row in passed if not row["later"]]
-        ids = await _silent(tx, walked)
+        ids = await _silent(tx, walked, young)
         if ids:
             await _end_silent(tx, now, ids)
         if passed:
             await tx.execute("update upkeep set position = $1, at = now() where name = 'silence'", passed[-1]["id"])
         await tx.execute(
             """insert into silence_later select s from unnest($1::bigint[]) s on conflict do nothing""",
-            [row["id"] for row in passed if row["later"]] + await _busy(tx, walked),
+            [row["id"] for row in passed if row["later"]] + await _busy(tx, walked, young),
         )
     cut = len(passed) < len(rows) and rows[len(passed)]["old"]
     return Walk(len(ids), cut or len(passed) == limit)
 
 
-async def silence_later(database: Database, now: datetime, older_than: timedelta, after: int, limit: int) -> int:
+async def silence_later(
+    database: Database,
+    now: datetime,
+    older_than: timedelta,
+    after: int,
+    limit: int,
+    by_carrier: Mapping[int, timedelta] = NO_OTHERS,
+) -> int:
     """Looks again at the next noted submissions whose ids are above `after`, and ends what is silent by now. Gives the
     last id, 0 at the end; one step is as bounded as one of silence()."""
+    young = _young(now, by_carrier)
     async with database.transaction(hot=True) as tx:
         rows = await tx.fetch(
             """select s.id, s.recipients from silence_later l join submission s on s.id = l.submission_id
@@ -338,10 +357,10 @@ async def silence_later(database: Database, now: datetime, older_than: timedelta
             limit,
         )
         noted = [row["id"] for row in _few(rows)]
-        ids = await _silent(tx, noted)
+        ids = await _silent(tx, noted, young)
         if ids:
             await _end_silent(tx, now, ids)
-        still = set(await _busy(tx, noted))
+        still = set(await _busy(tx, noted, young))
         await tx.execute(
             "delete from silence_later where submission_id = any ($1::bigint[])",
             [one for one in noted if one not in still],
@@ -368,16 +387,29 @@ _OF = """unnest($1::bigint[]) as w(id) cross join lateral (
     order by id limit 65536) m"""
 
 
-async def _silent(tx: Connection, submissions: Sequence[int]) -> list[int]:
+_YOUNG = """exists (select from unnest($2::int[], $3::timestamptz[]) as l(carrier, horizon)
+    where l.carrier = m.lane / 8
+      and (select coalesce(s.scheduled_at, s.created_at) from submission s where s.id = w.id limit 1) >= l.horizon)"""
+
+
+def _young(now: datetime, by_carrier: Mapping[int, timedelta]) -> tuple[list[int], list[datetime]]:
+    return list(by_carrier), [now - wait for wait in by_carrier.values()]
+
+
+async def _silent(tx: Connection, submissions: Sequence[int], young: tuple[list[int], list[datetime]]) -> list[int]:
     rows = await tx.fetch(
-        f"select m.id from {_OF} where m.state in (3, 4, 5, 10) and not {_BUSY} order by m.id", list(submissions)
+        f"""select m.id from {_OF} where m.state in (3, 4, 5, 10) and not {_BUSY} and not {_YOUNG} order by m.id""",
+        list(submissions),
+        *young,
     )
     return [row["id"] for row in rows]
 
 
-async def _busy(tx: Connection, submissions: Sequence[int]) -> list[int]:
+async def _busy(tx: Connection, submissions: Sequence[int], young: tuple[list[int], list[datetime]]) -> list[int]:
     rows = await tx.fetch(
-        f"select distinct w.id from {_OF} where m.state in (1, 2, 3, 4, 5, 10) and {_BUSY}", list(submissions)
+        f"select distinct w.id from {_OF} where m.state in (1, 2, 3, 4, 5, 10) and ({_BUSY} or {_YOUNG})",
+        list(submissions),
+        *young,
     )
     return [row["id"] for row in rows]
 
