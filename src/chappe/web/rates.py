@@ -9,7 +9,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from typing import Final
 
-from chappe.core import pace
 from chappe.core.model import Account
 
 # By dialect and verb, a minute: SMS Partner's documentation of 2024.
@@ -18,6 +17,7 @@ PER_MINUTE: Final[Mapping[tuple[str, str], int]] = {
     ("smspartner", "lookup"): 360,
 }
 KEPT_MAX: Final = 20_000
+_ROUNDING: Final = 1e-6
 
 _Key = tuple[int, str, str]
 
@@ -27,7 +27,8 @@ class Rates:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._buckets: OrderedDict[_Key, tuple[int, pace.Bucket]] = OrderedDict()
+        # The limit that it was made for, the tokens left, and when. Lists: every request takes one.
+        self._buckets: OrderedDict[_Key, list[float]] = OrderedDict()
 
     def allow(self, account: Account, dialect: str, verb: str) -> bool:
         """Whether the account may ask this now; a yes counts."""
@@ -44,17 +45,21 @@ class Rates:
 
     def _take(self, key: _Key, per_minute: int) -> bool:
         now_s = self._now()
-        known = self._buckets.get(key)
-        if known is None or known[0] != per_minute:
-            bucket = pace.full(per_minute / 60, per_minute, now_s)
-        else:
-            bucket = known[1]
-        bucket, taken, _ = pace.take(bucket, 1, now_s)
-        self._buckets[key] = (per_minute, bucket)
+        bucket = self._buckets.get(key)
+        if bucket is None or bucket[0] != per_minute:
+            while len(self._buckets) >= KEPT_MAX:
+                self._buckets.popitem(last=False)
+            bucket = self._buckets[key] = [per_minute, float(per_minute), now_s]
+        _, tokens, at_s = bucket
+        if now_s > at_s:  # a clock that steps back gives nothing and takes nothing
+            tokens = min(float(per_minute), tokens + (now_s - at_s) * per_minute / 60)
+            bucket[2] = now_s
         self._buckets.move_to_end(key)
-        while len(self._buckets) > KEPT_MAX:
-            self._buckets.popitem(last=False)
-        return taken == 1
+        if tokens < 1 - _ROUNDING:
+            bucket[1] = tokens
+            return False
+        bucket[1] = tokens - 1
+        return True
 
 
 class UnderWay:
