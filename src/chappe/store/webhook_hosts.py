@@ -25,12 +25,9 @@ def host_of(account_id: int, url: str, secret: bytes) -> int:
     nowhere has one of its own, so that the attempt can say why.
     """
     assert secret, "the numbers of hosts must not be guessed"
-    try:
-        host, port, tls = read(url)[0].key
-        origin = f"{'https' if tls else 'http'}://{host}:{port}"
-    except Fault:
-        origin = url
-    return _number(account_id, origin, secret)
+    url = url.strip(" \t\r\n")
+    end = url.find("/", len("https://"))
+    return _number(account_id, url if end < 0 else url[:end], secret)
 
 
 def account_of(host: int) -> int:
@@ -44,6 +41,12 @@ def hosts_of(account_id: int) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=_NUMBERS_MAX)
-def _number(account_id: int, origin: str, secret: bytes) -> int:
+def _number(account_id: int, start: str, secret: bytes) -> int:
+    """start: the URL without its path; what differs from call to call is mostly behind it."""
+    try:
+        host, port, tls = read(start)[0].key
+        origin = f"{'https' if tls else 'http'}://{host}:{port}"
+    except Fault:
+        origin = start
     digest = blake2b(origin.encode("utf-8", "replace"), digest_size=4, key=secret[:64], person=b"webhook host").digest()
     return account_id << ORIGIN_BITS | int.from_bytes(digest, "big")
