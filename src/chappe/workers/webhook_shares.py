@@ -148,7 +148,8 @@ class Hosts:
             host.in_hand.remove(webhook_id)
             host.account.in_hand -= 1
             self.in_hand -= 1
-            self._forget_if_idle(host)
+            if not host.in_hand:
+                self._forget_if_idle(host)
 
     def _forget_if_idle(self, host: Host) -> None:
         if host.queue or host.calls or host.in_hand:
