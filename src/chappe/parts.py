@@ -17,7 +17,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from importlib import import_module
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -28,12 +28,14 @@ from chappe import observe
 from chappe.store.database import Address, Bell, Database, Listener, ready
 
 if TYPE_CHECKING:
+    from chappe.actions.windows import Windows
     from chappe.dialects import Request, Response
     from chappe.net import Door
     from chappe.web.listener import Listener as HttpListener
     from chappe.web.listener import Reply
     from chappe.web.pages import Pages
-    from chappe.workers.private import Automatic
+    from chappe.web.server import Api
+    from chappe.workers.upkeep import Upkeep
 
 log = observe.get_logger("chappe")
 
@@ -183,11 +185,8 @@ async def run_api(orders: Orders, part: str) -> None:
     from chappe.core.window_profiles import read_profiles
     from chappe.store import accounts
     from chappe.store.channels import CONFIGURATION_CHANNEL, OUTBOX_CHANNEL
-    from chappe.web.listener import Limits
-    from chappe.web.listener import Listener as HttpListener
     from chappe.web.reading import SWITCH_S
     from chappe.web.server import Api
-    from chappe.web.undeclared import Undeclared
 
     stop = signalled()
     loop = asyncio.get_running_loop()
@@ -217,14 +216,7 @@ async def run_api(orders: Orders, part: str) -> None:
         listener = Listener(orders.address, [CONFIGURATION_CHANNEL], lambda _channel: changed.set())
         listener.start()
         beside = (loop.create_task(refresh(api.refresh, changed)), loop.create_task(api.velocity.run(database)))
-        limits = Limits(
-            body_bytes_max=orders.body_bytes_max,
-            connections_per_address_max=orders.connections_per_address_max,
-            connections_max=max(1, min(CONNECTIONS_MAX, descriptors() - DESCRIPTORS_OWN)),
-            trusted_proxies=tuple(ip_network(network) for network in orders.trusted_proxies),
-        )
-        undeclared = Undeclared(database, Path(orders.counts) if orders.counts else None)
-        http = HttpListener(api.ask, limits, api.ask_limit, on_undeclared=undeclared.notice)
+        http = _customers_listener(orders, api, database)
         settle_memory()
         async with telling(orders, part):
             await http.start(sockets=(socket.socket(fileno=orders.descriptor),))
@@ -238,6 +230,22 @@ async def run_api(orders: Orders, part: str) -> None:
             task.cancel()
         await listener.close()
         await bell.close()
+
+
+def _customers_listener(orders: Orders, api: Api, database: Database) -> HttpListener:
+    """The listener for customers, within the limits that are set."""
+    from chappe.web.listener import Limits
+    from chappe.web.listener import Listener as HttpListener
+    from chappe.web.undeclared import Undeclared
+
+    limits = Limits(
+        body_bytes_max=orders.body_bytes_max,
+        connections_per_address_max=orders.connections_per_address_max,
+        connections_max=max(1, min(CONNECTIONS_MAX, descriptors() - DESCRIPTORS_OWN)),
+        trusted_proxies=tuple(ip_network(network) for network in orders.trusted_proxies),
+    )
+    undeclared = Undeclared(database, Path(orders.counts) if orders.counts else None)
+    return HttpListener(api.ask, limits, api.ask_limit, on_undeclared=undeclared.notice)
 
 
 async def refresh(read: Callable[[], Awaitable[None]], changed: asyncio.Event) -> None:
@@ -258,36 +266,28 @@ async def refresh(read: Callable[[], Awaitable[None]], changed: asyncio.Event) -
 async def run_work(orders: Orders, part: str) -> None:
     """One worker process: delivers, notifies, keeps up."""
     from chappe.actions.windows import Windows
-    from chappe.core.stop_replies import Words
     from chappe.core.window_profiles import read_profiles
     from chappe.store import accounts
     from chappe.store.channels import CONFIGURATION_CHANNEL, OUTBOX_CHANNEL, WEBHOOK_CHANNEL
     from chappe.workers.deliver import Deliver
     from chappe.workers.notify import Notify
     from chappe.workers.owner import own_name
-    from chappe.workers.private import Automatic
-    from chappe.workers.upkeep import Upkeep
 
     stop = signalled()
     async with open_database(orders.address, "chappe work") as database:
         await until_ready(database, stop)
         if stop.is_set():
             return
-        private = await _private(orders, database)
-        automatic = [private] if isinstance(private, Automatic) else []
-        door = _door(orders, private)
+        changed = asyncio.Event()
+        door, following = await _door(orders, database, changed)
         owner = own_name()
         secret = await accounts.installation_secret(database)
         notify = Notify(database, door, secret, owner, orders.webhook_timeout_s, orders.webhooks_waiting_max)
         bell = Bell(orders.address, WEBHOOK_CHANNEL)
         windows = Windows(read_profiles(orders.windows))
         deliver = Deliver(database, owner, lambda: notify.ring() if notify.ours else bell.ring(), windows)
-        changed = asyncio.Event()
         moved = asyncio.Event()
-        upkeep = Upkeep(database, owner, moved)
-        upkeep.book.retention_days = orders.retention_days
-        upkeep.book.windows = windows
-        upkeep.book.words = Words(orders.stop_words, orders.start_words)
+        upkeep = _upkeep(orders, database, owner, moved, windows)
 
         def heard(channel: str) -> None:
             if channel == CONFIGURATION_CHANNEL:
@@ -302,10 +302,6 @@ async def run_work(orders: Orders, part: str) -> None:
         listener = Listener(orders.address, [OUTBOX_CHANNEL, WEBHOOK_CHANNEL, CONFIGURATION_CHANNEL], heard)
         listener.start()
         passing = asyncio.get_running_loop().create_task(_pass_on(moved, deliver.ring))
-        following = [
-            asyncio.get_running_loop().create_task(refresh(partial(one.refresh, database), changed))
-            for one in automatic
-        ]
         settle_memory()
         interrupt_nobody()
         http = page_listener(node_pages(database, orders).show) if orders.descriptor >= 0 else None
@@ -324,31 +320,42 @@ async def run_work(orders: Orders, part: str) -> None:
             await door.close()
 
 
-async def _private(orders: Orders, database: Database) -> Automatic | bool | tuple[IPv4Network | IPv6Network, ...]:
-    """Which private addresses webhooks may reach."""
+def _upkeep(orders: Orders, database: Database, owner: str, moved: asyncio.Event, windows: Windows) -> Upkeep:
+    from chappe.core.stop_replies import Words
+    from chappe.workers.upkeep import Upkeep
+
+    upkeep = Upkeep(database, owner, moved)
+    upkeep.book.retention_days = orders.retention_days
+    upkeep.book.windows = windows
+    upkeep.book.words = Words(orders.stop_words, orders.start_words)
+    return upkeep
+
+
+async def _door(
+    orders: Orders, database: Database, changed: asyncio.Event
+) -> tuple[Door, tuple[asyncio.Task[None], ...]]:
+    """The way out for webhooks, and what follows the configuration for it: which private addresses may be reached by
+    themselves depends on the carriers."""
+    from chappe.net import Door
     from chappe.web.undeclared import MARK
     from chappe.workers.private import Automatic
+    from chappe.workers.webhook_shares import CALLS_MAX, CALLS_PER_HOST
 
     given = orders.webhook_allow_private
     allowed = given if isinstance(given, bool) else tuple(ip_network(network) for network in given)
-    if not orders.webhook_private_automatic:
-        return allowed
-    automatic = Automatic(allowed, Path(orders.counts) / MARK, playground=orders.demo)
-    await automatic.refresh(database)
-    return automatic
-
-
-def _door(orders: Orders, private: Automatic | bool | tuple[IPv4Network | IPv6Network, ...]) -> Door:
-    from chappe.net import Door
-    from chappe.workers.webhook_shares import CALLS_MAX, CALLS_PER_HOST
-
-    return Door(
-        private,
-        orders.webhook_ports,
-        tuple(ip_network(network) for network in orders.webhook_denied),
+    make = partial(
+        Door,
+        ports=orders.webhook_ports,
+        denied=tuple(ip_network(network) for network in orders.webhook_denied),
         connections_max=CALLS_MAX,
         connections_per_host_max=CALLS_PER_HOST,
     )
+    if not orders.webhook_private_automatic:
+        return make(allowed), ()
+    automatic = Automatic(allowed, Path(orders.counts) / MARK, playground=orders.demo)
+    await automatic.refresh(database)
+    following = asyncio.get_running_loop().create_task(refresh(partial(automatic.refresh, database), changed))
+    return make(automatic), (following,)
 
 
 async def _pass_on(moved: asyncio.Event, ring: Callable[[], None]) -> None:
