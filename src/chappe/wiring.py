@@ -352,9 +352,9 @@ def _demo_lines(demo: Demo, where: str) -> list[str]:
 
 def _first_steps(config: Config) -> list[str]:
     """What an installation without any account needs."""
-    installation = " with --database-url" if config.database_url is not None else f" --data {config.data}"
+    installation = "--database-url" if config.database_url is not None else f"--data {config.data}"
     return [
-        "There is no account yet. In another terminal, each command" + installation + ":",
+        f"There is no account yet. In another terminal, each with {installation}:",
         "  chappe account create shop --balance 50.000",
         "  chappe carrier add acme --host smpp.example.net --port 2775 --system-id shop --password -",
         "  chappe route add --carrier acme",
