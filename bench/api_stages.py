@@ -32,7 +32,7 @@ from chappe.actions.accept import place
 from chappe.actions.locked import Locked
 from chappe.core.model import Accepted, Account, Moment
 from chappe.dialects import Request, Response
-from chappe.observe import metrics
+from chappe.observability.metrics import metrics
 from chappe.store.channels import OUTBOX_CHANNEL
 from chappe.store.database import Bell, GroupCommit
 from chappe.store.messages import Placed

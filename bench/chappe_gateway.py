@@ -157,7 +157,7 @@ class Chappe(Gateway):
         return version("chappe")
 
     async def _postgres_settings(self) -> dict[str, str]:
-        from chappe.cli_installation import configuration, opened
+        from chappe.cli.installation import configuration, opened
 
         found = {}
         async with opened(configuration(self.data, None)) as database:
@@ -177,7 +177,7 @@ class Chappe(Gateway):
 
     async def _create_accounts(self, keys: Mapping[str, str]) -> None:
         from chappe.actions import accounts
-        from chappe.cli_installation import configuration, opened
+        from chappe.cli.installation import configuration, opened
         from chappe.core.model import AccountSettings
 
         async with opened(configuration(self.data, None)) as database:

@@ -76,10 +76,10 @@ async def _connected(data: Path, *, superuser: bool = False) -> Connection:
     """A connection of our own to the database that the gateway runs."""
     from msgspec.structs import replace
 
-    from chappe.cli_installation import configuration, reached
-    from chappe.store import data_directory
+    from chappe.cli.installation import configuration, reached
+    from chappe.embedded import data_directory
+    from chappe.embedded.server import SUPERUSER
     from chappe.store.database import connect
-    from chappe.store.embedded import SUPERUSER
 
     async with reached(configuration(data, None)) as address:
         if superuser:
@@ -185,8 +185,8 @@ def _program(pid: int) -> str:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
         return "ended"
-    if "chappe.parts" in words:
-        return words[words.index("chappe.parts") + 1].partition("-")[0]
+    if "chappe.node.processes" in words:
+        return words[words.index("chappe.node.processes") + 1].partition("-")[0]
     return "postmaster and autovacuum" if words[0].endswith("postgres") else "supervisor"
 
 

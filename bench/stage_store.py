@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from processes import HOST
 
 from chappe.actions.accept import place
+from chappe.core.carrier_config import Carrier, CarrierSettings
 from chappe.core.model import Account, AccountSettings, Moment, Send
-from chappe.core.network import Carrier, CarrierSettings
 from chappe.core.routing import Route, Router
 from chappe.dialects import Call, Dialect, Request
 from chappe.dialects.registry import BY_NAME

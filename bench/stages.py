@@ -32,12 +32,12 @@ from processes import HOST, BenchError
 from stage_meter import POSTGRESQL, PYTHON, Stage, limit_per_s
 from stage_store import Store, opened_store
 
-from chappe import observe
 from chappe.config import Config
-from chappe.parts import settle_memory
+from chappe.embedded.server import EmbeddedServer
+from chappe.node.processes import settle_memory
+from chappe.node.serve import bring_up
+from chappe.observability import logs
 from chappe.store.database import Address
-from chappe.store.embedded import EmbeddedServer
-from chappe.wiring import bring_up
 
 ROOT: Final = Path(__file__).parent.parent
 ROUNDS: Final = 3
@@ -67,7 +67,7 @@ def main() -> int:
     for name in [name for name in os.environ if name.startswith("CHAPPE_")]:
         del os.environ[name]  # what is measured is what is shipped
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    observe.configure("console", "error")
+    logs.configure("console", "error")
     tools = ROOT / "build" / "bench"
     tools.mkdir(parents=True, exist_ok=True)
     (tools.parent / ".gitignore").write_text("*\n")

@@ -17,17 +17,17 @@ from stage_store import SENDER, WINDOW, WORDS, Store, pid_of
 
 from chappe.actions.windows import Windows
 from chappe.carriers import Fate, Link, LinkState, Outgoing, ReceiptIn
-from chappe.carriers.parts import Parts
 from chappe.carriers.registry import KINDS, policy_of, profile_of, rules_of
+from chappe.carriers.smpp.parts import Parts
 from chappe.core.lifecycle import State
-from chappe.observe import metrics
+from chappe.observability.metrics import metrics
 from chappe.store import binds
 from chappe.store.binds import BindKey, Claimed, Turn
 from chappe.store.database import Connection
-from chappe.store.looks import Looks
-from chappe.store.messages import LaneClass, lane
-from chappe.workers.flight import Rules
-from chappe.workers.pump import LINGER_S, Pump
+from chappe.store.lanes import LaneClass, lane
+from chappe.store.queue_head import Looks
+from chappe.workers.bind_driver import LINGER_S, Pump
+from chappe.workers.in_flight import Rules
 
 GROUP: Final = "deliver"
 RECEIPTS: Final = "receipts"

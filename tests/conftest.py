@@ -25,10 +25,9 @@ import asyncpg
 import hypothesis
 import pytest
 
-from chappe import observe
+from chappe.embedded.binaries import Binaries, installed
+from chappe.embedded.server import ROLE, ConnectionParameters, EmbeddedServer
 from chappe.store import migrate
-from chappe.store.binaries import Binaries, installed
-from chappe.store.embedded import ROLE, ConnectionParameters, EmbeddedServer
 
 T = TypeVar("T")
 
@@ -69,7 +68,7 @@ def _levels(root: logging.Logger) -> dict[logging.Logger, int]:
 
 def _own_handlers(root: logging.Logger) -> list[logging.Handler]:
     """Chappe's; those of pytest come and go by themselves."""
-    return [handler for handler in root.handlers if type(handler).__module__ == observe.__name__]
+    return [handler for handler in root.handlers if type(handler).__module__ == "chappe.observability.logs"]
 
 
 def _by_major() -> dict[int, Binaries]:

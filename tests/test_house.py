@@ -36,12 +36,12 @@ SOMEBODYS_PATH = re.compile(r"(?<![\w.<~-])/(?:root|home|work|mnt|Users)/\w")
 
 PURE_ROOMS = {"core", "smpp", "dialects"}
 PRINTING = {
-    "cli.py": "answers people",
-    "store/launch.py": "a program of its own, before there is a log",
+    "cli/main.py": "answers people",
+    "embedded/exec_postgres.py": "a program of its own, before there is a log",
 }
 KNOWING_THE_ENVIRONMENT = {
     "config.py": "reads it, alone",
-    "store/child.py": "passes a few names on to PostgreSQL",
+    "embedded/process.py": "passes a few names on to PostgreSQL",
 }
 
 MODULES = sorted(SOURCE.rglob("*.py"))

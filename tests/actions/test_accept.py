@@ -9,14 +9,14 @@ import pytest
 from shop import NOW, PRICE, SECRET, Shop, later, opened
 
 from chappe.actions import accept as action
-from chappe.actions import reports
+from chappe.actions import timeline
 from chappe.core.errors import Refusal
 from chappe.core.lifecycle import State
 from chappe.core.model import Accepted, Account, Moment, Send
 from chappe.core.window_profiles import PROFILES
-from chappe.dialects import allmysms_send
-from chappe.store import identifiers, optouts
-from chappe.store.embedded import ConnectionParameters
+from chappe.dialects.allmysms import send as allmysms_send
+from chappe.embedded.server import ConnectionParameters
+from chappe.store import idempotency, optouts
 from chappe.store.webhook_hosts import host_of
 
 MOMENT = Moment(NOW, secret=SECRET)
@@ -39,7 +39,7 @@ async def test_warnings_stay_with_the_submission(database: ConnectionParameters)
         await shop.carrier()
         send = shop.send(account, warnings=(allmysms_send.SENDER_WITHOUT_STOP, allmysms_send.LOWCOST_UNAVAILABLE))
         (stored,) = await shop.accept(send)
-        found = await reports.find(shop.database, str(stored.submission_id))
+        found = await timeline.find(shop.database, str(stored.submission_id))
         assert found is not None
         assert found.options == ["sender_without_stop", "lowcost_unavailable"]
 
@@ -67,7 +67,7 @@ async def test_a_repeated_request_is_refused_for_a_day(database: ConnectionParam
         assert await codes(shop, named(shop, account, "a"), hours=24) == ["accepted"]
         assert await codes(shop, named(shop, account, "a"), hours=25) == ["repeated"]
         assert await shop.balance(account) == 100_000_000 - 4 * PRICE
-        await identifiers.forget(shop.database, later(hours=49), 10)
+        await idempotency.forget(shop.database, later(hours=49), 10)
         assert await shop.database.value("select count(*) from unique_identifier") == 0
         await shop.books_balance()
 

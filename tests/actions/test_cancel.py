@@ -8,14 +8,14 @@ import random
 import pytest
 from shop import NOW, PRICE, Shop, later, opened
 
-from chappe.actions.answer import answer
+from chappe.actions.queries import answer
 from chappe.core.errors import Refusal
 from chappe.core.lifecycle import State
 from chappe.core.model import Account, AddOptOut, Cancel, Cancelled, Moment, submission_of
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import binds, queue
 from chappe.store.binds import Requeue
-from chappe.store.embedded import ConnectionParameters
-from chappe.store.messages import LaneClass, lane
+from chappe.store.lanes import LaneClass, lane
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
 

@@ -13,11 +13,11 @@ import pytest_asyncio
 from chappe.actions import accounts, carrier_views
 from chappe.actions import carriers as actions
 from chappe.actions.carriers import CarrierMisuse, changed, made
+from chappe.core.carrier_config import Carrier, CarrierSettings
 from chappe.core.model import AccountSettings
-from chappe.core.network import Carrier, CarrierSettings
+from chappe.embedded.server import ConnectionParameters
 from chappe.store.binds import BindView
 from chappe.store.database import Address, Database
-from chappe.store.embedded import ConnectionParameters
 from chappe.store.operator import LaneLength
 
 BASE: dict[str, Any] = {"host": "smsc.example", "port": 2775, "system_id": "us", "password": "sesame"}

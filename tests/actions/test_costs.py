@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import pytest
 from shop import PRICE, Shop, opened
 
-from chappe.actions.answer import answer
+from chappe.actions.queries import answer
 from chappe.core.lifecycle import State
 from chappe.core.model import Account, Costs, Moment, ReadCosts
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import binds, conversations
 from chappe.store.binds import Finish
-from chappe.store.embedded import ConnectionParameters
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
 

@@ -13,11 +13,11 @@ from chappe.actions import carriers as carrier_actions
 from chappe.actions import demo, upkeep
 from chappe.actions.carrier_errors import CarrierMisuse
 from chappe.core.model import AccountState
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import accounts, carriers
 from chappe.store import demo as stored
-from chappe.store.embedded import ConnectionParameters
-from chappe.store.messages import LaneClass, lane
-from chappe.workers.deliver import Deliver
+from chappe.store.lanes import LaneClass, lane
+from chappe.workers.bind_leases import Deliver
 from chappe.workers.upkeep import Upkeep
 
 pytestmark = pytest.mark.asyncio

@@ -11,8 +11,8 @@ from chappe.actions import locked as module
 from chappe.actions.locked import Locked
 from chappe.core.errors import Refusal
 from chappe.core.model import Accepted, Moment
+from chappe.embedded.server import ConnectionParameters
 from chappe.store.database import Database
-from chappe.store.embedded import ConnectionParameters
 
 pytestmark = pytest.mark.asyncio
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from shop import NOW, opened
 
-from chappe.actions.answer import answer
+from chappe.actions.queries import answer
 from chappe.core.errors import Refusal
 from chappe.core.model import Account, Moment, Recipient, Send, Simulate, Simulated, Skipped
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import optouts
-from chappe.store.embedded import ConnectionParameters
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from shop import NOW, PRICE, later, opened
 
-from chappe.actions.answer import answer
+from chappe.actions.queries import answer
 from chappe.core.errors import Refusal
 from chappe.core.lifecycle import State
 from chappe.core.model import (
@@ -18,9 +18,9 @@ from chappe.core.model import (
     Selector,
     submission_of,
 )
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import optouts
 from chappe.store.database import Database
-from chappe.store.embedded import ConnectionParameters
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
 

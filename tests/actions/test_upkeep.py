@@ -12,10 +12,11 @@ from chappe.actions.budget import Budget
 from chappe.actions.upkeep import SILENCE, Book
 from chappe.core.lifecycle import State
 from chappe.core.model import message_id
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import binds, carriers, queue
 from chappe.store.binds import Doubt, Requeue
-from chappe.store.embedded import ConnectionParameters
-from chappe.store.messages import LaneClass, key_of, lane
+from chappe.store.lanes import LaneClass, lane
+from chappe.store.messages import key_of
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
 

@@ -11,7 +11,7 @@ from chappe.actions.accounts import AccountError
 from chappe.actions.virtual_numbers import NumberError, e164
 from chappe.core.errors import Refusal
 from chappe.core.model import Accepted, Account, Moment
-from chappe.store.embedded import ConnectionParameters
+from chappe.embedded.server import ConnectionParameters
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import pytest
 from shop import NOW, Shop, opened
 
 from chappe.core.lifecycle import State
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import timeline
-from chappe.store.embedded import ConnectionParameters
 
 pytestmark = pytest.mark.asyncio
 

@@ -12,7 +12,7 @@ from stage_meter import POSTGRESQL, PYTHON, Behind, Meter, Stage, at_rest_ns, pr
 from stages import TITLES, measured, table, together
 
 from chappe.core.lifecycle import State
-from chappe.store.embedded import ConnectionParameters
+from chappe.embedded.server import ConnectionParameters
 
 EFFORT = 0.03
 SPIN_NS = 20_000_000

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chappe.core.callback_url import CHARACTERS_MAX, is_callback_url
-from chappe.net.target import read
+from chappe.net.url import read
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from chappe.core import segments
 from chappe.core.compose import CHARACTERS_MAX, Composed, TooLong, compose, warnings_of
-from chappe.dialects.smspartner_characters import read_marks
-from chappe.dialects.smspartner_characters import replace as smspartner
+from chappe.dialects.smspartner.characters import read_marks
+from chappe.dialects.smspartner.characters import replace as smspartner
 
 MENTION = " STOP 36111"
 

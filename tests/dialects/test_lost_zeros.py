@@ -12,9 +12,11 @@ import smspartner_desk as desk
 
 from chappe.core import numbers
 from chappe.core.model import Account, AccountSettings, AddOptOut, Moment, ReadMessages, Ready, Send
-from chappe.dialects import allmysms_rest, allmysms_send, smspartner_fields
-from chappe.dialects.allmysms_flow import Block
-from chappe.dialects.allmysms_send import Wish
+from chappe.dialects.allmysms import rest as allmysms_rest
+from chappe.dialects.allmysms import send as allmysms_send
+from chappe.dialects.allmysms.flow import Block
+from chappe.dialects.allmysms.send import Wish
+from chappe.dialects.smspartner import send_options
 
 LOST = [
     ("687751234", "+33687751234"),
@@ -114,5 +116,5 @@ def test_a_bulk_answer_names_the_number_and_finds_repetitions() -> None:
 
 
 def test_one_that_is_in_no_plan_is_told_as_french() -> None:
-    assert smspartner_fields.e164("700123456", numbers.HOME) == "+33700123456"
-    assert smspartner_fields.e164("700123456", "none") == "+700123456"
+    assert send_options.e164("700123456", numbers.HOME) == "+33700123456"
+    assert send_options.e164("700123456", "none") == "+700123456"

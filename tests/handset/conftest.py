@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from chappe.carriers.wire import Wire
+from chappe.carriers.smpp.transport import Wire
 from chappe.dialects import Request, Response
 from chappe.handset.settings import Clock, Settings
 from chappe.handset.smsc import Smsc

@@ -11,11 +11,11 @@ import pytest
 from chappe.handset.chaos import CALM, SWITCHES, BindError, Chaos, ChaosError, changed
 from chappe.smpp import receipts
 from chappe.smpp.commands import Status
+from chappe.smpp.error_codes import ReceiptState
 from chappe.smpp.events import Answered, BindRefused, Bound, Closed, Event, Nacked, Odd, Oddity, Received, Unbound
 from chappe.smpp.pdu import SubmitSm
 from chappe.smpp.profile import profile
 from chappe.smpp.session import Mode
-from chappe.smpp.taxonomy import ReceiptState
 
 PROFILE = profile("generic")
 

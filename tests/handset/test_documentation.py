@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from chappe.handset.chaos import CALM, SWITCHES
-from chappe.handset.outcomes import MAGIC
+from chappe.handset.magic_numbers import MAGIC
 
 TEXT = (Path(__file__).parents[2] / "docs" / "handset.md").read_text()
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 
 from chappe.core import segments
 from chappe.handset.phones import Part, Phones, address, piece_of
-from chappe.smpp.longtext import cut
+from chappe.smpp.concatenation import cut
 from chappe.smpp.pdu import SubmitSm
 from chappe.smpp.profile import LongMethod
 from chappe.smpp.tlv import Tag

@@ -16,6 +16,7 @@ import pytest
 from chappe.handset.smsc import tls_context
 from chappe.smpp import receipts
 from chappe.smpp.commands import Status
+from chappe.smpp.error_codes import ReceiptState
 from chappe.smpp.events import Answered, BindRefused, Bound, Received
 from chappe.smpp.fields import Destination, DistributionList
 from chappe.smpp.pdu import (
@@ -32,7 +33,6 @@ from chappe.smpp.pdu import (
 )
 from chappe.smpp.profile import profile
 from chappe.smpp.session import Mode
-from chappe.smpp.taxonomy import ReceiptState
 from chappe.smpp.tlv import Tag
 
 PROFILE = profile("generic")

@@ -14,10 +14,10 @@ from shop import NOW, SECRET, Shop, eventually, opened
 from chappe.actions.accept import accept
 from chappe.core.lifecycle import State
 from chappe.core.model import Account, Moment
+from chappe.embedded.server import ConnectionParameters
 from chappe.net import Door
 from chappe.net.resolver import Resolver
 from chappe.store import webhook_limits
-from chappe.store.embedded import ConnectionParameters
 from chappe.store.messages import key_of
 from chappe.store.webhook_hosts import host_of
 from chappe.workers import notify as module

@@ -17,7 +17,7 @@ from shop import Shop, opened
 
 from chappe.core.errors import Refusal
 from chappe.core.model import AccountSettings
-from chappe.store.embedded import ConnectionParameters
+from chappe.embedded.server import ConnectionParameters
 from chappe.web import reading, server
 
 pytestmark = pytest.mark.asyncio

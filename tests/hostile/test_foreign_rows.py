@@ -21,10 +21,12 @@ from shop import Shop, opened
 
 from chappe.core.model import Account, message_id
 from chappe.core.publicid import public_id
-from chappe.dialects import allmysms, allmysms_methods, allmysms_rest, smspartner
+from chappe.dialects.allmysms import dialect, methods
+from chappe.dialects.allmysms import rest as allmysms_rest
+from chappe.dialects.smspartner import dialect as smspartner
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import accounts, optouts, virtual_numbers
-from chappe.store.embedded import ConnectionParameters
-from chappe.web.pages import Pages
+from chappe.web.node_endpoints import Pages
 
 PHONE, STOPPED = "+33612345678", "+33698765432"
 SECRETS = (b"612345678", b"698765432", b"geheimnis", b"alice", b"quittance", b"ALICE")
@@ -105,7 +107,7 @@ STOPPED_ITEM = {"phoneNumber": STOPPED, "message": "hi"}
 STATUS_ITEM = {"phoneNumber": PHONE, "messageId": "%(submission)s"}
 
 NOT_SERVED = {
-    "allmysms": allmysms_methods.UNSERVED,
+    "allmysms": methods.UNSERVED,
     "smspartner": (smspartner.UNSERVED,),
 }
 
@@ -201,8 +203,8 @@ PAGES = {"/", "/healthz", "/readyz", "/metrics", "/handset", "/handset/"}
 
 def test_every_route_has_a_row() -> None:
     routes = {("smspartner", verb) for verb in smspartner.PAGES}
-    own = (allmysms.SEND, allmysms.SIMPLE, allmysms.SIMULATE)
-    routes |= {("allmysms", verb) for verb in (*own, *allmysms_methods.METHODS)}
+    own = (dialect.SEND, dialect.SIMPLE, dialect.SIMULATE)
+    routes |= {("allmysms", verb) for verb in (*own, *methods.METHODS)}
     routes |= {("rest", verb) for verb, _ in allmysms_rest._PATHS}
     assert set(TABLE) == routes
     assert set(Pages(None, 1, metrics=True, trouble=lambda: "").table()) == PAGES  # type: ignore[arg-type]

@@ -13,8 +13,8 @@ from shop import SECRET, Shop, eventually, opened
 
 from chappe.core.lifecycle import State
 from chappe.core.model import Account
+from chappe.embedded.server import ConnectionParameters
 from chappe.net import Answer, Door
-from chappe.store.embedded import ConnectionParameters
 from chappe.store.messages import key_of
 from chappe.store.webhook_hosts import host_of
 from chappe.workers import webhook_shares as shares

@@ -12,13 +12,14 @@ from time import process_time
 import pytest
 from shop import Shop, later, opened
 
-from chappe.actions import receive
-from chappe.carriers import MessageIn, ReceiptIn, receiving
+from chappe.actions import inbound as receive
+from chappe.carriers import MessageIn, ReceiptIn
+from chappe.carriers.smpp import deliver_parser
+from chappe.embedded.server import ConnectionParameters
 from chappe.smpp.pdu import DeliverSm
 from chappe.smpp.profile import profile
 from chappe.smpp.tlv import Tag
 from chappe.store import carriers, conversations, inbound
-from chappe.store.embedded import ConnectionParameters
 
 pytestmark = pytest.mark.asyncio
 
@@ -60,7 +61,7 @@ def noise(chance: random.Random, sequence: int) -> DeliverSm:
 
 async def arrive(shop: Shop, carrier_id: int, pdus: list[DeliverSm], seconds: float = 0) -> Counter[str]:
     """Stores them as the pump does: messages before receipts are matched; what kinds they were."""
-    reader = receiving.Reader(profile("generic"))
+    reader = deliver_parser.Reader(profile("generic"))
     read = [reader.read(pdu.sequence, pdu, pdu.encode()) for pdu in pdus]
     messages = [one for one in read if isinstance(one, MessageIn)]
     assert all(isinstance(one, ReceiptIn) for one in read if one not in messages)

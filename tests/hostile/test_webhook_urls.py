@@ -15,7 +15,7 @@ from chappe.core.lifecycle import State
 from chappe.core.model import Reply, Report
 from chappe.dialects import Dialect, WebhookCall
 from chappe.dialects.registry import DIALECTS
-from chappe.net.target import read
+from chappe.net.url import read
 
 AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 WRITTEN = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.sampled_from(

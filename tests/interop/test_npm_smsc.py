@@ -16,7 +16,7 @@ from chappe.core import gsm7
 from chappe.core.lifecycle import State
 from chappe.smpp import pdu
 from chappe.smpp.commands import Status
-from chappe.smpp.textcoding import decode
+from chappe.smpp.data_coding import decode
 
 pytestmark = [pytest.mark.needs("npm smpp"), pytest.mark.asyncio]
 

@@ -10,10 +10,11 @@ import pytest
 from peers import tshark
 
 from chappe.carriers import Outgoing
-from chappe.carriers.submission import pdus as submissions
-from chappe.carriers.submission import validity
+from chappe.carriers.smpp.submission import pdus as submissions
+from chappe.carriers.smpp.submission import validity
 from chappe.smpp import codec, pdu, receipts, tlv
 from chappe.smpp.commands import Status
+from chappe.smpp.error_codes import ReceiptState
 from chappe.smpp.fields import (
     Counted,
     CString,
@@ -26,7 +27,6 @@ from chappe.smpp.fields import (
     Time,
 )
 from chappe.smpp.profile import PRESETS, profile
-from chappe.smpp.taxonomy import ReceiptState
 from chappe.smpp.tlv import Tag
 
 pytestmark = pytest.mark.needs("tshark")

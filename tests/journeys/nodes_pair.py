@@ -14,7 +14,7 @@ import asyncpg
 from nodes_lan import Machine
 from program import until
 
-from chappe.store.binaries import installed
+from chappe.embedded.binaries import installed
 
 ROLE = "chappe"
 DATABASE = "chappe"

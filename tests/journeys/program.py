@@ -321,13 +321,13 @@ class Program:
         """What a statement gives, straight from the database: for what no interface of the program shows."""
         import asyncpg
 
-        from chappe.store import embedded
+        from chappe.embedded import server
 
         async with contextlib.AsyncExitStack() as stack:
             if self.database_url:
                 connection = await asyncpg.connect(self.database_url)
             else:
-                found = await stack.enter_async_context(embedded.attach(self.data))
+                found = await stack.enter_async_context(server.attach(self.data))
                 connection = await asyncpg.connect(**found.arguments())
             try:
                 return [dict(row) for row in await connection.fetch(statement, *arguments)]

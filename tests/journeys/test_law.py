@@ -36,8 +36,8 @@ from shop import address_of
 from virtual_time import VirtualLoop
 
 from chappe.actions import upkeep
+from chappe.embedded.server import ConnectionParameters
 from chappe.store.database import Address
-from chappe.store.embedded import ConnectionParameters
 
 LONG = "LAW_EXAMPLES" in os.environ
 PARIS = ZoneInfo("Europe/Paris")

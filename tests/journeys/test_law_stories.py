@@ -14,8 +14,8 @@ from shop import address_of
 from virtual_time import VirtualLoop
 
 from chappe.core.lifecycle import State
+from chappe.embedded.server import ConnectionParameters
 from chappe.store.binds import Claimed
-from chappe.store.embedded import ConnectionParameters
 
 NUMBER = "+33612345678"
 MONDAY = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # 10:00 in Paris

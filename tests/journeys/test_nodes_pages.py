@@ -12,7 +12,7 @@ import pytest
 from program import Program, ask, children, until
 
 if TYPE_CHECKING:
-    from chappe.store.embedded import ConnectionParameters
+    from chappe.embedded.server import ConnectionParameters
 
 
 def series(text: str, name: str) -> dict[str, float]:

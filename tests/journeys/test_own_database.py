@@ -9,7 +9,7 @@ import pytest
 from program import Program, Smsc, until
 
 if TYPE_CHECKING:
-    from chappe.store.embedded import ConnectionParameters
+    from chappe.embedded.server import ConnectionParameters
 
 PHONE = "+33612345678"
 

@@ -12,8 +12,8 @@ from shop import eventually
 
 from chappe.core.errors import Fault
 from chappe.net import Door
-from chappe.net import names as module
-from chappe.net.names import Names
+from chappe.net import name_cache as module
+from chappe.net.name_cache import Names
 from chappe.net.resolver import NoSuchName, Resolver
 
 pytestmark = pytest.mark.asyncio

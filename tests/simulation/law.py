@@ -18,7 +18,7 @@ from smsc import Owed, Smsc
 from virtual import VirtualLoop
 
 from chappe.carriers import Outgoing
-from chappe.carriers.wire import Wire
+from chappe.carriers.smpp.transport import Wire
 from chappe.core.lifecycle import TRANSITIONS, State
 from chappe.smpp import pdu as pdus
 from chappe.smpp.framer import Framer

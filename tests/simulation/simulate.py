@@ -27,9 +27,9 @@ from durable import Server
 from faults import everything
 from world import Report, run
 
+from chappe.embedded.server import EmbeddedServer
 from chappe.store import migrate
 from chappe.store.database import Address
-from chappe.store.embedded import EmbeddedServer
 
 STEPS = 120
 

@@ -14,7 +14,7 @@ from itertools import count
 from network import NOBODY, Network
 from virtual import Process, VirtualLoop
 
-from chappe.carriers.wire import Wire
+from chappe.carriers.smpp.transport import Wire
 from chappe.smpp.commands import Status
 from chappe.smpp.events import Answered, BindRequested, Closed, Event, Nacked, Received, TimedOut
 from chappe.smpp.header import HEADER

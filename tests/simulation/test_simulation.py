@@ -20,14 +20,14 @@ sys.path.insert(0, str(Path(__file__).parent))  # its modules serve simulate.py 
 
 from chappe.actions import upkeep
 from chappe.actions.windows import Windows
-from chappe.carriers import connecting
-from chappe.carriers.inbox import Inbox
-from chappe.carriers.wire import Wire
+from chappe.carriers.smpp import connecting
+from chappe.carriers.smpp.transport import Wire
+from chappe.carriers.smpp.unacknowledged import Inbox
 from chappe.core import retry
 from chappe.smpp.events import Received
 from chappe.store import binds, optouts
 from chappe.store.database import Address
-from chappe.workers.flight import Rules
+from chappe.workers.in_flight import Rules
 
 if TYPE_CHECKING:
     from durable import Server

@@ -25,18 +25,19 @@ from virtual import Process, VirtualLoop, aware
 
 from chappe.actions import accept, upkeep
 from chappe.actions.windows import Windows
-from chappe.carriers import Outgoing, connecting, smpp
-from chappe.carriers.smpp import SmppLink
+from chappe.carriers import Outgoing
+from chappe.carriers.smpp import connecting, link
+from chappe.carriers.smpp.link import SmppLink
 from chappe.core import segments
+from chappe.core.carrier_config import CarrierSettings
 from chappe.core.errors import Refusal
 from chappe.core.model import Account, AccountSettings, Moment, Recipient, Send
-from chappe.core.network import CarrierSettings
 from chappe.core.window_profiles import PROFILES
 from chappe.smpp.commands import SEQUENCE_MAX
 from chappe.smpp.settings import Settings
 from chappe.store import accounts, carriers
 from chappe.store.database import CONNECTION_ERRORS
-from chappe.workers.deliver import Deliver
+from chappe.workers.bind_leases import Deliver
 from chappe.workers.upkeep import Upkeep
 
 # A run begins up to half a minute before one of these. None is near a holiday. Times are UTC; Paris is an hour ahead,
@@ -401,13 +402,13 @@ def _linked(world: World) -> Iterator[None]:
     def numbered(**given: Any) -> Settings:
         return Settings(**given, first_sequence=world.first_sequence)
 
-    before = smpp.SmppLink
-    smpp.SmppLink = Watched  # type: ignore[misc]
+    before = link.SmppLink
+    link.SmppLink = Watched  # type: ignore[misc]
     connecting.Settings = numbered  # type: ignore[assignment,misc]
     try:
         yield
     finally:
-        smpp.SmppLink = before  # type: ignore[misc]
+        link.SmppLink = before  # type: ignore[misc]
         connecting.Settings = Settings  # type: ignore[misc]
 
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chappe.core import gsm7
-from chappe.smpp.longtext import Piece, join
+from chappe.smpp.concatenation import Piece, join
+from chappe.smpp.data_coding import GAP, Received, decode_received
 from chappe.smpp.profile import Charset, LongMethod, profile
 from chappe.smpp.septets import pack
-from chappe.smpp.textcoding import GAP, Received, decode_received
 
 GENERIC = profile()
 UTF16_BE, UTF16_LE = "utf-16-be", "utf-16-le"

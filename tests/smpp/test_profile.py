@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chappe.smpp.commands import Status
+from chappe.smpp.error_codes import AMBIGUOUS_STATUSES, GSM_MAP_ERRORS, STATUSES
 from chappe.smpp.profile import (
     KNOBS,
     PRESETS,
@@ -30,7 +31,6 @@ from chappe.smpp.profile import (
     settings,
     verdict,
 )
-from chappe.smpp.taxonomy import AMBIGUOUS_STATUSES, GSM_MAP_ERRORS, STATUSES
 
 # One good and one bad way to write each knob; the good one differs from the default.
 WRITTEN: dict[str, tuple[str, object, str]] = {

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chappe.smpp.longtext import Piece, cut, read
+from chappe.smpp.concatenation import Piece, cut, read
 from chappe.smpp.profile import LongMethod
 from chappe.smpp.reassembly import PART_OVERHEAD_OCTETS, Completed, Joiner
 

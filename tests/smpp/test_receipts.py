@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chappe.smpp import status_words
+from chappe.smpp.error_codes import ReceiptState
 from chappe.smpp.profile import Profile, profile
 from chappe.smpp.receipts import (
     BOTH,
@@ -27,7 +28,6 @@ from chappe.smpp.receipts import (
     write,
     write_id,
 )
-from chappe.smpp.taxonomy import ReceiptState
 
 GENERIC = profile()
 USUAL = b"id:0123456789 sub:001 dlvrd:001 submit date:2401151230 done date:2401151231 stat:DELIVRD err:000 text:Bonjour"

@@ -13,9 +13,10 @@ from chappe.actions.accept import place
 from chappe.core.lifecycle import State
 from chappe.core.model import Account, Recipient, Send, Skipped, message_id
 from chappe.core.pricing import REFUNDS
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import messages
-from chappe.store.embedded import ConnectionParameters
-from chappe.store.messages import REFUND_STATES, LaneClass, key_of, lane, numbers, texts
+from chappe.store.lanes import LaneClass, lane
+from chappe.store.messages import REFUND_STATES, key_of, numbers, texts
 from chappe.store.webhook_hosts import host_of
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]

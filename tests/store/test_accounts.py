@@ -9,9 +9,9 @@ import pytest
 from shop import PRICE, Shop, later, opened
 
 from chappe.core.model import AccountSettings, AccountState
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import accounts
 from chappe.store.accounts import LoginTaken
-from chappe.store.embedded import ConnectionParameters
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
 

@@ -9,10 +9,11 @@ import pytest
 from shop import NOW, PRICE, Shop, eventually, later, opened
 
 from chappe.core.lifecycle import State
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import binds, carriers, queue
 from chappe.store.binds import BindKey, Doubt, Finish, Lease, LeaseLost, Renewed, Requeue
-from chappe.store.embedded import ConnectionParameters
-from chappe.store.messages import LaneClass, key_of, lane
+from chappe.store.lanes import LaneClass, lane
+from chappe.store.messages import key_of
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
 

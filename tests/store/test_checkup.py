@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from shop import opened
 
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import carriers
 from chappe.store.checkup import CarrierFact, Facts, Standby, collect, judge
-from chappe.store.embedded import ConnectionParameters
 from chappe.store.troubles import Trouble
 
 SINCE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

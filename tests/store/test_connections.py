@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 from shop import address_of, eventually
 
+from chappe.embedded.server import ConnectionParameters
 from chappe.store.connections import Connections
 from chappe.store.database import Database
-from chappe.store.embedded import ConnectionParameters
 
 pytestmark = pytest.mark.asyncio
 

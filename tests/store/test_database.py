@@ -13,6 +13,7 @@ from shop import NOW, address_of, eventually, opened
 from chappe.actions import accept as accept_action
 from chappe.core.errors import Refusal
 from chappe.core.model import Accepted, Moment, Send
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import database as module
 from chappe.store.database import (
     GATHERED_WEIGHT,
@@ -25,7 +26,6 @@ from chappe.store.database import (
     connect,
     ready,
 )
-from chappe.store.embedded import ConnectionParameters
 from chappe.store.messages import Placed
 
 pytestmark = pytest.mark.asyncio

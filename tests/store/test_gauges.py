@@ -8,10 +8,11 @@ import pytest
 from shop import opened
 
 from chappe.carriers import MessageIn
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import carriers, gauges, inbound, quarantine, troubles, waiting
-from chappe.store.embedded import ConnectionParameters
 from chappe.store.gauges import GAUGES, read
-from chappe.store.messages import LaneClass, key_of, lane
+from chappe.store.lanes import LaneClass, lane
+from chappe.store.messages import key_of
 
 pytestmark = pytest.mark.asyncio
 

@@ -14,11 +14,18 @@ from shop import NOW, SECRET, Shop, eventually, later, opened
 from chappe.actions import upkeep
 from chappe.actions.upkeep import Book
 from chappe.core.lifecycle import State
-from chappe.store import binds, looks, messages, queue, webhooks
+from chappe.embedded.server import ConnectionParameters
+from chappe.store import (
+    binds,
+    messages,
+    queue,
+    queue_head,
+    webhooks,
+)
 from chappe.store.binds import Turn
-from chappe.store.embedded import ConnectionParameters
-from chappe.store.looks import Looks
-from chappe.store.messages import LaneClass, key_of, lane
+from chappe.store.lanes import LaneClass, lane
+from chappe.store.messages import key_of
+from chappe.store.queue_head import Looks
 from chappe.store.webhooks import Pending, Told
 
 pytestmark = pytest.mark.asyncio
@@ -86,9 +93,9 @@ def _slow() -> Looks:
 @pytest.fixture
 def always_slow(monkeypatch: pytest.MonkeyPatch) -> float:
     """Every whole look counts as slow; the next one comes after so many seconds."""
-    monkeypatch.setattr(looks, "SLOW_S", 0.0)
-    monkeypatch.setattr(looks, "AGAIN_S", 0.4)
-    return looks.AGAIN_S
+    monkeypatch.setattr(queue_head, "SLOW_S", 0.0)
+    monkeypatch.setattr(queue_head, "AGAIN_S", 0.4)
+    return queue_head.AGAIN_S
 
 
 class Teller:

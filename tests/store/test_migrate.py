@@ -13,8 +13,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import migrate
-from chappe.store.embedded import ConnectionParameters
 from chappe.store.migrate import (
     DatabaseNewer,
     Migration,

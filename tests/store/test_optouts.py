@@ -13,13 +13,13 @@ from shop import NOW, PRICE, Shop, later, opened
 
 from chappe.actions import accept as action
 from chappe.actions import upkeep
-from chappe.actions.answer import answer
+from chappe.actions.queries import answer
 from chappe.core.errors import Refusal
 from chappe.core.lifecycle import State
 from chappe.core.model import Accepted, Account, AccountSettings, Moment, Removed, RemoveOptOut, Send, message_id
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import binds, cancel, optouts
 from chappe.store.binds import Doubt, Requeue
-from chappe.store.embedded import ConnectionParameters
 from chappe.store.messages import key_of
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]

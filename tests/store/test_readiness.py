@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 from shop import address_of
 
+from chappe.embedded.server import ConnectionParameters
 from chappe.store.database import Address, Database
-from chappe.store.embedded import ConnectionParameters
 from chappe.store.readiness import trouble
 
 pytestmark = pytest.mark.asyncio

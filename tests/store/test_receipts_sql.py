@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from shop import NOW, PRICE, Bind, Shop, address_of, later, opened
 
 from chappe.core.lifecycle import FINAL, State
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import binds, queue
 from chappe.store.binds import Finish
 from chappe.store.database import Database
-from chappe.store.embedded import ConnectionParameters
 
 pytestmark = pytest.mark.every_postgres
 

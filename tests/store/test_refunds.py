@@ -8,8 +8,8 @@ import pytest
 from shop import NOW, PRICE, later, opened
 
 from chappe.core.lifecycle import State
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import refunds
-from chappe.store.embedded import ConnectionParameters
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
 

@@ -6,9 +6,10 @@ import pytest
 from shop import NOW, Shop, later, opened
 
 from chappe.core.lifecycle import State
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import conversations, replies, retention
-from chappe.store.embedded import ConnectionParameters
-from chappe.store.messages import LaneClass, key_of, lane
+from chappe.store.lanes import LaneClass, lane
+from chappe.store.messages import key_of
 from chappe.store.replies import NewReply
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]

@@ -11,8 +11,8 @@ import asyncpg
 import pytest
 
 from chappe.core.lifecycle import FINAL, TRANSITIONS, Event, State
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import migrate, sql
-from chappe.store.embedded import ConnectionParameters
 from chappe.store.migrate import DatabaseTooOld, Function, MigrationFailed
 
 OLD = Path(__file__).with_name("schema_0011")

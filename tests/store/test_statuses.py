@@ -9,8 +9,8 @@ import pytest
 from shop import NOW, Shop, opened
 
 from chappe.core.model import Account, Selector, submission_of
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import statuses
-from chappe.store.embedded import ConnectionParameters
 from chappe.store.messages import numbers, texts
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from shop import NOW, Shop, opened
 
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import retention
-from chappe.store.embedded import ConnectionParameters
 from chappe.store.timeline import ATTEMPTS, BY_RANGE, RECEIPTS, REFERENCES
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]

@@ -11,10 +11,11 @@ from shop import NOW, Shop, later, opened
 from chappe.actions import upkeep
 from chappe.actions.upkeep import Book
 from chappe.core.model import Account
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import binds, cancel, carriers, optouts, waiting
 from chappe.store.binds import Doubt, Requeue
-from chappe.store.embedded import ConnectionParameters
-from chappe.store.messages import LaneClass, key_of, lane
+from chappe.store.lanes import LaneClass, lane
+from chappe.store.messages import key_of
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
 

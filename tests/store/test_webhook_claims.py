@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import pytest
 from shop import Shop, opened
 
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import webhook_claims as module
-from chappe.store.embedded import ConnectionParameters
-from chappe.store.looks import Looks
+from chappe.store.queue_head import Looks
 from chappe.store.webhook_claims import Due, Shares, rows_of, waiting
 from chappe.store.webhook_hosts import account_of
 

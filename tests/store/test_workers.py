@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from shop import opened
 
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import workers
-from chappe.store.embedded import ConnectionParameters
 
 pytestmark = pytest.mark.asyncio
 

@@ -13,12 +13,12 @@ from typing import Any
 import asyncpg
 from law_wire import Network
 
+from chappe.core.carrier_config import Carrier
 from chappe.core.model import AccountSettings
-from chappe.core.network import Carrier
 from chappe.dialects import Response
 from chappe.store.connections import Connections
 from chappe.store.database import HOT_SETTINGS, SETTINGS, Database
-from chappe.workers.pump import Pump
+from chappe.workers.bind_driver import Pump
 
 
 class CountedDatabase(Database):

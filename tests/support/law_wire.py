@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from scripted_smsc import Smsc
 from virtual_time import VirtualLoop
 
-from chappe.carriers.wire import Wire
+from chappe.carriers.smpp.transport import Wire
 from chappe.smpp.commands import Status
 from chappe.smpp.pdu import DeliverSm, SubmitSm
 from chappe.smpp.settings import Timers

@@ -25,16 +25,16 @@ from virtual_time import Clock, VirtualLoop
 from chappe.actions import optouts, upkeep
 from chappe.actions.windows import Windows
 from chappe.carriers.registry import KINDS, policy_of, rules_of
+from chappe.core.carrier_config import Carrier
 from chappe.core.lifecycle import State
 from chappe.core.model import AccountSettings
-from chappe.core.network import Carrier
 from chappe.core.window_profiles import read_profiles
 from chappe.dialects import Request
 from chappe.store import accounts, binds, carriers
 from chappe.store.binds import BindKey
 from chappe.store.database import Address
 from chappe.web.server import Api
-from chappe.workers.flight import Rules as DoubtRules
+from chappe.workers.in_flight import Rules as DoubtRules
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
 
-from chappe.carriers.wire import Wire
+from chappe.carriers.smpp.transport import Wire
 from chappe.smpp.events import Answered, BindRequested, Closed, Event, Received
 from chappe.smpp.pdu import DeliverSm, SubmitSm
 from chappe.smpp.session import Session

@@ -10,15 +10,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chappe.actions.accept import place
+from chappe.core.carrier_config import CarrierSettings
 from chappe.core.lifecycle import State
 from chappe.core.model import Account, AccountSettings, Recipient, Send, Skipped, message_id
-from chappe.core.network import CarrierSettings
 from chappe.core.routing import Router
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import accounts, binds, carriers, messages
 from chappe.store.binds import BindKey, Claimed, Turn
 from chappe.store.database import Address, Database
-from chappe.store.embedded import ConnectionParameters
-from chappe.store.messages import LaneClass, Placed, Stored, lane
+from chappe.store.lanes import LaneClass, lane
+from chappe.store.messages import Placed, Stored
 
 PRICE = 38_000
 SECRET = b"the secret of the tests"

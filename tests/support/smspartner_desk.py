@@ -8,7 +8,8 @@ from urllib.parse import urlencode
 
 from chappe.core.errors import Refusal
 from chappe.core.model import Account, AccountSettings, Moment
-from chappe.dialects import Request, Response, smspartner
+from chappe.dialects import Request, Response
+from chappe.dialects.smspartner import dialect
 
 NOW = datetime(2026, 3, 4, 10, 0, tzinfo=UTC)  # a Wednesday, 11:00 in Paris
 MOMENT = Moment(NOW)
@@ -26,11 +27,11 @@ def ask(request: Request, action: Action, owner: Account | None = None) -> Respo
     owner = owner or account()
     call = None
     try:
-        call = smspartner.open(request)
-        outcome = action(smspartner.read(call, owner, MOMENT))
-        return smspartner.write(outcome, call, owner)
+        call = dialect.open(request)
+        outcome = action(dialect.read(call, owner, MOMENT))
+        return dialect.write(outcome, call, owner)
     except Refusal as refusal:
-        return smspartner.refuse(refusal, request, call, owner if call else None)
+        return dialect.refuse(refusal, request, call, owner if call else None)
 
 
 def get(page: str, /, **values: Any) -> Request:
@@ -43,7 +44,7 @@ def post(page: str, values: Mapping[str, Any]) -> Request:
 
 def read(request: Request, owner: Account | None = None) -> Any:
     """The command of a request; raises Refusal."""
-    return smspartner.read(smspartner.open(request), owner or account(), MOMENT)
+    return dialect.read(dialect.open(request), owner or account(), MOMENT)
 
 
 def code_of(response: Response) -> int:

@@ -13,12 +13,12 @@ from shop import Shop, eventually, opened
 
 from chappe.carriers.registry import KINDS, policy_of, rules_of
 from chappe.core.lifecycle import State
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import binds, carriers
 from chappe.store.binds import BindKey
 from chappe.store.database import Database
-from chappe.store.embedded import ConnectionParameters
-from chappe.workers.flight import Rules
-from chappe.workers.pump import Pump
+from chappe.workers.bind_driver import Pump
+from chappe.workers.in_flight import Rules
 
 
 class Stage:

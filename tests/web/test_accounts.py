@@ -11,11 +11,11 @@ from shop import opened
 from chappe.core.errors import Refusal
 from chappe.core.model import Account, AccountState
 from chappe.dialects import Credentials
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import accounts
-from chappe.store.embedded import ConnectionParameters
 from chappe.web import accounts as web_accounts
 from chappe.web.accounts import FRESH_S, UNKNOWN_FRESH_S, AccountBook
-from chappe.web.guesses import FREE
+from chappe.web.key_guessing import FREE
 
 pytestmark = pytest.mark.asyncio
 

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from chappe.core.model import Account, OptOut, OptOuts, Outcome
-from chappe.dialects import Call, Credentials, Response, smspartner
+from chappe.dialects import Call, Credentials, Response
+from chappe.dialects.smspartner import dialect
 from chappe.web import server
 from chappe.web.server import written
 
@@ -33,7 +34,7 @@ async def turns_while(writing: asyncio.Task[Response]) -> int:
 
 
 async def test_the_loop_goes_on_while_a_long_answer_is_written() -> None:
-    writing = asyncio.create_task(written(smspartner, stop_list(50_000), CALL, Account(1, "demo")))
+    writing = asyncio.create_task(written(dialect, stop_list(50_000), CALL, Account(1, "demo")))
     turns = await turns_while(writing)
     body = json.loads(writing.result().body)
     assert (body["nbData"], body["data"][-1]["phoneNumber"]) == (50_000, "+33600049999")
@@ -41,5 +42,5 @@ async def test_the_loop_goes_on_while_a_long_answer_is_written() -> None:
 
 
 async def test_a_short_answer_needs_no_thread() -> None:
-    writing = asyncio.create_task(written(smspartner, stop_list(server.LARGE_ROWS), CALL, Account(1, "demo")))
+    writing = asyncio.create_task(written(dialect, stop_list(server.LARGE_ROWS), CALL, Account(1, "demo")))
     assert await turns_while(writing) <= 2

@@ -19,10 +19,10 @@ from chappe.core.errors import Refusal
 from chappe.core.model import AccountState
 from chappe.dialects import Request, Response
 from chappe.dialects.registry import BY_NAME
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import accounts
-from chappe.store.embedded import ConnectionParameters
 from chappe.web import server
-from chappe.web.guesses import FREE
+from chappe.web.key_guessing import FREE
 from chappe.web.listener import Limits
 from chappe.web.rates import PER_MINUTE
 

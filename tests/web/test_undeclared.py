@@ -11,18 +11,18 @@ import pytest
 from front import front
 from shop import eventually, opened
 
-from chappe import observe
 from chappe.actions import demo
 from chappe.dialects import Request
+from chappe.observability import logs, metrics
 from chappe.store import notices
 from chappe.store.checkup import collect, judge
-from chappe.web.forwarded import TRACES
+from chappe.web.client_address import TRACES
 from chappe.web.limits import Limits
-from chappe.web.pages import Pages
+from chappe.web.node_endpoints import Pages
 from chappe.web.undeclared import MARK, Undeclared
 
 if TYPE_CHECKING:
-    from chappe.store.embedded import ConnectionParameters
+    from chappe.embedded.server import ConnectionParameters
 
 pytestmark = pytest.mark.asyncio
 
@@ -37,7 +37,7 @@ async def no_trouble() -> str:
 
 @pytest.fixture(autouse=True)
 def _fresh_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(observe, "_process", None)
+    monkeypatch.setattr(metrics, "_process", None)
 
 
 @pytest.mark.parametrize("name", sorted(TRACES))
@@ -65,7 +65,7 @@ async def test_one_that_is_declared_is_served(database: ConnectionParameters, tm
 async def test_the_operator_is_told_once_and_by_the_doctor(
     database: ConnectionParameters, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    observe.configure("json", "info")
+    logs.configure("json", "info")
     async with opened(database) as shop:
         async with front(shop, counts=tmp_path) as door:
             for _ in range(3):
@@ -81,8 +81,8 @@ async def test_the_operator_is_told_once_and_by_the_doctor(
     written = capsys.readouterr()
     lines = [json.loads(line) for line in (written.out + written.err).splitlines() if "undeclared_proxy" in line]
     assert [line["event"] for line in lines] == ["undeclared_proxy"]
-    counted = observe.metrics().snapshot("me")
-    assert "chappe_undeclared_proxy_requests_total" in observe.exposition(observe.METRICS, [counted]).decode()
+    counted = metrics.metrics().snapshot("me")
+    assert "chappe_undeclared_proxy_requests_total" in metrics.exposition(metrics.METRICS, [counted]).decode()
 
 
 @pytest.mark.parametrize(

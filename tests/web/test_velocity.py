@@ -12,8 +12,8 @@ from shop import opened
 
 from chappe.core.errors import Refusal
 from chappe.core.model import Account, AccountSettings, Recipient, Send, Skipped
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import usage
-from chappe.store.embedded import ConnectionParameters
 from chappe.store.messages import Placed
 from chappe.web.velocity import HOT, Velocity
 

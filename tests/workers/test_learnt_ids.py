@@ -14,11 +14,11 @@ from shop import Shop, eventually, opened
 
 from chappe.actions import carrier_views, upkeep
 from chappe.actions import carriers as configured
-from chappe.carriers.wire import Wire
+from chappe.carriers.smpp.transport import Wire
+from chappe.embedded.server import ConnectionParameters
 from chappe.smpp.pdu import SubmitSm
-from chappe.store.embedded import ConnectionParameters
-from chappe.workers import deliver as module
-from chappe.workers.deliver import Deliver
+from chappe.workers import bind_leases as module
+from chappe.workers.bind_leases import Deliver
 
 pytestmark = pytest.mark.asyncio
 

@@ -13,10 +13,10 @@ import pytest
 from shop import SECRET, Shop, address_of, eventually, opened
 
 from chappe.core.lifecycle import State
+from chappe.embedded.server import ConnectionParameters
 from chappe.net import Door
 from chappe.store import binds, webhooks
 from chappe.store.database import Database
-from chappe.store.embedded import ConnectionParameters
 from chappe.store.messages import key_of
 from chappe.store.webhook_hosts import host_of
 from chappe.workers import notify as module

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from shop import NOW, Shop, eventually, opened
 
+from chappe.embedded.server import ConnectionParameters
 from chappe.net import Door
 from chappe.store import replies
-from chappe.store.embedded import ConnectionParameters
 from chappe.store.replies import NewReply
 from chappe.workers import notify as module
 from chappe.workers.notify import Notify

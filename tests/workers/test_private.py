@@ -12,7 +12,7 @@ from shop import opened
 from chappe.workers.private import Automatic
 
 if TYPE_CHECKING:
-    from chappe.store.embedded import ConnectionParameters
+    from chappe.embedded.server import ConnectionParameters
 
 pytestmark = pytest.mark.asyncio
 

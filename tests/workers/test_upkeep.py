@@ -14,13 +14,13 @@ import pytest
 from shop import Shop, address_of, eventually, opened
 
 from chappe.actions import upkeep as tasks
+from chappe.embedded.server import ConnectionParameters
 from chappe.store import troubles, webhooks
 from chappe.store.database import Database
-from chappe.store.embedded import ConnectionParameters
-from chappe.store.looks import SHARE
-from chappe.store.messages import LaneClass
+from chappe.store.lanes import LaneClass
+from chappe.store.queue_head import SHARE
 from chappe.workers import upkeep as module
-from chappe.workers.owner import is_dead, own_name
+from chappe.workers.process_identity import is_dead, own_name
 from chappe.workers.upkeep import Upkeep
 
 pytestmark = pytest.mark.asyncio

@@ -19,18 +19,16 @@ from chappe.core.model import Accepted, Moment, Range, Send, Skipped, message_id
 from chappe.core.publicid import public_id
 from chappe.core.routing import Router
 from chappe.core.window_profiles import PROFILES, Profile
-from chappe.store import identifiers, messages, webhook_limits, webhooks
+from chappe.store import (
+    idempotency,
+    messages,
+    webhook_limits,
+    webhooks,
+)
 from chappe.store.database import Connection, Database
 from chappe.store.flags import WARNINGS, Flag
-from chappe.store.messages import (
-    BULK_RECIPIENTS,
-    LaneClass,
-    OptedOut,
-    Placed,
-    Stored,
-    key_of,
-    lane,
-)
+from chappe.store.lanes import BULK_RECIPIENTS, LaneClass, lane
+from chappe.store.messages import OptedOut, Placed, Stored, key_of
 from chappe.store.webhook_hosts import host_of
 from chappe.store.webhooks import End
 
@@ -182,7 +180,7 @@ async def _stored(
     if not named and not ended:
         return await messages.accept(database, list(waiting.values()), moment.now, moment.secret)
     async with database.transaction(hot=True) as tx:
-        free = await identifiers.take(tx, named.values(), moment.now)
+        free = await idempotency.take(tx, named.values(), moment.now)
         for key, pair in named.items():
             if pair in free:
                 free.remove(pair)  # of two in one batch the first has it
@@ -191,7 +189,7 @@ async def _stored(
                 del waiting[key]
         stored = await messages.accept_by(tx, list(waiting.values()), moment.now, moment.secret) if waiting else []
         refused = [key for key, one in zip(waiting, stored, strict=True) if one.submission_id is None]
-        await identifiers.give_back(tx, [named[key] for key in refused if key in named])
+        await idempotency.give_back(tx, [named[key] for key in refused if key in named])
         await _report_ends(tx, waiting.values(), stored, moment)
     return stored
 

@@ -8,11 +8,11 @@ from ipaddress import ip_address
 import msgspec
 
 from chappe.carriers.registry import profile_of
-from chappe.core.network import Carrier, CarrierRoute
+from chappe.core.carrier_config import Carrier, CarrierRoute
 from chappe.store import binds, carriers, demo, operator, quarantine
 from chappe.store.binds import BindView
 from chappe.store.database import Database
-from chappe.store.messages import LaneClass
+from chappe.store.lanes import LaneClass
 from chappe.store.operator import LaneLength
 
 OLD = timedelta(minutes=5)  # a ready message that waits longer than this calls for attention

@@ -12,7 +12,7 @@ import msgspec
 
 from chappe.actions.carrier_errors import CarrierError, CarrierMisuse, CarrierUnknown
 from chappe.carriers.registry import KINDS
-from chappe.core.network import Carrier, CarrierRoute, CarrierSettings
+from chappe.core.carrier_config import Carrier, CarrierRoute, CarrierSettings
 from chappe.core.pricing import PREFIX_DIGITS_MAX
 from chappe.smpp.fields import LONG_OCTETS_MAX
 from chappe.smpp.message_ids import variants

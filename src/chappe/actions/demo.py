@@ -10,8 +10,8 @@ import secrets
 
 import msgspec
 
+from chappe.core.carrier_config import CarrierSettings
 from chappe.core.model import Account, AccountSettings
-from chappe.core.network import CarrierSettings
 from chappe.store import accounts, carriers, operator
 from chappe.store import demo as stored
 from chappe.store.database import Database

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from chappe.actions.accept import accept
 from chappe.core.errors import Refusal
 from chappe.core.model import Accepted, Moment
-from chappe.observe import get_logger
+from chappe.observability.logs import get_logger
 from chappe.store import balances
 from chappe.store.database import Database, LockHeld
 from chappe.store.messages import Placed

@@ -7,16 +7,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from chappe.actions import placing, receive
+from chappe.actions import inbound, reschedule_held
 from chappe.actions.budget import Budget
 from chappe.actions.windows import Windows
 from chappe.carriers import inference
 from chappe.carriers.registry import learns_ids, policy_of, profile_of, silence_of
+from chappe.core.carrier_config import Carrier
 from chappe.core.lifecycle import State
-from chappe.core.network import Carrier
 from chappe.core.routing import Demo, Route, Router
 from chappe.core.stop_replies import Words
-from chappe.observe import get_logger, metrics
+from chappe.observability.logs import get_logger
+from chappe.observability.metrics import metrics
 from chappe.smpp.message_ids import Learner, canonical
 from chappe.smpp.profile import IdFormat
 from chappe.store import (
@@ -24,7 +25,7 @@ from chappe.store import (
     carriers,
     conversations,
     demo,
-    identifiers,
+    idempotency,
     optouts,
     quarantine,
     queue,
@@ -32,13 +33,14 @@ from chappe.store import (
     retention,
     waiting,
 )
-from chappe.store import signs as store_signs
+from chappe.store import upkeep_due as store_signs
 from chappe.store.binds import Requeue
 from chappe.store.database import Database
 from chappe.store.flags import Flag
-from chappe.store.looks import Looks
-from chappe.store.messages import BULK_RECIPIENTS, CLASSES, LaneClass, key_of, lane
-from chappe.store.signs import Signs
+from chappe.store.lanes import BULK_RECIPIENTS, CLASSES, LaneClass, lane
+from chappe.store.messages import key_of
+from chappe.store.queue_head import Looks
+from chappe.store.upkeep_due import Signs
 
 log = get_logger("chappe.upkeep")
 
@@ -81,7 +83,7 @@ class Book:
     learners: dict[int, Learner] = field(default_factory=dict)
     inferred: dict[tuple[int, timedelta], int] = field(default_factory=dict)  # up to which stray, by carrier and age
     retention_days: int = 400
-    words: Words = receive.NO_OTHER_WORDS
+    words: Words = inbound.NO_OTHER_WORDS
     windows: Windows | None = None  # None: nothing is held
     routes: object = None  # as they were read last
     demo: Demo | None = None  # as it was read last
@@ -90,7 +92,7 @@ class Book:
     looked_through: dict[int, LookedThrough] = field(default_factory=dict)  # by lane: queues of carriers that are down
     later_after: int = 0  # how far silence has come among the submissions that were noted
     profiles_followed: bool = False
-    walk: placing.Walk | None = None  # through what is held, while one is under way
+    walk: reschedule_held.Walk | None = None  # through what is held, while one is under way
     looks: Looks = field(default_factory=Looks)  # at what is due in waiting lanes
 
 
@@ -119,7 +121,7 @@ class Task:
 
 async def signs(database: Database, now: datetime, book: Book) -> Signs:
     """What there is to do; which carriers are down is noted in the book."""
-    found = await store_signs.look(database, now, _waiting_lanes(book), now - receive.PARTS_WAIT, FAILOVER_S)
+    found = await store_signs.look(database, now, _waiting_lanes(book), now - inbound.PARTS_WAIT, FAILOVER_S)
     book.down = frozenset(found.silent)
     return found
 
@@ -178,7 +180,7 @@ async def release(database: Database, now: datetime, book: Book, budget: Budget 
     """Moves what is due from the waiting lanes to those of carriers; routes are asked anew."""
     moved = False
     if book.rerouted:
-        book.rerouted = not await placing.wake_routeless(database, now, budget.more)
+        book.rerouted = not await reschedule_held.wake_routeless(database, now, budget.more)
     while budget.more():
         async with database.transaction(hot=True) as tx:
             due = await queue.take_due(tx, now, _waiting_lanes(book), BATCH, book.looks)
@@ -210,13 +212,15 @@ def _placed(row: queue.Due, now: datetime, book: Book) -> Requeue:
 def _place(row: queue.Due, now: datetime, book: Book) -> Requeue:
     carrier_id = _destination(row, book)
     if carrier_id is None:  # still nobody: asked again when routes change, or a good while later
-        again = key_of(now + placing.ROUTE_AGAIN)
+        again = key_of(now + reschedule_held.ROUTE_AGAIN)
         return Requeue(row.message_id, lane(0, LaneClass.WAITING), again, row.attempts, 0, row.state)
     done = row.parts_done if carrier_id == row.lane // CLASSES else 0
     what = (
         RELEASED if row.state in (State.SCHEDULED, State.HELD) else SENT_AGAIN if row.state == State.UNCERTAIN else ""
     )
-    detail = f"held: {row.reason or 'window'}, until {placing.at_key(row.key)}" if row.state == State.HELD else ""
+    detail = (
+        f"held: {row.reason or 'window'}, until {reschedule_held.at_key(row.key)}" if row.state == State.HELD else ""
+    )
     ready = lane(carrier_id, _ready(row))
     return Requeue(row.message_id, ready, row.key, row.attempts, done, State.QUEUED, what, detail)
 
@@ -409,7 +413,7 @@ async def silence(database: Database, now: datetime, book: Book, budget: Budget 
 
 async def sort_replies(database: Database, now: datetime, book: Book, budget: Budget = UNLIMITED) -> bool:
     """Gives what subscribers wrote to those whom it answers."""
-    return await receive.sort(database, now, book.carriers, book.words, book.router)
+    return await inbound.sort(database, now, book.carriers, book.words, book.router)
 
 
 async def follow(database: Database, now: datetime, book: Book, budget: Budget = UNLIMITED) -> bool:
@@ -425,12 +429,12 @@ async def place_held(database: Database, now: datetime, book: Book, budget: Budg
     if book.windows is None:
         return False
     if not book.profiles_followed:
-        await placing.follow_profiles(database, book.windows.profiles)
+        await reschedule_held.follow_profiles(database, book.windows.profiles)
         book.profiles_followed = True
-    book.walk = book.walk or await placing.begin(database, now, book.windows)
+    book.walk = book.walk or await reschedule_held.begin(database, now, book.windows)
     if book.walk is None:
         return False
-    moved = await placing.step(database, now, book.windows, book.walk, budget.more)
+    moved = await reschedule_held.step(database, now, book.windows, book.walk, budget.more)
     if book.walk.over:
         book.walk = None
     return moved
@@ -459,7 +463,7 @@ async def forget(database: Database, now: datetime, book: Book, budget: Budget =
 
 async def clear(database: Database, now: datetime, book: Book, budget: Budget = UNLIMITED) -> bool:
     """Removes what keeps others from doing something once more, and has ceased to: nobody asks for it any longer."""
-    while budget.more() and await identifiers.forget(database, now, FORGOTTEN):
+    while budget.more() and await idempotency.forget(database, now, FORGOTTEN):
         continue
     while budget.more() and await optouts.forget_confirmations(database, now.date(), FORGOTTEN):
         continue

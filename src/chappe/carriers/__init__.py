@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from chappe.core.network import Carrier
+from chappe.core.carrier_config import Carrier
 
 
 class Outgoing(msgspec.Struct, frozen=True, gc=False):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from chappe.carriers import Link
-from chappe.core.network import Carrier
+from chappe.core.carrier_config import Carrier
 from chappe.smpp.profile import IdFormat, MultipartPolicy, Profile, profile
 
 _POLICIES = {
@@ -65,7 +65,7 @@ def rest_of(carrier: Carrier) -> float:
 
 
 def _smpp(carrier: Carrier, wake: Callable[[], None]) -> Link:
-    from chappe.carriers.smpp import SmppLink  # only a worker makes links; commands and APIs want profiles
+    from chappe.carriers.smpp.link import SmppLink  # only a worker makes links; commands and APIs want profiles
 
     settings = carrier.settings
     made = profile_of(carrier)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from chappe.core import gsm7
-from chappe.core.clusters import clusters, has_joined
+from chappe.core.graphemes import clusters, has_joined
 
 Encoding = Literal["gsm7", "ucs2"]
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import cast
 
-from chappe.dialects import Dialect, allmysms, smspartner
+from chappe.dialects import Dialect
+from chappe.dialects.allmysms import dialect as allmysms
+from chappe.dialects.smspartner import dialect as smspartner
 
 DIALECTS: tuple[Dialect, ...] = (
     cast("Dialect", smspartner),

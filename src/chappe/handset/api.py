@@ -15,10 +15,10 @@ import msgspec
 from chappe.core import numbers
 from chappe.dialects import Request, Response
 from chappe.handset.chaos import CALM, SWITCHES, ChaosError, changed
-from chappe.handset.outcomes import MAGIC, MAGIC_PREFIXES
+from chappe.handset.magic_numbers import MAGIC, MAGIC_PREFIXES
 from chappe.handset.phones import Message, Part
 from chappe.handset.replies import REPLY_PARTS_MAX, Reply, parts_of
-from chappe.smpp.knobs import suggestion
+from chappe.smpp.profile_options import suggestion
 
 if TYPE_CHECKING:
     from chappe.handset.smsc import Smsc

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from chappe.handset.ids import IdFormat
 from chappe.smpp.commands import Status
-from chappe.smpp.knobs import suggestion
+from chappe.smpp.profile_options import suggestion
 
 _STATUS_MAX = 0xFFFFFFFF
 _DELAY_MS_MAX = 72 * 3600 * 1000  # receipts as late as three days are met

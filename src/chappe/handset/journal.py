@@ -13,10 +13,10 @@ from pathlib import Path
 
 import msgspec
 
-from chappe.handset.outcomes import Report
+from chappe.embedded.data_directory import give_to_owner
+from chappe.handset.magic_numbers import Report
 from chappe.handset.phones import Part
 from chappe.smpp.pdu import DeliverSm, SubmitSm
-from chappe.store.data_directory import give_to_owner
 
 _LINES_SPARE = 20_000  # how many lines more than twice what is alive, before the file is written anew
 _OCTETS_SPARE = 67_108_864

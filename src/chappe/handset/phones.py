@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from chappe.core import gsm7, segments
-from chappe.handset.outcomes import Report
-from chappe.smpp.longtext import UDHI, Joined, Piece, join, read
+from chappe.handset.magic_numbers import Report
+from chappe.smpp.concatenation import UDHI, Joined, Piece, join, read
+from chappe.smpp.data_coding import Decoded, decode_joined, message_class
+from chappe.smpp.error_codes import ReceiptState
 from chappe.smpp.pdu import SubmitSm
 from chappe.smpp.profile import Charset, profile
 from chappe.smpp.reassembly import Completed, Joiner, Key
-from chappe.smpp.taxonomy import ReceiptState
-from chappe.smpp.textcoding import Decoded, decode_joined, message_class
 from chappe.smpp.tlv import Tag
 
 _PROFILE = profile("generic")

@@ -7,7 +7,7 @@ from random import Random
 
 from chappe.core import segments
 from chappe.handset.chaos import ReplyParts
-from chappe.smpp.longtext import Cut, cut
+from chappe.smpp.concatenation import Cut, cut
 from chappe.smpp.pdu import DeliverSm
 from chappe.smpp.profile import LongMethod
 

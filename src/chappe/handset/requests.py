@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from chappe.handset.exchange import Exchange
 from chappe.handset.link import Link
+from chappe.handset.message_center import Exchange
 from chappe.handset.phones import Part
 from chappe.smpp import times
 from chappe.smpp.commands import Status
+from chappe.smpp.error_codes import ReceiptState
 from chappe.smpp.fields import Destination, Failure
 from chappe.smpp.pdu import (
     CancelSm,
@@ -22,7 +23,6 @@ from chappe.smpp.pdu import (
     SubmitMultiResp,
     SubmitSm,
 )
-from chappe.smpp.taxonomy import ReceiptState
 
 _MESSAGE_STATES = {
     ReceiptState.IN_TRANSIT: 1,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chappe.handset.chaos import ResponseFault
-from chappe.handset.judge import Verdict
+from chappe.handset.fault_injection import Verdict
 from chappe.handset.link import Link
 from chappe.handset.phones import Part
 from chappe.smpp.commands import SEQUENCE_MAX, Status
 from chappe.smpp.pdu import DataSmResp, GenericNack, SubmitSmResp
 
 if TYPE_CHECKING:
-    from chappe.handset.exchange import Exchange
+    from chappe.handset.message_center import Exchange
 
 
 def answer(

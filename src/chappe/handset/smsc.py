@@ -11,13 +11,13 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
-from chappe.carriers.wire import Wire
+from chappe.carriers.smpp.transport import Wire
 from chappe.dialects import Request, Response
 from chappe.handset.api import Api
 from chappe.handset.chaos import BindError, Chaos
-from chappe.handset.exchange import Exchange
 from chappe.handset.link import Link
 from chappe.handset.mailbox import Delivery
+from chappe.handset.message_center import Exchange
 from chappe.handset.requests import Requests
 from chappe.handset.settings import Settings
 from chappe.smpp import settings as session_settings

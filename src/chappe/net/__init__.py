@@ -14,9 +14,9 @@ the address that is really connected to, whatever the URL, the resolver or a red
 followed: a 3xx is an answer. Why it is ours: docs/decisions/0020.
 """
 
+from chappe.net.client import Door
 from chappe.net.connection import EXCERPT_BYTES_MAX, Answer
-from chappe.net.door import Door
 from chappe.net.guard import Networks, may_reach
-from chappe.net.target import pointed_to
+from chappe.net.url import pointed_to
 
 __all__ = ["EXCERPT_BYTES_MAX", "Answer", "Door", "Networks", "may_reach", "pointed_to"]

@@ -1,8 +1,8 @@
 """SMPP 3.3, 3.4 and 5.0 without I/O: PDUs, sessions, long messages, receipts. README.md beside this file says how.
 
 The public names are those of `__all__`. Each is imported when it is first asked for, so that a program pays only for
-what it uses. Functions that read best with their module in front (`longtext.cut`, `receipts.read`, `profile.profile`)
-stay there: these modules are public as well.
+what it uses. Functions that read best with their module in front (`concatenation.cut`, `receipts.read`,
+`profile.profile`) stay there: these modules are public as well.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
         QueryBroadcastSmResp,
     )
     from chappe.smpp.commands import CommandId, Status, command_name, status_name
+    from chappe.smpp.concatenation import Cut, Joined, Piece
+    from chappe.smpp.error_codes import ErrorClass, ReceiptState
     from chappe.smpp.events import (
         Answered,
         AnsweredLate,
@@ -41,8 +43,6 @@ if TYPE_CHECKING:
     from chappe.smpp.fields import Destination, DistributionList, Failure
     from chappe.smpp.framer import Framer
     from chappe.smpp.header import DecodeError, EncodeError, Pdu, Request, Response
-    from chappe.smpp.link import SessionError, StateError, TlvsRefused, WindowFull
-    from chappe.smpp.longtext import Cut, Joined, Piece
     from chappe.smpp.pdu import (
         AlertNotification,
         BindReceiver,
@@ -77,9 +77,9 @@ if TYPE_CHECKING:
     from chappe.smpp.profile import LongMethod, Profile
     from chappe.smpp.receipts import Receipt
     from chappe.smpp.session import Session
+    from chappe.smpp.session_core import SessionError, StateError, TlvsRefused, WindowFull
     from chappe.smpp.settings import Settings, Timers
     from chappe.smpp.states import Mode, Role, State
-    from chappe.smpp.taxonomy import ErrorClass, ReceiptState
     from chappe.smpp.tlv import Tag, tag_name
 
 _MODULES = {
@@ -128,13 +128,13 @@ _MODULES = {
         "Request",
         "Response",
     ),
-    "link": (
+    "session_core": (
         "SessionError",
         "StateError",
         "TlvsRefused",
         "WindowFull",
     ),
-    "longtext": (
+    "concatenation": (
         "Cut",
         "Joined",
         "Piece",
@@ -185,7 +185,7 @@ _MODULES = {
         "Role",
         "State",
     ),
-    "taxonomy": (
+    "error_codes": (
         "ErrorClass",
         "ReceiptState",
     ),

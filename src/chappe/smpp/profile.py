@@ -12,8 +12,17 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from chappe.smpp.commands import Status
+from chappe.smpp.error_codes import (
+    AMBIGUOUS_STATUSES,
+    GSM_MAP_ERRORS,
+    STATUSES,
+    ErrorClass,
+    ReceiptState,
+    Rule,
+    Verdict,
+)
 from chappe.smpp.fields import LONG_OCTETS_MAX
-from chappe.smpp.knobs import (
+from chappe.smpp.profile_options import (
     Knob,
     choice,
     digits,
@@ -30,15 +39,6 @@ from chappe.smpp.knobs import (
     text,
     whole,
     words,
-)
-from chappe.smpp.taxonomy import (
-    AMBIGUOUS_STATUSES,
-    GSM_MAP_ERRORS,
-    STATUSES,
-    ErrorClass,
-    ReceiptState,
-    Rule,
-    Verdict,
 )
 
 VERSIONS = MappingProxyType({"3.3": 0x33, "3.4": 0x34, "5.0": 0x50, "33": 0x33, "34": 0x34, "50": 0x50})

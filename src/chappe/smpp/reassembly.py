@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from chappe.smpp.longtext import Joined, Piece, join
+from chappe.smpp.concatenation import Joined, Piece, join
 from chappe.smpp.profile import LongMethod
 
 # What a waiting part costs beside its octets: objects, keys and table entries, rounded up. Without it a flood of empty

@@ -10,9 +10,9 @@ from enum import StrEnum
 from typing import Final
 
 from chappe.smpp import status_words
+from chappe.smpp.error_codes import MESSAGE_STATE_WORDS, ReceiptState
 from chappe.smpp.message_ids import without_prefix
 from chappe.smpp.profile import Profile
-from chappe.smpp.taxonomy import MESSAGE_STATE_WORDS, ReceiptState
 from chappe.smpp.tlv import Tag
 from chappe.smpp.tlv_lookup import Tlvs, find
 

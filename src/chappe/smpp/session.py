@@ -34,17 +34,7 @@ from chappe.smpp.events import (
     Reason,
 )
 from chappe.smpp.header import HEADER
-from chappe.smpp.link import (
-    BIND_PDUS,
-    TLVS_SINCE,
-    UNANSWERED_COMMANDS,
-    Core,
-    Ending,
-    SessionError,
-    StateError,
-    TlvsRefused,
-    WindowFull,
-)
+from chappe.smpp.outstanding_requests import NEVER
 from chappe.smpp.pdu import (
     RESPONSES,
     BindRequest,
@@ -61,11 +51,21 @@ from chappe.smpp.pdu import (
     SubmitSmResp,
     Tlvs,
 )
-from chappe.smpp.peer import Incoming
+from chappe.smpp.session_core import (
+    BIND_PDUS,
+    TLVS_SINCE,
+    UNANSWERED_COMMANDS,
+    Core,
+    Ending,
+    SessionError,
+    StateError,
+    TlvsRefused,
+    WindowFull,
+)
+from chappe.smpp.session_incoming import Incoming
 from chappe.smpp.settings import Settings, Timers
 from chappe.smpp.states import BINDS, TRANSITIONS, Mode, Role, State
 from chappe.smpp.tlv import Tag
-from chappe.smpp.window import NEVER
 
 __all__ = [
     "Mode",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from chappe.smpp.events import BindRefused, Event, Reason, TimedOut
-from chappe.smpp.link import Core, Ending
+from chappe.smpp.outstanding_requests import NEVER
 from chappe.smpp.pdu import EnquireLink
-from chappe.smpp.window import NEVER
+from chappe.smpp.session_core import Core, Ending
 
 _ENQUIRIES_MAX = 2  # unanswered enquire_links after which the link is dead
 

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Final
 
-from chappe.smpp.taxonomy import ReceiptState
+from chappe.smpp.error_codes import ReceiptState
 
 _S = ReceiptState
 

@@ -15,8 +15,8 @@ import asyncpg
 import msgspec
 
 from chappe.store.database import LEASE_LOST, Connection, Database, LockHeld
-from chappe.store.looks import KEY_MIN, Looks
 from chappe.store.messages import REFUND_STATES, key_of, numbers, texts
+from chappe.store.queue_head import KEY_MIN, Looks
 from chappe.store.timeline import BY_ANY_WAY, BY_RANGE
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from chappe.core.network import Carrier, CarrierRoute, CarrierSettings
+from chappe.core.carrier_config import Carrier, CarrierRoute, CarrierSettings
 from chappe.core.routing import Route, Router
-from chappe.observe import get_logger
+from chappe.observability.logs import get_logger
 from chappe.store import demo
 from chappe.store.database import Database
 

@@ -17,10 +17,10 @@ from typing import Any, Generic, TypeAlias, TypeVar
 import asyncpg
 import msgspec
 
-from chappe.observe import get_logger
+from chappe.observability.logs import get_logger
 from chappe.store.connections import CLOSE_S, Connections
 from chappe.store.outage import DatabaseAway, Patience
-from chappe.store.reach import LIVENESS, Way
+from chappe.store.primary import LIVENESS, Way
 
 log = get_logger("chappe.store")
 

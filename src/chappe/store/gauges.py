@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from chappe.observe import Metric, Snapshot
+from chappe.observability.metrics import Metric, Snapshot
 from chappe.store.database import Database
-from chappe.store.messages import CLASSES, LaneClass
+from chappe.store.lanes import CLASSES, LaneClass
 
 COUNTED_MAX = 10_000
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,28 +17,7 @@ from chappe.store.webhook_hosts import host_of
 
 REFUND_STATES = [int(state) for state, back in REFUNDS.items() if back]
 
-CLASSES = 8
-"""Lanes of one carrier: lane = carrier id * CLASSES + class."""
-
-
 T = TypeVar("T")
-
-
-class LaneClass(enum.IntEnum):
-    """What one carrier must send, by priority."""
-
-    TRANSACTIONAL = 0
-    COMMERCIAL = 1
-    BULK = 2
-    WAITING = 7  # due later: scheduled, held, to be tried again; or no carrier takes it (carrier 0)
-
-
-BULK_RECIPIENTS = 50
-"""From so many recipients on, a submission stands behind those of few: a campaign never delays a single message."""
-
-
-def lane(carrier_id: int, lane_class: int) -> int:
-    return carrier_id * CLASSES + lane_class
 
 
 def key_of(at: datetime) -> int:

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
+from chappe.core.carrier_config import CarrierSettings
 from chappe.core.model import Account, AccountSettings, AccountState
-from chappe.core.network import CarrierSettings
 from chappe.store.accounts import fingerprint
 from chappe.store.database import Connection, Database
-from chappe.store.messages import CLASSES
+from chappe.store.lanes import CLASSES
 
 
 class LaneLength(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import asyncpg
 
-from chappe.observe import get_logger
+from chappe.observability.logs import get_logger
 
 log = get_logger("chappe.store")
 

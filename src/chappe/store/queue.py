@@ -14,8 +14,8 @@ import msgspec
 from chappe.core.lifecycle import State
 from chappe.store.binds import REFUND_ARRAY, Finish, finish, resolve_doubt
 from chappe.store.database import Connection, Database
-from chappe.store.looks import KEY_MIN, Looks
 from chappe.store.messages import key_of, numbers, texts
+from chappe.store.queue_head import KEY_MIN, Looks
 
 NO_OTHERS: Mapping[int, timedelta] = MappingProxyType({})
 

@@ -130,7 +130,7 @@ _LATE = """delete from retention_late where submission_id in (
     ) b where messages <= $2 or place = 1) returning submission_id as id"""
 
 LEAVES_WITHIN = timedelta(days=6)
-"""How long after its turn in the queue a message may still leave (workers/flight.py: deadline)."""
+"""How long after its turn in the queue a message may still leave (workers/in_flight.py: deadline)."""
 
 # Submissions that are to leave later, and when that is: by their schedule, or by where they stand in the queue.
 _LATER = """insert into retention_late (submission_id, due_at)

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from chappe.store.database import Connection
-from chappe.store.looks import KEY_MIN, Looks
 from chappe.store.messages import numbers
+from chappe.store.queue_head import KEY_MIN, Looks
 from chappe.store.webhook_hosts import ORIGIN_BITS, account_of
 
 HOSTS_MAX: Final = 500  # of one account, that one claim looks at
-KNOWN_MAX: Final = 20  # of one account, of which bounds are remembered: see store/looks.py
+KNOWN_MAX: Final = 20  # of one account, of which bounds are remembered: see store/queue_head.py
 
 
 class Due(NamedTuple):

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import Final
 
 from chappe.core.errors import Fault
-from chappe.net.target import read
+from chappe.net.url import read
 
 ORIGIN_BITS: Final = 32
 _NUMBERS_MAX: Final = 16_384

@@ -13,8 +13,8 @@ from chappe.core.lifecycle import FINAL, State
 from chappe.core.model import Reply, message_id
 from chappe.store import replies
 from chappe.store.database import Connection, Database
-from chappe.store.looks import Looks
 from chappe.store.messages import key_of, numbers, texts
+from chappe.store.queue_head import Looks
 from chappe.store.webhook_claims import Shares, rows_of
 
 

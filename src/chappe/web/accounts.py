@@ -13,10 +13,10 @@ import msgspec
 from chappe.core.errors import Refusal
 from chappe.core.model import Account, AccountState
 from chappe.dialects import Credentials
-from chappe.observe import get_logger
+from chappe.observability.logs import get_logger
 from chappe.store import accounts
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
-from chappe.web.guesses import Guesses
+from chappe.web.key_guessing import Guesses
 
 log = get_logger("chappe.web")
 

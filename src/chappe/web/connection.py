@@ -10,10 +10,10 @@ from typing import Final, Protocol, cast
 
 from chappe.dialects import Request, Response
 from chappe.web.chunked import BadChunk, BodyTooLarge, ChunkedBody
-from chappe.web.forwarded import TRACES, is_trusted, original, peer_address
-from chappe.web.head import BadHead, Head, read_head
+from chappe.web.client_address import TRACES, is_trusted, original, peer_address
 from chappe.web.limits import Limits
 from chappe.web.reply import Reply
+from chappe.web.request_head import BadHead, Head, read_head
 
 _logger = logging.getLogger(__name__)
 

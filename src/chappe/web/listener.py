@@ -15,8 +15,8 @@ from email.utils import formatdate
 from typing import Final
 
 from chappe.dialects import Request, Response
+from chappe.web.client_address import is_trusted, place_of
 from chappe.web.connection import Connection
-from chappe.web.forwarded import is_trusted, place_of
 from chappe.web.limits import Limits
 from chappe.web.reply import Reply
 

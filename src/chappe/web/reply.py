@@ -11,8 +11,8 @@ from traceback import extract_tb
 from typing import Final, Protocol
 
 from chappe.dialects import Response
-from chappe.observe import METRICS, metrics, spread
-from chappe.web.head import Head
+from chappe.observability.metrics import METRICS, metrics, spread
+from chappe.web.request_head import Head
 
 _logger = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from chappe.actions import accept as accept_action
-from chappe.actions.answer import answer
-from chappe.actions.costliness import is_dear
 from chappe.actions.locked import Locked
+from chappe.actions.queries import answer
+from chappe.actions.query_cost import is_dear
 from chappe.actions.windows import Windows
 from chappe.core.errors import Refusal
 from chappe.core.model import (
@@ -36,13 +36,14 @@ from chappe.core.model import (
 from chappe.core.routing import Router
 from chappe.dialects import Call, Dialect, Request, Response
 from chappe.dialects.registry import DIALECTS
-from chappe.observe import get_logger, metrics
+from chappe.observability.logs import get_logger
+from chappe.observability.metrics import metrics
 from chappe.store import accounts, carriers
 from chappe.store.database import CONNECTION_ERRORS, Bell, Database, DatabaseError
 from chappe.store.messages import Placed
 from chappe.web.accounts import AccountBook
-from chappe.web.commits import Commits
-from chappe.web.forwarded import place_of
+from chappe.web.client_address import place_of
+from chappe.web.group_commit import Commits
 from chappe.web.listener import Reply
 from chappe.web.rates import Rates, UnderWay
 from chappe.web.reading import LARGE_OPEN_BYTES, LARGE_ROWS, Reader

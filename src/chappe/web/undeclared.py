@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Final
 
 from chappe.dialects import Response
-from chappe.observe import get_logger, metrics
+from chappe.observability.logs import get_logger
+from chappe.observability.metrics import metrics
 from chappe.store import notices
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
-from chappe.web.forwarded import TRACES
+from chappe.web.client_address import TRACES
 
 log = get_logger("chappe.web")
 

@@ -19,7 +19,8 @@ import msgspec
 from chappe.core.errors import Refusal
 from chappe.core.model import Account
 from chappe.core.velocity import DAY_S, HOUR_S, Kind, Sketch, country_of, spend_limits
-from chappe.observe import get_logger, metrics
+from chappe.observability.logs import get_logger
+from chappe.observability.metrics import metrics
 from chappe.store import usage
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
 from chappe.store.messages import Placed

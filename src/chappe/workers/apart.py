@@ -10,7 +10,7 @@ import msgspec
 
 from chappe.carriers import MessageIn
 from chappe.store.binds import Turn
-from chappe.workers.flight import Decisions
+from chappe.workers.in_flight import Decisions
 
 # The lists of a turn that go by a message, or by a receipt.
 _ROWS = {"r_message": ("r_part", "r_ref"), "w_message": ("w_host",), "s_message": ("s_part", "s_ref")}

@@ -19,18 +19,19 @@ from chappe.core.publicid import public_id
 from chappe.dialects import WebhookCall
 from chappe.dialects.registry import BY_NAME
 from chappe.net import Answer, Door, pointed_to
-from chappe.observe import get_logger, metrics
+from chappe.observability.logs import get_logger
+from chappe.observability.metrics import metrics
 from chappe.store import webhook_limits, webhooks
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
 from chappe.store.flags import Flag
-from chappe.store.looks import Looks
 from chappe.store.messages import key_of
 from chappe.store.outage import DatabaseAway
+from chappe.store.queue_head import Looks
 from chappe.store.webhook_claims import Shares
 from chappe.store.webhook_hosts import account_of
 from chappe.store.webhooks import Pending, Told
 from chappe.workers import webhook_shares
-from chappe.workers.owner import is_dead
+from chappe.workers.process_identity import is_dead
 from chappe.workers.webhook_shares import Host, Hosts, Seldom
 
 log = get_logger("chappe.notify")

@@ -6,11 +6,11 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chappe.observe import get_logger
+from chappe.observability.logs import get_logger
 from chappe.store import carriers
 
 if TYPE_CHECKING:
-    from chappe.core.network import Carrier
+    from chappe.core.carrier_config import Carrier
     from chappe.store.database import Database
 
 log = get_logger("chappe.notify")

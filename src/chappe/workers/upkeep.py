@@ -13,16 +13,17 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-from chappe.actions import receive, upkeep
+from chappe.actions import inbound, upkeep
 from chappe.actions.budget import Budget
 from chappe.actions.upkeep import Task
-from chappe.observe import get_logger, metrics
+from chappe.observability.logs import get_logger
+from chappe.observability.metrics import metrics
 from chappe.store import troubles, webhooks
 from chappe.store.database import CONNECTION_ERRORS, RETRY_ERRORS, Database, DatabaseError
-from chappe.store.looks import Pace
 from chappe.store.outage import DatabaseAway
-from chappe.store.signs import Signs
-from chappe.workers.owner import is_dead
+from chappe.store.queue_head import Pace
+from chappe.store.upkeep_due import Signs
+from chappe.workers.process_identity import is_dead
 
 log = get_logger("chappe.upkeep")
 
@@ -131,7 +132,7 @@ class Upkeep:
         first, *others = upkeep.TASKS
         try:
             if self._troubled is None:
-                await receive.try_again(self._database)  # this may be another version than the one that put them aside
+                await inbound.try_again(self._database)  # this may be another version than the one that put them aside
                 self._troubled = {one.task for one in await troubles.read(self._database)}
             if fresh:
                 await self._ask()

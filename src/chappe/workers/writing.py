@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 from chappe.carriers import MessageIn
 from chappe.core.lifecycle import State
-from chappe.observe import get_logger, metrics
+from chappe.observability.logs import get_logger
+from chappe.observability.metrics import metrics
 from chappe.store import binds, inbound, message_parts, quarantine
 from chappe.store.binds import BindKey, Claimed, LeaseLost, Requeue, Turn
 from chappe.store.database import (
@@ -20,9 +21,9 @@ from chappe.store.database import (
     Connection,
     Database,
 )
-from chappe.store.looks import Looks
+from chappe.store.queue_head import Looks
 from chappe.workers.apart import Piece, apart, together
-from chappe.workers.flight import Decisions
+from chappe.workers.in_flight import Decisions
 
 log = get_logger("chappe.deliver")
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from chappe.carriers import Fate, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn
-from chappe.carriers.smpp import SmppLink
-from chappe.smpp import longtext, pdu
+from chappe.carriers.smpp.link import SmppLink
+from chappe.smpp import concatenation, pdu
 from chappe.smpp.profile import profile
 
 WAIT_S = 10.0
@@ -88,12 +88,12 @@ class Carrier:
     def fates(self) -> list[Fate]:
         return [row.fate for row in self.results]
 
-    def joined(self) -> longtext.Joined:
+    def joined(self) -> concatenation.Joined:
         """The messages that came so far as the parts of one."""
         deliveries = [pdu.decode(message.raw) for message in self.messages]
-        return longtext.join(
+        return concatenation.join(
             [
-                longtext.read(delivery.esm_class, delivery.short_message, delivery.tlvs)
+                concatenation.read(delivery.esm_class, delivery.short_message, delivery.tlvs)
                 for delivery in deliveries
                 if isinstance(delivery, pdu.DeliverSm)
             ]

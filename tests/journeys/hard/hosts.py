@@ -20,9 +20,9 @@ from clock import Clock, NoCompiler, build
 from program import descendants, stands_still, until
 from stage import AWAY, ENVIRONMENT, WINDOW, Program, Scenario, Skipped, Stage
 
-from chappe.store import data_directory
-from chappe.store.binaries import choose
-from chappe.store.embedded import SUPERUSER
+from chappe.embedded import data_directory
+from chappe.embedded.binaries import choose
+from chappe.embedded.server import SUPERUSER
 
 CLUSTER = data_directory.CLUSTER_NAME
 

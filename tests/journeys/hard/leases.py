@@ -18,14 +18,14 @@ from program import CHAPPE, lives, until
 from road import Road
 from stage import ENVIRONMENT, LOGIN, OTHER_LOGIN, WINDOW, Scenario, Stage
 
-from chappe.store import embedded
+from chappe.embedded import server
 
 
 def database_url(stage: Stage) -> str:
     """A URL of the embedded database, as another process on this machine can use it."""
 
     async def ask() -> str:
-        async with embedded.attach(stage.program.data) as found:
+        async with server.attach(stage.program.data) as found:
             given = found.arguments()
         password = quote(given["password"], safe="")
         return f"postgresql://{given['user']}:{password}@/{given['database']}?host={given['host']}&port={given['port']}"
@@ -89,7 +89,7 @@ def held(stage: Stage, *statements: str) -> Iterator[None]:
     ready, over = threading.Event(), threading.Event()
 
     async def hold() -> None:
-        async with embedded.attach(stage.program.data) as found:
+        async with server.attach(stage.program.data) as found:
             connection = await asyncpg.connect(**found.arguments(), server_settings={"application_name": "somebody"})
             try:
                 await connection.execute("set idle_in_transaction_session_timeout = 0")
@@ -182,7 +182,7 @@ def _processor_s(stage: Stage) -> float:
 
 async def _passed(stage: Stage, count: int) -> None:
     """Has so many rows come to the head of each queue and leave it: to where the first load was sent and reported."""
-    async with embedded.attach(stage.program.data) as found:
+    async with server.attach(stage.program.data) as found:
         connection = await asyncpg.connect(**found.arguments(), server_settings={"application_name": "passed"})
         try:
             async with connection.transaction():

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from chappe.core import lifecycle
 from chappe.core.lifecycle import Event, State
 from chappe.store.flags import Flag
-from chappe.store.messages import LaneClass
+from chappe.store.lanes import LaneClass
 
 _NAME = re.compile(r"@([a-z_]+)@")
 
