@@ -2,7 +2,7 @@
 
 Precedence: flags, then the environment, then the file, then the defaults below. This is the only reader of the
 environment. Adding a setting is adding one line to Config; flag, variable, TOML key, error messages and the reference
-page (docs/configuration.md, written by scripts/write-reference) follow from it.
+page (docs/operators/configuration.md, written by scripts/write-reference) follow from it.
 """
 
 import os
@@ -86,12 +86,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     webhook_timeout_s: Annotated[float, Meta(gt=0, le=300), _help("Time for one webhook call, from connecting to the end of the answer.")] = 10.0
     webhooks_waiting_max: Annotated[int, Meta(ge=1_000), _help("Webhooks that may wait for one account; beyond that the oldest are given up, as the timeline says.")] = 1_000_000
-    webhook_allow_private: Annotated[Private, _help("Whether webhooks may reach private addresses, or which of them; auto: in demo mode any, and this machine's own while nothing leaves it (docs/operate.md); else none.")] = None
-    webhook_ports: Annotated[tuple[RemotePort, ...], _help("The only ports that webhooks may reach; none given: any but those of services that are no web servers (docs/operate.md).")] = ()
+    webhook_allow_private: Annotated[Private, _help("Whether webhooks may reach private addresses, or which of them; auto: in demo mode any, and this machine's own while nothing leaves it (docs/operators/several-nodes.md); else none.")] = None
+    webhook_ports: Annotated[tuple[RemotePort, ...], _help("The only ports that webhooks may reach; none given: any but those of services that are no web servers (docs/operators/several-nodes.md).")] = ()
     webhook_denied: Annotated[tuple[str, ...], _expects("networks such as 203.0.113.0/24,2001:db8::/32"), _help("Networks that webhooks never reach, though their addresses are public: your own.")] = ()
 
     sender_default: Annotated[ShortCode, _help("Short code that sends when the customer names no sender.")] = "36111"
-    senders_denied: Annotated[tuple[str, ...], _help("Sender names that nobody may use, nor what looks like them or has them in it; beside those that impostors use, see docs/limits.md.")] = ()
+    senders_denied: Annotated[tuple[str, ...], _help("Sender names that nobody may use, nor what looks like them or has them in it; beside those that impostors use, see docs/operators/limits.md.")] = ()
     numbers_own_only: Annotated[bool | None, _help("Whether an account without a long number of its own may not send from one either; auto: unless in demo mode.")] = None
     stop_mention: Annotated[str, Meta(min_length=1, max_length=60), _help("Opt-out mention appended on request; {sender} stands for sender_default.")] = " STOP {sender}"
     stop_words: Annotated[tuple[str, ...], _help("Words that mean STOP at the beginning of a reply, beside the usual ones.")] = ()
@@ -101,7 +101,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     price_lowcost_micros: Annotated[Micros, _help("Price of a low cost part for accounts without their own price.")] = 23_000
     price_hlr_micros: Annotated[Micros, _help("Price of an HLR lookup for accounts without their own price.")] = 5_000
 
-    account_defaults: Annotated[dict[str, Any], _expects("a table, as [account_defaults] in chappe.toml"), _help("What accounts have that have nothing of their own, with the keys of docs/account-settings.md; holds at once for all of them.")] = {}
+    account_defaults: Annotated[dict[str, Any], _expects("a table, as [account_defaults] in chappe.toml"), _help("What accounts have that have nothing of their own, with the keys of docs/operators/account-settings.md; holds at once for all of them.")] = {}
 
     retention_days: Annotated[Days, _help("After how many days texts and numbers are blanked; amounts and states stay.")] = 400
 

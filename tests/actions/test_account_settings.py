@@ -122,7 +122,9 @@ def test_words_are_checked_against_those_that_were_there_before() -> None:
 def test_the_page_of_settings_is_current() -> None:
     root = Path(__file__).parents[2]
     page = runpy.run_path(str(root / "scripts" / "write-reference"))["account_reference"]()
-    assert (root / "docs" / "account-settings.md").read_text(encoding="utf-8") == page, "run scripts/write-reference"
+    assert (root / "docs" / "operators" / "account-settings.md").read_text(encoding="utf-8") == page, (
+        "run scripts/write-reference"
+    )
     for name in [*BY_NAME, "state", "api", "price.PREFIX"]:
         assert f"| `{name}` |" in page
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from chappe.core import lifecycle
 from chappe.core.lifecycle import FINAL, TRANSITIONS, Event, State, move
 
-STATES_PAGE = Path(__file__).parents[2] / "docs" / "states.md"
+STATES_PAGE = Path(__file__).parents[2] / "docs" / "operators" / "states.md"
 EVENTS = st.lists(st.sampled_from(Event), max_size=30)
 
 

@@ -19,7 +19,7 @@ from chappe.embedded.binaries import installed
 ROLE = "chappe"
 DATABASE = "chappe"
 PORT = 5432
-# What docs/operate.md advises; sizes are those of a test.
+# What docs/operators/several-nodes.md advises; sizes are those of a test.
 _SETTINGS = """
 listen_addresses = '*'
 port = 5432

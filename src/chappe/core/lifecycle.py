@@ -18,7 +18,7 @@ overrules
 it
   becomes `uncertain`, never `queued` in silence.
 
-`docs/states.md` is drawn from this table.
+`docs/operators/states.md` is drawn from this table.
 """
 
 from collections.abc import Iterable, Mapping

@@ -99,7 +99,10 @@ def serve(config: Config) -> int:
     read_profiles(config.windows)  # a mistake is told before anything starts
     check_words(Words(config.stop_words, config.start_words))
     if os.geteuid() == 0 and not config.listens_on_loopback:
-        log.warning("served_as_root", what="strangers reach processes of root: use a user of its own (docs/operate.md)")
+        log.warning(
+            "served_as_root",
+            what="strangers reach processes of root: use a user of its own (docs/operators/several-nodes.md)",
+        )
     account_defaults(config)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(config))

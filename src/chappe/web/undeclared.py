@@ -28,7 +28,7 @@ REFUSAL: Final = Response(
     403,
     "text/plain; charset=utf-8",
     b"This is for people at this machine, and the request came through a proxy that is not declared: "
-    b"see trusted_proxies in docs/configuration.md.\n",
+    b"see trusted_proxies in docs/operators/configuration.md.\n",
 )
 
 
