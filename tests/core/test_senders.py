@@ -40,6 +40,11 @@ def test_other_names_are_free(sender: str) -> None:
             "Impots gouv",
             "MesImpots",
         ),
+        # what got past the first version of this list
+        *("PayPaal", "LAPOSTTE", "Laaposte", "Colisimo", "Collissimo", "Colissirno", "Arnazon", "Arneli", "AMA2ON"),
+        *("6oogle", "AMELII", "AAMELI", "Whatsap", "CHRONOPST", "MondialRlay", "Mondial Rlay", "Gendarmeri"),
+        *("Ass Maladie", "Assur Malad", "France Conn", "Cred Agri", "impot", "AMENDE", "SocGenerale", "Bouygues"),
+        *("AMELIREMB", "REMBAMELI", "DOSSAMELI", "CPAMremb", "SFRmobile", "CICBANQUE", "VISAsecure", "CAFPARIS"),
         *("gouv fr", "CIC info", "LCL", "PayPaI", "Netflix FR", "AMELI24", "CPF", "infos BNP", "SuiviColissimo"),
     ],
 )
@@ -53,6 +58,7 @@ def test_a_name_that_impostors_use_is_refused_however_it_is_dressed(sender: str)
     [
         *("Boutique", "Amelie", "Chez Amelie", "Cafe Paul", "PRECICE", "Assurance", "Societe X", "France Bleu"),
         *("L Orange", "Posterie", "Banque", "Pharmacie", "Capital", "INFO", "Colis", "Credit", "SHOP", "MaMarque"),
+        *("Laporte", "Fortune", "Revolt", "Camelia", "Amel", "CAFF", "Bonne Poste", "Cafe Paris", "Col Privat"),
         *("allmysms", "EXPEDITEUR", "3M France", "Garage UP", "Visage", "Lydie", "Ecafe", "36111", "Dr Dupont"),
     ],
 )

@@ -23,7 +23,18 @@ HEALTH_AND_STATE: Final = (
         "MSA",
         "CARSAT",
     ),
-    *("impots", "DGFiP", "ANTAI", "amendes", "Tresor Public", "FranceConnect", "France Travail", "Pole Emploi"),
+    *(
+        "impots",
+        "impot",
+        "DGFiP",
+        "ANTAI",
+        "amendes",
+        "amende",
+        "Tresor Public",
+        "FranceConnect",
+        "France Travail",
+        "Pole Emploi",
+    ),
     *("Gendarmerie", "Police Nationale", "Prefecture", "gouv", "Service Public", "Crit Air", "ANTS", "France Titres"),
     *("CPF", "Mon Compte Formation", "Cheque Energie", "MaPrimeRenov", "Assurance Retraite", "Agirc Arrco"),
 )
@@ -33,13 +44,23 @@ PARCELS: Final = (
 )
 BANKS: Final = (
     *("BNP Paribas", "BNP", "Credit Agricole", "Credit Mutuel", "Credit du Nord", "Caisse d Epargne", "Caisse Epargne"),
-    *("Banque Postale", "Banque Populaire", "Banque de France", "Societe Generale", "SocGen", "LCL", "CIC", "HSBC"),
+    *(
+        "Banque Postale",
+        "Banque Populaire",
+        "Banque de France",
+        "Societe Generale",
+        "Soc Generale",
+        "SocGen",
+        "LCL",
+        "CIC",
+        "HSBC",
+    ),
     *("Boursorama", "BoursoBank", "Fortuneo", "Hello bank", "Monabanq", "Revolut", "N26", "Nickel", "Orange Bank"),
     *("Cetelem", "Cofidis", "Sofinco", "PayPal", "Lydia", "Visa", "Mastercard"),
 )
 SHOPS_AND_NETWORKS: Final = (
     *("Amazon", "Netflix", "Disney Plus", "Spotify", "Apple", "iCloud", "Google", "Microsoft", "WhatsApp", "Facebook"),
-    *("Instagram", "Leboncoin", "Ulys", "Bip and Go", "SFR", "Bouygues Telecom", "EDF", "Engie"),
+    *("Instagram", "Leboncoin", "Ulys", "Bip and Go", "SFR", "Bouygues", "Bouygues Telecom", "EDF", "Engie"),
 )
 NAMES: Final = (*HEALTH_AND_STATE, *PARCELS, *BANKS, *SHOPS_AND_NETWORKS)
 
@@ -59,6 +80,22 @@ COMPANIONS: Final = (
         "votre",
         "compte",
     ),
-    *("espace", "msg", "message", "avis", "urgent", "colis", "officiel", "com", "net", "www", "livraison", "amende"),
+    *(
+        "espace",
+        "msg",
+        "message",
+        "avis",
+        "urgent",
+        "colis",
+        "officiel",
+        "com",
+        "net",
+        "www",
+        "livraison",
+        "livre",
+        "gouv",
+    ),
+    *("banque", "bank", "carte", "mobile", "box", "forfait", "facture", "paiement", "pay", "secure", "my"),
+    *("remb", "rembours", "remboursement", "dossier", "doss", "droit", "droits", "paris"),
 )
 """Words that an impostor puts before or behind a name: `InfoCPAM`, `CAF-alerte`."""
