@@ -30,8 +30,8 @@ from stage_store import (
 
 from chappe.actions.accept import place
 from chappe.actions.locked import Locked
+from chappe.core.http import Request, Response
 from chappe.core.model import Accepted, Account, Moment
-from chappe.dialects import Request, Response
 from chappe.observability.metrics import metrics
 from chappe.store.channels import OUTBOX_CHANNEL
 from chappe.store.database import Bell, GroupCommit

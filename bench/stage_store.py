@@ -14,9 +14,10 @@ from processes import HOST
 
 from chappe.actions.accept import place
 from chappe.core.carrier_config import Carrier, CarrierSettings
+from chappe.core.http import Request
 from chappe.core.model import Account, AccountSettings, Moment, Send
 from chappe.core.routing import Route, Router
-from chappe.dialects import Call, Dialect, Request
+from chappe.dialects import Call, Dialect
 from chappe.dialects.registry import BY_NAME
 from chappe.store import accounts, binds, carriers, messages
 from chappe.store.binds import BindKey, Taken

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import chappe.dialects
 from chappe.core.errors import REFUSALS, Refusal, Violation, Violations
+from chappe.core.http import Request, Response
 from chappe.core.lifecycle import State
 from chappe.core.model import (
     RECIPIENTS_MAX,
@@ -27,7 +28,7 @@ from chappe.core.model import (
     Simulate,
     Skipped,
 )
-from chappe.dialects import Call, Credentials, Dialect, Request, Response
+from chappe.dialects import Call, Credentials, Dialect
 from chappe.dialects.registry import BY_NAME, DIALECTS
 
 EVERY = pytest.mark.parametrize("dialect", DIALECTS, ids=[dialect.NAME for dialect in DIALECTS])
@@ -342,7 +343,9 @@ def test_bad_requests_are_refusals_and_what_is_read_is_sound(
 FORBIDDEN = {"asyncio", "socket", "os", "time", "random", "asyncpg", "httptools", "subprocess", "secrets", "threading"}
 
 
-@pytest.mark.parametrize("file", sorted(Path(chappe.dialects.__file__).parent.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "file", sorted(Path(chappe.dialects.__file__).parent.rglob("*.py")), ids=lambda path: path.name
+)
 def test_no_file_of_this_room_does_io_or_asks_a_clock(file: Path) -> None:
     imported = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

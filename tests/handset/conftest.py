@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pytest
 
 from chappe.carriers.smpp.transport import Wire
-from chappe.dialects import Request, Response
+from chappe.core.http import Request, Response
 from chappe.handset.settings import Clock, Settings
 from chappe.handset.smsc import Smsc
 from chappe.smpp import settings as session_settings

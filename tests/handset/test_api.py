@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from chappe.dialects import Request
+from chappe.core.http import Request
 from chappe.handset import api
 from chappe.handset.api import Api
 from chappe.handset.smsc import Smsc

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from chappe.core.http import Request
 from chappe.core.lifecycle import State
 from chappe.core.model import (
     Accepted,
@@ -45,7 +46,7 @@ from chappe.core.model import (
     Skipped,
 )
 from chappe.core.publicid import public_id
-from chappe.dialects import Call, Dialect, Request
+from chappe.dialects import Call, Dialect
 
 AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 NOW = Moment(AT, secret=b"secret")

@@ -14,8 +14,8 @@ import asyncpg
 from law_wire import Network
 
 from chappe.core.carrier_config import Carrier
+from chappe.core.http import Response
 from chappe.core.model import AccountSettings
-from chappe.dialects import Response
 from chappe.store.connections import Connections
 from chappe.store.database import HOT_SETTINGS, SETTINGS, Database
 from chappe.workers.bind_driver import Pump

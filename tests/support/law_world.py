@@ -26,10 +26,10 @@ from chappe.actions import optouts, upkeep
 from chappe.actions.windows import Windows
 from chappe.carriers.registry import KINDS, policy_of, rules_of
 from chappe.core.carrier_config import Carrier
+from chappe.core.http import Request
 from chappe.core.lifecycle import State
 from chappe.core.model import AccountSettings
 from chappe.core.window_profiles import read_profiles
-from chappe.dialects import Request
 from chappe.store import accounts, binds, carriers
 from chappe.store.binds import BindKey
 from chappe.store.database import Address

@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from chappe.core.errors import Refusal
+from chappe.core.http import Request, Response
 from chappe.core.model import Account, AccountSettings, Moment
-from chappe.dialects import Request, Response
 from chappe.dialects.smspartner import dialect
 
 NOW = datetime(2026, 3, 4, 10, 0, tzinfo=UTC)  # a Wednesday, 11:00 in Paris

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chappe.dialects import Request, Response
+from chappe.core.http import Request, Response
 from chappe.web import handset_proxy as module
 from chappe.web.handset_proxy import forward
 from chappe.web.listener import Listener, Reply

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chappe.dialects import Request, Response
+from chappe.core.http import Request, Response
 from chappe.web.listener import Limits, Listener, Reply
 
 PATIENCE_S = 5.0

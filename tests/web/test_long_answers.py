@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from chappe.core.http import Response
 from chappe.core.model import Account, OptOut, OptOuts, Outcome
-from chappe.dialects import Call, Credentials, Response
+from chappe.dialects import Call, Credentials
 from chappe.dialects.smspartner import dialect
 from chappe.web import server
 from chappe.web.server import written

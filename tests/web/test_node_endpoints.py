@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from shop import opened
 
-from chappe.dialects import Request
+from chappe.core.http import Request
 from chappe.observability.metrics import METRICS
 from chappe.store.gauges import GAUGES
 from chappe.web import node_endpoints as module

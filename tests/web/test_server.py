@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from shop import opened
 
 from chappe.core.errors import Refusal
+from chappe.core.http import Request, Response
 from chappe.core.model import AccountState
-from chappe.dialects import Request, Response
 from chappe.dialects.registry import BY_NAME
 from chappe.embedded.server import ConnectionParameters
 from chappe.store import accounts

@@ -12,7 +12,7 @@ from front import front
 from shop import eventually, opened
 
 from chappe.actions import demo
-from chappe.dialects import Request
+from chappe.core.http import Request
 from chappe.observability import logs, metrics
 from chappe.store import notices
 from chappe.store.checkup import collect, judge

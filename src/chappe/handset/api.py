@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from chappe.core import numbers
-from chappe.dialects import Request, Response
+from chappe.core.http import Request, Response
 from chappe.handset.chaos import CALM, SWITCHES, ChaosError, changed
 from chappe.handset.magic_numbers import MAGIC, MAGIC_PREFIXES
 from chappe.handset.phones import Message, Part

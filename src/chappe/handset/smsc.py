@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 
 from chappe.carriers.smpp.transport import Wire
-from chappe.dialects import Request, Response
+from chappe.core.http import Request, Response
 from chappe.handset.api import Api
 from chappe.handset.chaos import BindError, Chaos
 from chappe.handset.link import Link

@@ -30,7 +30,7 @@ from chappe.store.database import Address, Bell, Database, Listener, ready
 
 if TYPE_CHECKING:
     from chappe.actions.windows import Windows
-    from chappe.dialects import Request, Response
+    from chappe.core.http import Request, Response
     from chappe.net import Door
     from chappe.web.listener import Listener as HttpListener
     from chappe.web.listener import Reply

@@ -310,7 +310,7 @@ async def _greet(
     config: Config, listening: socket.socket, demo: Demo | None, accounts: int, stop: asyncio.Event
 ) -> None:
     """Says where, once it answers, and what to do next."""
-    from chappe.dialects import Request
+    from chappe.core.http import Request
     from chappe.web.handset_proxy import forward
 
     host, port = listening.getsockname()[:2]

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol, cast
 
-from chappe.dialects import Request, Response
+from chappe.core.http import Request, Response
 from chappe.web.chunked import BadChunk, BodyTooLarge, ChunkedBody
 from chappe.web.client_address import TRACES, is_trusted, original, peer_address
 from chappe.web.limits import Limits

@@ -7,7 +7,7 @@ import re
 from typing import Final
 from urllib.parse import quote
 
-from chappe.dialects import Request, Response
+from chappe.core.http import Request, Response
 
 TIMEOUT_S = 10.0
 ANSWER_OCTETS_MAX = 16 * 1024 * 1024

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from typing import Final
 
-from chappe.dialects import Request, Response
+from chappe.core.http import Request, Response
 from chappe.web.client_address import is_trusted, place_of
 from chappe.web.connection import Connection
 from chappe.web.limits import Limits

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from chappe.dialects import Request, Response
+from chappe.core.http import Request, Response
 from chappe.observability import node_metrics
 from chappe.observability.logs import get_logger
 from chappe.observability.metrics import METRICS, Snapshot, exposition, metrics

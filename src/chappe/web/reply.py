@@ -10,7 +10,7 @@ from os import urandom
 from traceback import extract_tb
 from typing import Final, Protocol
 
-from chappe.dialects import Response
+from chappe.core.http import Response
 from chappe.observability.metrics import METRICS, metrics, spread
 from chappe.web.request_head import Head
 

@@ -21,6 +21,7 @@ from chappe.actions.queries import answer
 from chappe.actions.query_cost import is_dear
 from chappe.actions.windows import Windows
 from chappe.core.errors import Refusal
+from chappe.core.http import Request, Response
 from chappe.core.model import (
     Accepted,
     Account,
@@ -34,7 +35,7 @@ from chappe.core.model import (
     Send,
 )
 from chappe.core.routing import Router
-from chappe.dialects import Call, Dialect, Request, Response
+from chappe.dialects import Call, Dialect
 from chappe.dialects.registry import DIALECTS
 from chappe.observability.logs import get_logger
 from chappe.observability.metrics import metrics

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
-from chappe.dialects import Response
+from chappe.core.http import Response
 from chappe.observability.logs import get_logger
 from chappe.observability.metrics import metrics
 from chappe.store import notices

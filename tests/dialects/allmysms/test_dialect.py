@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chappe.core.errors import Refusal
+from chappe.core.http import Request, Response
 from chappe.core.model import Accepted, Account, AccountSettings, Moment, Send
-from chappe.dialects import Call, Request, Response
+from chappe.dialects import Call
 from chappe.dialects.allmysms import dialect
 
 NOW = Moment(datetime(2026, 3, 2, 9, 0, tzinfo=UTC))

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from chappe.core.errors import Refusal
+from chappe.core.http import Request, Response
 from chappe.core.lifecycle import State
 from chappe.core.model import (
     Account,
@@ -39,7 +40,7 @@ from chappe.core.model import (
     Simulated,
 )
 from chappe.core.publicid import public_id
-from chappe.dialects import Call, Request, Response
+from chappe.dialects import Call
 from chappe.dialects.allmysms import dialect
 from chappe.dialects.allmysms.methods import METHODS
 

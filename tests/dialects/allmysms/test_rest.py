@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chappe.core.errors import REFUSALS, Refusal, Violation, Violations
+from chappe.core.http import Request, Response
 from chappe.core.lifecycle import State
 from chappe.core.model import (
     Accepted,
@@ -32,7 +33,7 @@ from chappe.core.model import (
     Simulated,
     Skipped,
 )
-from chappe.dialects import Call, Request, Response
+from chappe.dialects import Call
 from chappe.dialects.allmysms import dialect
 from chappe.dialects.allmysms.rest_answers import ERRORS, NO_ID
 

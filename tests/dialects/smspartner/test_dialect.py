@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chappe.core.errors import REFUSALS, Refusal
+from chappe.core.http import Request, Response
 from chappe.core.model import (
     Accepted,
     Account,
@@ -18,7 +19,7 @@ from chappe.core.model import (
     ReadBalance,
     Report,
 )
-from chappe.dialects import Dialect, Request, Response
+from chappe.dialects import Dialect
 from chappe.dialects.smspartner import dialect
 
 NOW = datetime(2026, 3, 4, 10, 0, tzinfo=UTC)

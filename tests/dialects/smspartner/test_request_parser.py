@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chappe.core.errors import Refusal
-from chappe.dialects import Request
+from chappe.core.http import Request
 from chappe.dialects.smspartner.request_parser import flag, format_of, read, text, wanted_format
 
 BODY = b'{"apiKey":"KEY","message":"Hello"}'

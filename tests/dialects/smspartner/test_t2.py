@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from smspartner_desk import account, ask
 
 from chappe.core.errors import REFUSALS, Refusal, Violation, Violations
+from chappe.core.http import Request, Response
 from chappe.core.lifecycle import State
 from chappe.core.model import (
     Accepted,
@@ -36,12 +37,7 @@ from chappe.core.model import (
     RemoveOptOut,
     Send,
 )
-from chappe.dialects import (
-    Call,
-    Credentials,
-    Request,
-    Response,
-)
+from chappe.dialects import Call, Credentials
 from chappe.dialects.smspartner import dialect
 from chappe.dialects.smspartner.endpoints import PAGES as PAGES_WITH_CODES
 from chappe.dialects.smspartner.render import CData, Named, Number, json_body, money, xml_body

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from smspartner_desk import MOMENT, PROLOG, account, ask, code_of, get, never, post, read
 
 from chappe.core.errors import Refusal, Violations
+from chappe.core.http import Request, Response
 from chappe.core.model import Accepted, Account, Range, Send, Skipped
-from chappe.dialects import Request, Response
 from chappe.dialects.smspartner import dialect
 
 ONE, TWO = "+33600000001", "+33600000002"

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from smspartner_desk import PROLOG, account, ask, code_of, get, never, post, read
 
+from chappe.core.http import Request, Response
 from chappe.core.model import (
     AddOptOut,
     Costs,
@@ -24,7 +25,6 @@ from chappe.core.model import (
     Removed,
     RemoveOptOut,
 )
-from chappe.dialects import Request, Response
 from chappe.dialects.smspartner import dialect
 from chappe.dialects.smspartner.countries import COUNTRIES
 

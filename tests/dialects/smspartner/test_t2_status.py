@@ -10,6 +10,7 @@ import pytest
 from smspartner_desk import PROLOG, account, ask, code_of, get, never, post, read
 
 from chappe.core.errors import Refusal
+from chappe.core.http import Request, Response
 from chappe.core.lifecycle import State
 from chappe.core.model import (
     Cancel,
@@ -21,7 +22,6 @@ from chappe.core.model import (
     Report,
     Selector,
 )
-from chappe.dialects import Request, Response
 from chappe.dialects.smspartner import dialect
 
 ONE, TWO = "+33600000001", "+33600000002"

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Self
 from urllib.parse import urlencode
 
-from chappe.dialects import Request
+from chappe.core.http import Request
 from chappe.handset.settings import Settings
 from chappe.handset.smsc import Smsc
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from chappe.core import pricing
 from chappe.core.errors import Refusal, Violations
+from chappe.core.http import Response
 from chappe.core.model import Accepted, AccountSettings, Send, Simulated
-from chappe.dialects import Response
 from chappe.dialects.allmysms.error_catalogue import REFUSED, VIOLATED, texts_of
 from chappe.dialects.allmysms.render import Headers, Value, money, respond
 

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from chappe.core.errors import Refusal
+from chappe.core.http import Request, Response
 from chappe.core.model import (
     Accepted,
     Account,
@@ -27,13 +28,7 @@ from chappe.core.model import (
     Simulate,
     Simulated,
 )
-from chappe.dialects import (
-    Call,
-    Request,
-    Response,
-    WebhookCall,
-    forms,
-)
+from chappe.dialects import Call, WebhookCall, forms
 from chappe.dialects.allmysms import (
     answers,
     methods,

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 from chappe.core import localtime
 from chappe.core.errors import Refusal
+from chappe.core.http import Response
 from chappe.core.model import (
     Account,
     Balance,
@@ -36,7 +37,7 @@ from chappe.core.model import (
     Selector,
 )
 from chappe.core.publicid import message_id_of
-from chappe.dialects import Call, Response
+from chappe.dialects import Call
 from chappe.dialects.allmysms.answers import credits_left
 from chappe.dialects.allmysms.prices import credits_of_country, prices
 from chappe.dialects.allmysms.render import Fields, Row, money, respond

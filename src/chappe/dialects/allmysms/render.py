@@ -12,7 +12,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import Final
 
 from chappe.core import pricing
-from chappe.dialects import Response
+from chappe.core.http import Response
 from chappe.dialects.xmlflow import escape
 
 JSON_TYPE: Final = "application/json"

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from chappe.core.errors import Refusal
+from chappe.core.http import Request, Response
 from chappe.core.model import (
     RECIPIENTS_MAX,
     Account,
@@ -27,12 +28,7 @@ from chappe.core.model import (
     Send,
     Simulate,
 )
-from chappe.dialects import (
-    Call,
-    Request,
-    Response,
-    forms,
-)
+from chappe.dialects import Call, forms
 from chappe.dialects.allmysms import flow
 from chappe.dialects.allmysms.flow import Block
 from chappe.dialects.allmysms.methods import of_sub_account, submission_id

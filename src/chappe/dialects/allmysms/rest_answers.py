@@ -9,8 +9,9 @@ from typing import Any, Final, NamedTuple
 
 from chappe.core import localtime, pricing
 from chappe.core.errors import Refusal
+from chappe.core.http import Response
 from chappe.core.model import Accepted, Balance, MessagesFound, Outcome, Ready, Send, Simulated
-from chappe.dialects import Call, Response
+from chappe.dialects import Call
 from chappe.dialects.allmysms.answers import SCHEDULED, SENT, all_for, invalid_numbers, retry_after, violated
 from chappe.dialects.allmysms.methods import key_of
 from chappe.dialects.allmysms.prices import HOME, price_at_home_micros

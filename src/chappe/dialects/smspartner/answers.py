@@ -8,8 +8,8 @@ from typing import Final
 
 from chappe.core import localtime, pricing
 from chappe.core.errors import Refusal, Violation
+from chappe.core.http import Response
 from chappe.core.model import Accepted, AccountSettings, Balance, Skipped
-from chappe.dialects import Response
 from chappe.dialects.smspartner.endpoints import PAGES, page_answer
 from chappe.dialects.smspartner.error_catalogue import (
     ANSWERS,

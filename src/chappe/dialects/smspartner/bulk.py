@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from chappe.core import localtime, numbers, segments
 from chappe.core.compose import Composed, warnings_of
 from chappe.core.errors import Refusal, Violation, Violations
+from chappe.core.http import Response
 from chappe.core.model import (
     RECIPIENTS_MAX,
     Accepted,
@@ -23,7 +24,6 @@ from chappe.core.model import (
     Skipped,
 )
 from chappe.core.pricelist import PriceList
-from chappe.dialects import Response
 from chappe.dialects.smspartner import schedule as smspartner_schedule
 from chappe.dialects.smspartner.error_catalogue import SKIPPED_TEXTS, WRITTEN_MAX
 from chappe.dialects.smspartner.render import CData, money, respond

@@ -10,8 +10,9 @@ from functools import partial
 from typing import Any, Final, NoReturn
 
 from chappe.core.errors import Refusal
+from chappe.core.http import Request, Response
 from chappe.core.model import Account, AccountSettings, Command, Moment, Outcome, ReadBalance, Reply, Report
-from chappe.dialects import Call, Credentials, Request, Response, WebhookCall
+from chappe.dialects import Call, Credentials, WebhookCall
 from chappe.dialects.smspartner import answers, bulk, lookup, send, statistics, status, stop, webhooks
 from chappe.dialects.smspartner import request_parser as request_values
 from chappe.dialects.smspartner.request_parser import Values

@@ -7,8 +7,8 @@ from typing import Any, Final, NamedTuple
 
 from chappe.core import numbers
 from chappe.core.errors import Refusal, Violation, Violations
+from chappe.core.http import Response
 from chappe.core.model import RECIPIENTS_MAX, Account, AccountSettings, Moment, Ready
-from chappe.dialects import Response
 from chappe.dialects.smspartner.countries import COUNTRIES
 from chappe.dialects.smspartner.error_catalogue import WRITTEN_MAX
 from chappe.dialects.smspartner.render import CData, respond

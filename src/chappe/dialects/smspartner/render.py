@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from chappe.core import pricing
-from chappe.dialects import Response
+from chappe.core.http import Response
 
 JSON_TYPE: Final = "application/json"
 XML_TYPE: Final = "application/xml"

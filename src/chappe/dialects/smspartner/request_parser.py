@@ -13,7 +13,8 @@ from typing import Any, Final
 import msgspec
 
 from chappe.core.errors import Refusal
-from chappe.dialects import Request, forms
+from chappe.core.http import Request
+from chappe.dialects import forms
 
 Values = dict[str, Any]
 """Documented name -> value as it came: text, number, true, array or object; never null, false or the empty text."""

@@ -8,8 +8,8 @@ from typing import Final
 
 from chappe.core import localtime
 from chappe.core.errors import Violation, Violations
+from chappe.core.http import Response
 from chappe.core.model import Account, AccountSettings, Costs, Moment, ReadCosts
-from chappe.dialects import Response
 from chappe.dialects.smspartner.render import CData, decimal, respond
 from chappe.dialects.smspartner.request_parser import Values, text
 

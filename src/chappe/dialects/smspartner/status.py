@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from chappe.core import localtime, numbers, segments
 from chappe.core.errors import Refusal, Violation, Violations
+from chappe.core.http import Response
 from chappe.core.model import (
     Account,
     AccountSettings,
@@ -24,7 +25,6 @@ from chappe.core.model import (
     ReadTagged,
     Selector,
 )
-from chappe.dialects import Response
 from chappe.dialects.smspartner.answers import told
 from chappe.dialects.smspartner.endpoints import PAGES
 from chappe.dialects.smspartner.error_catalogue import WRITTEN_MAX

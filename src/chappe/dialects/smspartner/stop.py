@@ -7,6 +7,7 @@ from typing import Final
 
 from chappe.core import localtime, numbers
 from chappe.core.errors import Refusal, Violation, Violations
+from chappe.core.http import Response
 from chappe.core.model import (
     Account,
     AccountSettings,
@@ -18,7 +19,6 @@ from chappe.core.model import (
     Removed,
     RemoveOptOut,
 )
-from chappe.dialects import Response
 from chappe.dialects.smspartner.answers import told
 from chappe.dialects.smspartner.endpoints import PAGES
 from chappe.dialects.smspartner.render import CData, respond
