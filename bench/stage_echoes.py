@@ -9,7 +9,7 @@ from typing import Any, Self
 from processes import HOST
 from stage_store import DIALECT, MUCH_MICROS, SENDER, WINDOW, WORDS
 
-from chappe.carriers import Fate, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn
+from chappe.carriers import TAKEN, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn
 from chappe.core.lifecycle import State
 from chappe.net.connection import Answer
 from chappe.store.database import Database
@@ -103,7 +103,7 @@ class EchoLink:
 
     def send(self, messages: Sequence[Outgoing]) -> None:
         self._results += [
-            PartResult(message.message_id, 0, 1, Fate.TAKEN, f"{message.message_id:016x}") for message in messages
+            PartResult(message.message_id, 0, 1, TAKEN, f"{message.message_id:016x}") for message in messages
         ]
         self._wake()
 

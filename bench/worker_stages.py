@@ -16,7 +16,7 @@ from stage_meter import POSTGRESQL, PYTHON, Behind, Meter, Stage, taken
 from stage_store import SENDER, WINDOW, WORDS, Store, pid_of
 
 from chappe.actions.windows import Windows
-from chappe.carriers import Fate, Link, LinkState, Outgoing, ReceiptIn
+from chappe.carriers import TAKEN, Link, LinkState, Outgoing, ReceiptIn
 from chappe.carriers.registry import KINDS, policy_of, profile_of, rules_of
 from chappe.carriers.smpp.parts import Parts
 from chappe.core.lifecycle import State
@@ -171,7 +171,7 @@ async def _send(link: Link, news: asyncio.Event, messages: Sequence[Outgoing]) -
             await news.wait()
             news.clear()
             results = link.take_results()
-            if any(result.fate is not Fate.TAKEN for result in results):
+            if any(result.fault is not TAKEN for result in results):
                 raise BenchError("the SMSC did not take a message")
             answered += len(results)
 

@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chappe.core import retry
+from chappe.core.errors import FaultKind
 from chappe.core.lifecycle import Event, State, move
-from chappe.core.retry import COMMERCIAL, Fault, GiveUp, Policy, RetryAt, Uncertain
+from chappe.core.retry import COMMERCIAL, GiveUp, Policy, RetryAt, Uncertain
 
 NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 DEADLINE = NOW + timedelta(hours=48)
 chances = st.floats(0, 1)
-FREE = (Fault.THROTTLE, Fault.LINK, Fault.AUTH, Fault.CONFIG)
+FREE = (FaultKind.THROTTLED, FaultKind.UNSENT, FaultKind.BLOCKED)
 
 
 def seconds(decision: retry.Decision) -> float:
@@ -26,52 +27,48 @@ def seconds(decision: retry.Decision) -> float:
     ("attempts", "delay_s"), [(0, 5), (1, 30), (2, 120), (3, 600), (4, 1800), (5, 3600), (6, 3600), (50, 3600)]
 )
 def test_temporary_trouble_climbs_the_ladder(attempts: int, delay_s: float) -> None:
-    decision = retry.decide(Fault.TEMPORARY, attempts, NOW, DEADLINE, 0.5)
+    decision = retry.decide(FaultKind.TEMPORARY, attempts, NOW, DEADLINE, 0.5)
     assert decision == RetryAt(NOW + timedelta(seconds=delay_s), attempts + 1)
 
 
 @pytest.mark.parametrize(
-    ("fault", "delay_s"), [(Fault.THROTTLE, 1), (Fault.LINK, 2), (Fault.AUTH, 60), (Fault.CONFIG, 60)]
+    ("fault", "delay_s"), [(FaultKind.THROTTLED, 1), (FaultKind.UNSENT, 2), (FaultKind.BLOCKED, 60)]
 )
-def test_trouble_of_the_carrier_costs_the_message_no_attempt(fault: Fault, delay_s: float) -> None:
+def test_trouble_of_the_carrier_costs_the_message_no_attempt(fault: FaultKind, delay_s: float) -> None:
     assert retry.decide(fault, 7, NOW, DEADLINE, 0.5) == RetryAt(NOW + timedelta(seconds=delay_s), 7)
 
 
 @pytest.mark.parametrize(
-    ("fault", "state", "other_route"),
-    [
-        (Fault.NUMBER, State.REJECTED, False),
-        (Fault.SENDER, State.REJECTED, True),
-        (Fault.MESSAGE, State.REJECTED, False),
-        (Fault.BUG, State.FAILED, False),
-    ],
+    ("fault", "reason", "state"),
+    [(FaultKind.PERMANENT, "refused", State.REJECTED), (FaultKind.UNSENDABLE, "unsendable", State.FAILED)],
 )
-def test_trouble_for_good_ends_the_message(fault: Fault, state: State, other_route: bool) -> None:
+def test_trouble_for_good_ends_the_message(fault: FaultKind, reason: str, state: State) -> None:
     decision = retry.decide(fault, 0, NOW, DEADLINE, 0.5)
     assert isinstance(decision, GiveUp)
-    assert (decision.reason, decision.other_route) == (fault.value, other_route)
+    assert decision.reason == reason
     assert move(State.SUBMITTING, decision.event) is state
 
 
 def test_an_unexplained_status_is_tried_three_times() -> None:
-    assert isinstance(retry.decide(Fault.UNKNOWN, 0, NOW, DEADLINE, 0.5), RetryAt)
-    assert isinstance(retry.decide(Fault.UNKNOWN, 1, NOW, DEADLINE, 0.5), RetryAt)
-    assert retry.decide(Fault.UNKNOWN, 2, NOW, DEADLINE, 0.5) == GiveUp("attempts", Event.FAIL)
+    few = Policy(attempts_max=3)
+    assert isinstance(retry.decide(FaultKind.TEMPORARY, 0, NOW, DEADLINE, 0.5, few), RetryAt)
+    assert isinstance(retry.decide(FaultKind.TEMPORARY, 1, NOW, DEADLINE, 0.5, few), RetryAt)
+    assert retry.decide(FaultKind.TEMPORARY, 2, NOW, DEADLINE, 0.5, few) == GiveUp("attempts", Event.FAIL)
 
 
 def test_even_temporary_trouble_has_a_limit() -> None:
-    assert retry.decide(Fault.TEMPORARY, 99, NOW, DEADLINE, 0.5) == GiveUp("attempts", Event.FAIL)
+    assert retry.decide(FaultKind.TEMPORARY, 99, NOW, DEADLINE, 0.5) == GiveUp("attempts", Event.FAIL)
 
 
 def test_a_step_beyond_the_deadline_becomes_a_last_try_before_it() -> None:
     deadline = NOW + timedelta(minutes=40)
-    decision = retry.decide(Fault.TEMPORARY, 5, NOW, deadline, 0.5)
+    decision = retry.decide(FaultKind.TEMPORARY, 5, NOW, deadline, 0.5)
     assert decision == RetryAt(deadline - timedelta(seconds=30), 6)
-    assert retry.decide(Fault.TEMPORARY, 6, decision.when, deadline, 0.5) == GiveUp("deadline", Event.FAIL)
+    assert retry.decide(FaultKind.TEMPORARY, 6, decision.when, deadline, 0.5) == GiveUp("deadline", Event.FAIL)
 
 
-@pytest.mark.parametrize("fault", [Fault.TEMPORARY, *FREE])
-def test_nothing_is_tried_at_or_after_the_deadline(fault: Fault) -> None:
+@pytest.mark.parametrize("fault", [FaultKind.TEMPORARY, *FREE])
+def test_nothing_is_tried_at_or_after_the_deadline(fault: FaultKind) -> None:
     for late_s in (0, 1, 86_400 * 3):
         deadline = NOW - timedelta(seconds=late_s)
         assert retry.decide(fault, 0, NOW, deadline, 0.5) == GiveUp("deadline", Event.FAIL)
@@ -91,12 +88,14 @@ def test_nothing_is_tried_at_or_after_the_deadline(fault: Fault) -> None:
 def test_doubt_is_settled_by_policy_and_at_most_so_often(
     policy: Policy, resends: int, left_s: float, resend_s: float | None
 ) -> None:
-    decision = retry.decide(Fault.UNCERTAIN, 0, NOW, NOW + timedelta(seconds=left_s), 0.5, policy, resends)
+    decision = retry.decide(FaultKind.IN_DOUBT, 0, NOW, NOW + timedelta(seconds=left_s), 0.5, policy, resends)
     assert decision == Uncertain(None if resend_s is None else NOW + timedelta(seconds=resend_s))
 
 
-@given(st.sampled_from(Fault), st.integers(0, 200), st.integers(-10, 200_000), chances)
-def test_a_retry_is_after_now_and_before_the_deadline(fault: Fault, attempts: int, left_s: int, chance: float) -> None:
+@given(st.sampled_from(FaultKind), st.integers(0, 200), st.integers(-10, 200_000), chances)
+def test_a_retry_is_after_now_and_before_the_deadline(
+    fault: FaultKind, attempts: int, left_s: int, chance: float
+) -> None:
     deadline = NOW + timedelta(seconds=left_s)
     decision = retry.decide(fault, attempts, NOW, deadline, chance)
     if isinstance(decision, RetryAt):
@@ -107,7 +106,7 @@ def test_a_retry_is_after_now_and_before_the_deadline(fault: Fault, attempts: in
 @given(st.floats(0, 1), st.integers(0, 10))
 def test_jitter_spreads_by_its_share(chance: float, attempts: int) -> None:
     plain_s = Policy().ladder_s[min(attempts, 5)]
-    decision = retry.decide(Fault.TEMPORARY, attempts, NOW, DEADLINE, chance)
+    decision = retry.decide(FaultKind.TEMPORARY, attempts, NOW, DEADLINE, chance)
     assert plain_s * 0.8 - 0.001 <= seconds(decision) <= plain_s * 1.2 + 0.001
 
 
@@ -115,7 +114,7 @@ def test_jitter_spreads_by_its_share(chance: float, attempts: int) -> None:
 def test_every_ladder_ends(chances_drawn: list[float]) -> None:
     now, attempts = NOW, 0
     for chance in itertools.islice(itertools.cycle(chances_drawn), 300):
-        decision = retry.decide(Fault.TEMPORARY, attempts, now, DEADLINE, chance)
+        decision = retry.decide(FaultKind.TEMPORARY, attempts, now, DEADLINE, chance)
         if isinstance(decision, GiveUp):
             return
         assert isinstance(decision, RetryAt)

@@ -11,8 +11,9 @@ from peers import certificates
 from peers.carrier import Carrier
 from peers.npm import Json, NpmPeer, octets
 
-from chappe.carriers import Fate, LinkState
+from chappe.carriers import TAKEN, LinkState
 from chappe.core import gsm7
+from chappe.core.errors import FaultKind
 from chappe.core.lifecycle import State
 from chappe.smpp import pdu
 from chappe.smpp.commands import Status
@@ -75,7 +76,7 @@ async def test_binds_in_every_mode_and_version(
         for row in asked:
             assert (row["system_id"], row["password"], row["system_type"]) == ("chappe", "secret", "sms")
             assert row["interface_version"] == carrier.profile.interface_version
-        assert [result.fate for result in await carrier.sent("Bonjour")] == [Fate.TAKEN]
+        assert [result.fault for result in await carrier.sent("Bonjour")] == [TAKEN]
     await smsc.received("unbind", len(binds))
 
 
@@ -141,7 +142,7 @@ async def test_a_text_arrives_as_it_was_written(
     async with Carrier(port, presets) as carrier:
         await carrier.bound()
         (result,) = await carrier.sent(text, unicode=unicode)
-        assert (result.fate, result.carrier_ref, result.part, result.parts) == (Fate.TAKEN, "1", 0, 1)
+        assert (result.fault, result.carrier_ref, result.part, result.parts) == (TAKEN, "1", 0, 1)
     (submit,) = smsc.pdus("submit_sm")
     assert submit["data_coding"] == data_coding
     assert submit["short_message"]["message"] == text
@@ -160,7 +161,7 @@ async def test_a_long_text_arrives_whole(smsc: NpmPeer, presets: str, parts: int
     async with Carrier(port, presets) as carrier:
         await carrier.bound()
         results = await carrier.sent(text, unicode=unicode)
-        assert {result.fate for result in results} == {Fate.TAKEN}
+        assert {result.fault for result in results} == {TAKEN}
         assert len({result.carrier_ref for result in results}) == len(results)
     submits = smsc.pdus("submit_sm")
     assert len(submits) == len(results) == (1 if presets == "payload-only" else parts)
@@ -212,7 +213,7 @@ async def test_a_window_of_fifty_is_filled_and_never_passed(smsc: NpmPeer) -> No
                 fields={"sequence_number": submit["sequence_number"], "message_id": f"late{submit['sequence_number']}"},
             )
         await carrier.until(lambda: len(carrier.results) == 120)
-        assert set(carrier.fates()) == {Fate.TAKEN}
+        assert set(carrier.faults()) == {TAKEN}
         assert len({result.carrier_ref for result in carrier.results}) == 120
 
 
@@ -222,30 +223,30 @@ async def test_a_throttled_carrier_is_slowed_and_nothing_is_lost(smsc: NpmPeer) 
         await carrier.bound()
         numbers = [carrier.send(f"message {number}") for number in range(10)]
         await carrier.until(lambda: len(carrier.results) == 10)
-        assert carrier.fates() == [Fate.TAKEN] * 10
+        assert carrier.faults() == [TAKEN] * 10
         assert {result.message_id for result in carrier.results} == set(numbers)
         assert carrier.link.figures()["throttled"] == 3
     assert len(smsc.pdus("submit_sm")) == 13
 
 
 @pytest.mark.parametrize(
-    ("status", "fate"),
+    ("status", "fault"),
     [
-        (Status.RINVDSTADR, Fate.REFUSED),
-        (Status.RINVSRCADR, Fate.REFUSED),
-        (Status.RINVMSGLEN, Fate.REFUSED),
-        (Status.RSYSERR, Fate.RETRY),
-        (Status.RSUBMITFAIL, Fate.RETRY),
-        (0x401, Fate.RETRY),
-        (Status.RINVESMCLASS, Fate.PARKED),
+        (Status.RINVDSTADR, FaultKind.PERMANENT),
+        (Status.RINVSRCADR, FaultKind.PERMANENT),
+        (Status.RINVMSGLEN, FaultKind.PERMANENT),
+        (Status.RSYSERR, FaultKind.TEMPORARY),
+        (Status.RSUBMITFAIL, FaultKind.TEMPORARY),
+        (0x401, FaultKind.TEMPORARY),
+        (Status.RINVESMCLASS, FaultKind.BLOCKED),
     ],
 )
-async def test_an_error_answer_is_judged(smsc: NpmPeer, status: int, fate: Fate) -> None:
+async def test_an_error_answer_is_judged(smsc: NpmPeer, status: int, fault: FaultKind | None) -> None:
     port = await listening(smsc, statuses={"submit_sm": [int(status)]})
     async with Carrier(port) as carrier:
         await carrier.bound()
         (result,) = await carrier.sent("Bonjour")
-        assert result.fate is fate
+        assert result.fault is fault
         assert hex(status) in result.detail
 
 
@@ -377,7 +378,7 @@ async def test_our_unbind_is_answered_after_all_answers(smsc: NpmPeer) -> None:
             carrier.send(f"message {number}")
         await carrier.link.stop()
         carrier.take()
-        assert carrier.fates() == [Fate.TAKEN] * 50
+        assert carrier.faults() == [TAKEN] * 50
     assert len(smsc.pdus("unbind")) == 1
     await smsc.until(lambda: smsc.happened("close"))
 
@@ -403,10 +404,10 @@ async def test_a_connection_cut_with_a_full_window_leaves_exactly_that_in_doubt(
         await smsc.do("behave", behaviour={"mute": []})
         await smsc.do("destroy", session=1)
         await carrier.until(lambda: len(carrier.results) == 80)
-        assert carrier.fates().count(Fate.DOUBT) == 50
-        assert carrier.fates().count(Fate.UNSENT) == 30
+        assert carrier.faults().count(FaultKind.IN_DOUBT) == 50
+        assert carrier.faults().count(FaultKind.UNSENT) == 30
         await carrier.bound()
-        assert [result.fate for result in await carrier.sent("again")] == [Fate.TAKEN]
+        assert [result.fault for result in await carrier.sent("again")] == [TAKEN]
 
 
 async def test_an_answer_that_comes_too_late_is_told_as_late(smsc: NpmPeer) -> None:
@@ -414,7 +415,7 @@ async def test_an_answer_that_comes_too_late_is_told_as_late(smsc: NpmPeer) -> N
     async with Carrier(port, settings={"response_timeout_s": "0.1"}) as carrier:
         await carrier.bound()
         carrier.send("Bonjour")
-        await carrier.until(lambda: carrier.fates() == [Fate.DOUBT])
+        await carrier.until(lambda: carrier.faults() == [FaultKind.IN_DOUBT])
         (submit,) = smsc.pdus("submit_sm")
         await smsc.do(
             "post",
@@ -424,7 +425,7 @@ async def test_an_answer_that_comes_too_late_is_told_as_late(smsc: NpmPeer) -> N
         )
         await carrier.until(lambda: len(carrier.results) == 2)
         late = carrier.results[1]
-        assert (late.fate, late.carrier_ref, late.late) == (Fate.TAKEN, "late", True)
+        assert (late.fault, late.carrier_ref, late.late) == (TAKEN, "late", True)
 
 
 async def test_requests_that_no_esme_serves_are_refused_and_the_link_stays(smsc: NpmPeer) -> None:
@@ -434,7 +435,7 @@ async def test_requests_that_no_esme_serves_are_refused_and_the_link_stays(smsc:
         answer = await smsc.request(1, "submit_sm", destination_addr="33639980001", short_message="a")
         assert answer["command_status"] == Status.RINVBNDSTS
         await smsc.do("post", session=1, command="alert_notification", fields={"source_addr": "33639980001"})
-        assert [result.fate for result in await carrier.sent("Bonjour")] == [Fate.TAKEN]
+        assert [result.fault for result in await carrier.sent("Bonjour")] == [TAKEN]
 
 
 @pytest.mark.needs("openssl")
@@ -448,7 +449,7 @@ class TestTls:
             for number in range(100):
                 carrier.send(f"message {number}")
             await carrier.until(lambda: len(carrier.results) == 100)
-            assert set(carrier.fates()) == {Fate.TAKEN}
+            assert set(carrier.faults()) == {TAKEN}
             await deliver(smsc, 1, esm_class=4, short_message=RECEIPT.format(id="1", stat="DELIVRD", err="000"))
             assert len(carrier.receipts) == 1
             await smsc.request(1, "unbind")
@@ -460,8 +461,8 @@ class TestTls:
             await smsc.received("submit_sm", 150)
             await smsc.do("destroy", session=2)
             await carrier.until(lambda: len(carrier.results) == 160)
-            assert carrier.fates().count(Fate.DOUBT) == 50
-            assert carrier.fates().count(Fate.UNSENT) == 10
+            assert carrier.faults().count(FaultKind.IN_DOUBT) == 50
+            assert carrier.faults().count(FaultKind.UNSENT) == 10
             await carrier.bound()
         assert len(smsc.pdus("unbind", 3)) == 1
 

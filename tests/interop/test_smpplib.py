@@ -12,7 +12,7 @@ from peers import certificates
 from peers.carrier import Carrier
 from peers.handset import QUICK, Handset, Json
 
-from chappe.carriers import Fate, LinkState
+from chappe.carriers import TAKEN, LinkState
 from chappe.core.lifecycle import State
 from chappe.handset.smsc import tls_context
 from chappe.smpp.commands import Status
@@ -300,7 +300,7 @@ async def test_what_our_link_writes_is_read_by_smpplib(
         async with Carrier(smsc.port, presets, settings=settings) as carrier:
             await carrier.bound()
             results = await carrier.sent(text, unicode=unicode)
-        assert {result.fate for result in results} == {Fate.TAKEN}
+        assert {result.fault for result in results} == {TAKEN}
         assert [result.carrier_ref for result in results] == [f"{n:x}" for n in range(1, len(results) + 1)]
         assert [bind.command for bind in smsc.binds] == ["bind_transmitter" if settings else "bind_transceiver"]
         assert b"".join(_body(submit) for submit in smsc.submits) == _octets(text, unicode)

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chappe.carriers import Fate, PartResult
+from chappe.carriers import TAKEN, PartResult
+from chappe.core.errors import FaultKind
 from chappe.core.lifecycle import State
 from chappe.store.binds import Claimed, Finish, Turn
 from chappe.store.flags import Flag
@@ -42,8 +43,8 @@ def ended(row: Claimed, now: datetime) -> Finish | None:
     return overdue(row, now, deadline(row))
 
 
-def result(fate: Fate, part: int = 0, parts: int = 1, **given: object) -> PartResult:
-    return PartResult(1 << 16, part, parts, fate, **given)  # type: ignore[arg-type]
+def result(fault: FaultKind | None, part: int = 0, parts: int = 1, **given: object) -> PartResult:
+    return PartResult(1 << 16, part, parts, fault, **given)  # type: ignore[arg-type]
 
 
 def play(row: Claimed, *results: PartResult, rules: Rules = RULES) -> tuple[Turn, Decisions]:
@@ -58,7 +59,7 @@ def play(row: Claimed, *results: PartResult, rules: Rules = RULES) -> tuple[Turn
 
 
 def test_a_yes_is_a_reference_and_nothing_else() -> None:
-    news, decisions = play(claimed(), result(Fate.TAKEN, carrier_ref="abc"))
+    news, decisions = play(claimed(), result(TAKEN, carrier_ref="abc"))
     assert (news.r_message, news.r_part, news.r_ref) == ([1 << 16], [0], ["abc"])
     assert decisions.empty
     assert news.w_message == []
@@ -69,32 +70,33 @@ def test_a_yes_is_a_reference_and_nothing_else() -> None:
     [(Flag.REPORTS_WAITING, 7, [7]), (Flag.REPORTS_WAITING, None, []), (0, 7, [])],
 )
 def test_waiting_is_told_to_those_who_asked(flags: int, host: int | None, told: list[int]) -> None:
-    news, _ = play(claimed(flags=int(flags), report_host=host), result(Fate.TAKEN, carrier_ref="a"))
+    news, _ = play(claimed(flags=int(flags), report_host=host), result(TAKEN, carrier_ref="a"))
     assert news.w_host == told
 
 
 def test_a_carrier_without_ids_still_leaves_a_trace() -> None:
-    news, _ = play(claimed(), result(Fate.TAKEN))
+    news, _ = play(claimed(), result(TAKEN))
     assert news.r_ref == [f"none-{1 << 16}-0"]
 
 
 @pytest.mark.parametrize(
-    ("fates", "finish", "requeue", "doubt"),
+    ("faults", "finish", "requeue", "doubt"),
     [
-        ([Fate.TAKEN, Fate.REFUSED, Fate.UNSENT], (State.REJECTED, 1), None, False),
-        ([Fate.TAKEN, Fate.TAKEN, Fate.FAILED], (State.FAILED, 2), None, False),
-        ([Fate.DOUBT, Fate.REFUSED, Fate.RETRY], (State.REJECTED, 0), None, False),
-        ([Fate.REFUSED, Fate.FAILED, Fate.TAKEN], (State.FAILED, 1), None, False),
-        ([Fate.DOUBT, Fate.RETRY, Fate.UNSENT], None, None, True),
-        ([Fate.TAKEN, Fate.RETRY, Fate.UNSENT], None, (LaneClass.WAITING, 1, 0b10), False),
-        ([Fate.TAKEN, Fate.PARKED, Fate.UNSENT], None, (LaneClass.WAITING, 0, 0b10), False),
-        ([Fate.UNSENT, Fate.TAKEN, Fate.TAKEN], None, (1, 0, 0b1100), False),
+        ([TAKEN, FaultKind.PERMANENT, FaultKind.UNSENT], (State.REJECTED, 1), None, False),
+        ([TAKEN, TAKEN, FaultKind.UNSENDABLE], (State.FAILED, 2), None, False),
+        ([FaultKind.IN_DOUBT, FaultKind.PERMANENT, FaultKind.TEMPORARY], (State.REJECTED, 0), None, False),
+        ([FaultKind.PERMANENT, FaultKind.UNSENDABLE, TAKEN], (State.FAILED, 1), None, False),
+        ([FaultKind.IN_DOUBT, FaultKind.TEMPORARY, FaultKind.UNSENT], None, None, True),
+        ([TAKEN, FaultKind.TEMPORARY, FaultKind.UNSENT], None, (LaneClass.WAITING, 1, 0b10), False),
+        ([TAKEN, FaultKind.BLOCKED, FaultKind.UNSENT], None, (LaneClass.WAITING, 0, 0b10), False),
+        ([TAKEN, FaultKind.THROTTLED, FaultKind.UNSENT], None, (LaneClass.WAITING, 0, 0b10), False),
+        ([FaultKind.UNSENT, TAKEN, TAKEN], None, (1, 0, 0b1100), False),
     ],
 )
 def test_the_worst_part_decides_and_what_arrived_is_remembered(
-    fates: list[Fate], finish: tuple[State, int] | None, requeue: tuple[int, int, int] | None, doubt: bool
+    faults: list[FaultKind | None], finish: tuple[State, int] | None, requeue: tuple[int, int, int] | None, doubt: bool
 ) -> None:
-    results = [result(fate, part, 3, carrier_ref=f"r{part}") for part, fate in enumerate(fates, 1)]
+    results = [result(fault, part, 3, carrier_ref=f"r{part}") for part, fault in enumerate(faults, 1)]
     _, decisions = play(claimed(parts=3), *results)
     assert [(one.state, one.kept) for one in decisions.finish] == ([finish] if finish else [])
     assert [(one.lane % 8, one.attempts, one.parts_done) for one in decisions.requeue] == ([requeue] if requeue else [])
@@ -102,9 +104,9 @@ def test_the_worst_part_decides_and_what_arrived_is_remembered(
 
 
 def test_parts_that_arrived_before_are_not_waited_for() -> None:
-    _, decisions = play(claimed(parts=3, parts_done=0b1010), result(Fate.TAKEN, 2, 3, carrier_ref="b"))
+    _, decisions = play(claimed(parts=3, parts_done=0b1010), result(TAKEN, 2, 3, carrier_ref="b"))
     assert decisions.empty
-    _, decisions = play(claimed(parts=3, parts_done=0b1010), result(Fate.REFUSED, 2, 3))
+    _, decisions = play(claimed(parts=3, parts_done=0b1010), result(FaultKind.PERMANENT, 2, 3))
     assert decisions.finish[0].kept == 2
 
 
@@ -112,7 +114,7 @@ def test_parts_that_arrived_before_are_not_waited_for() -> None:
     ("attempts", "cap", "ends"), [(0, None, False), (98, None, False), (99, None, True), (1, 3, False), (2, 3, True)]
 )
 def test_attempts_are_counted_and_capped(attempts: int, cap: int | None, ends: bool) -> None:
-    _, decisions = play(claimed(attempts=attempts), result(Fate.RETRY, reason="rsyserr", attempts_max=cap))
+    _, decisions = play(claimed(attempts=attempts), result(FaultKind.TEMPORARY, reason="rsyserr", attempts_max=cap))
     if ends:
         assert (decisions.finish[0].state, decisions.finish[0].what) == (State.FAILED, "gave_up")
         assert decisions.finish[0].reason == "rsyserr"
@@ -121,9 +123,9 @@ def test_attempts_are_counted_and_capped(attempts: int, cap: int | None, ends: b
 
 
 def test_the_validity_ends_retries() -> None:
-    _, decisions = play(claimed(due_at=NOW - VALIDITY, flags=Flag.TRANSACTIONAL), result(Fate.RETRY))
+    _, decisions = play(claimed(due_at=NOW - VALIDITY, flags=Flag.TRANSACTIONAL), result(FaultKind.TEMPORARY))
     assert decisions.finish[0].detail.startswith("deadline")
-    _, decisions = play(claimed(due_at=NOW - VALIDITY, flags=Flag.TRANSACTIONAL), result(Fate.PARKED))
+    _, decisions = play(claimed(due_at=NOW - VALIDITY, flags=Flag.TRANSACTIONAL), result(FaultKind.BLOCKED))
     assert decisions.finish[0].state is State.FAILED
 
 
@@ -155,7 +157,7 @@ def test_the_time_that_a_message_waited_for_its_window_does_not_make_it_too_old(
     accepted_at = NOW - timedelta(days=4)
     opened = claimed(due_at=accepted_at, key=key_of(NOW - timedelta(minutes=1)))
     assert ended(opened, NOW) is None
-    _, decisions = play(claimed(due_at=accepted_at, key=key_of(NOW), attempts=1), result(Fate.RETRY))
+    _, decisions = play(claimed(due_at=accepted_at, key=key_of(NOW), attempts=1), result(FaultKind.TEMPORARY))
     assert decisions.requeue
 
 
@@ -169,7 +171,7 @@ def test_what_was_in_doubt_before_is_not_said_never_to_have_left() -> None:
     assert never is not None
     assert never.state is State.FAILED
     row = claimed(doubts=1, attempts=3)
-    _, decisions = play(row, result(Fate.RETRY, attempts_max=3, detail="0x45"))
+    _, decisions = play(row, result(FaultKind.TEMPORARY, attempts_max=3, detail="0x45"))
     assert [(one.state, one.what) for one in decisions.finish] == [(State.NO_RECEIPT, "gave_up")]
 
 

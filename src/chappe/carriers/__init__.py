@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from chappe.core.carrier_config import Carrier
+from chappe.core.errors import FaultKind
 
 
 class Outgoing(msgspec.Struct, frozen=True, gc=False):
@@ -36,25 +37,23 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
     not_after: float = 0
 
 
-class Fate(enum.Enum):
-    """What became of one part."""
-
-    TAKEN = "taken"  # the carrier has it: carrier_ref
-    REFUSED = "refused"  # for good, for this message: reason
-    RETRY = "retry"  # it may work later: costs an attempt
-    PARKED = "parked"  # this carrier takes nothing like it now: tried in a while, costs no attempt
-    UNSENT = "unsent"  # certainly not at the carrier, through no fault of its own: costs no attempt
-    DOUBT = "doubt"  # written, no answer
-    FAILED = "failed"  # we could not even make it: a bug, or a text that this carrier cannot carry
+TAKEN: Final = None
+"""PartResult.fault of a part that the carrier has: no fault."""
 
 
 class PartResult(msgspec.Struct, frozen=True, gc=False):
-    """part is 0 for the only part of a message, else counted from 1. parts: how many the link made of the message."""
+    """What became of one part. part is 0 for the only part of a message, else counted from 1; parts: how many the link
+    made of the message.
+
+    fault: TAKEN when the carrier has the part, under the id carrier_ref; else what may be done about it. reason: a
+    stable word for customers; detail: for the operator; attempts_max: where this fault is worth fewer attempts than
+    others.
+    """
 
     message_id: int
     part: int
     parts: int
-    fate: Fate
+    fault: FaultKind | None
     carrier_ref: str = ""
     reason: str = ""
     detail: str = ""

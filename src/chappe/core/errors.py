@@ -102,12 +102,16 @@ class Violations(Refusal):
 
 
 class FaultKind(enum.Enum):
-    """What may be done about a fault."""
+    """What may be done about a fault: the only classes of the world's trouble. Whoever speaks a protocol translates its
+    codes into them, by one table."""
 
-    PERMANENT = "permanent"
-    TEMPORARY = "temporary"
-    THROTTLED = "throttled"
-    IN_DOUBT = "in_doubt"
+    PERMANENT = "permanent"  # refused for good
+    TEMPORARY = "temporary"  # it may work later: costs an attempt
+    THROTTLED = "throttled"  # too fast, or a queue is full: later and slower, costs no attempt
+    BLOCKED = "blocked"  # nothing like it is taken now (a wrong setting): tried in a while, costs no attempt
+    UNSENT = "unsent"  # certainly not sent, through no fault of its own: costs no attempt
+    IN_DOUBT = "in_doubt"  # sent, and no answer: nobody knows
+    UNSENDABLE = "unsendable"  # it could not even be made: a bug of ours, or a text that this carrier cannot carry
 
 
 class Fault(Exception):

@@ -3,26 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import Enum
 from typing import NamedTuple
 
+from chappe.core.errors import FaultKind
 from chappe.core.lifecycle import Event
-
-
-class Fault(Enum):
-    """Classes of carrier trouble; the carrier's table translates its status codes into them."""
-
-    THROTTLE = "throttle"  # too fast, queue full
-    TEMPORARY = "temporary"  # may work later
-    UNKNOWN = "unknown"  # a status that nobody explained; treated as temporary, with a low cap
-    LINK = "link"  # the session is gone, and the message was certainly not taken
-    AUTH = "auth"  # our credentials are refused
-    NUMBER = "number"  # this destination, for good
-    SENDER = "sender"  # this sender on this carrier, for good
-    MESSAGE = "message"  # this content or size, for good
-    CONFIG = "config"  # every message would fail
-    BUG = "bug"  # ours
-    UNCERTAIN = "uncertain"  # written, no answer
 
 
 class RetryAt(NamedTuple):
@@ -33,11 +17,10 @@ class RetryAt(NamedTuple):
 
 
 class GiveUp(NamedTuple):
-    """It ends here: why, the lifecycle event that says so, and whether another carrier may still be tried first."""
+    """It ends here: why, and the lifecycle event that says so."""
 
     reason: str
     event: Event
-    other_route: bool = False
 
 
 class Uncertain(NamedTuple):
@@ -53,16 +36,15 @@ Decision = RetryAt | GiveUp | Uncertain
 class Policy:
     """How patiently one route retries.
 
-    ladder_s: delays after the first, second... counted attempt, the last one repeats. attempts_max: counted attempts
-    per class, the refused one included. pause_s: delay of the classes that cost no attempt. jitter: each delay is
-    spread over plus or minus this share. resend: send a message in doubt once more, `grace_s` later, at most
-    `resends_max` times.
+    ladder_s: delays after the first, second... counted attempt, the last one repeats. attempts_max: counted attempts,
+    the refused one included. pause_s: delay of the faults that cost no attempt. jitter: each delay is spread over plus
+    or minus this share. resend: send a message in doubt once more, `grace_s` later, at most `resends_max` times.
     """
 
     ladder_s: tuple[float, ...] = (5, 30, 120, 600, 1800, 3600)
-    attempts_max: Mapping[Fault, int] = field(default_factory=lambda: {Fault.TEMPORARY: 100, Fault.UNKNOWN: 3})
-    pause_s: Mapping[Fault, float] = field(
-        default_factory=lambda: {Fault.THROTTLE: 1.0, Fault.LINK: 2.0, Fault.AUTH: 60.0, Fault.CONFIG: 60.0}
+    attempts_max: int = 100
+    pause_s: Mapping[FaultKind, float] = field(
+        default_factory=lambda: {FaultKind.THROTTLED: 1.0, FaultKind.UNSENT: 2.0, FaultKind.BLOCKED: 60.0}
     )
     jitter: float = 0.2
     resend: bool = True
@@ -83,16 +65,14 @@ DEFAULT = Policy()
 TRANSACTIONAL = DEFAULT
 COMMERCIAL = Policy(resend=False)
 
-_FOR_GOOD: Mapping[Fault, GiveUp] = {
-    Fault.NUMBER: GiveUp("number", Event.REJECT),
-    Fault.SENDER: GiveUp("sender", Event.REJECT, other_route=True),
-    Fault.MESSAGE: GiveUp("message", Event.REJECT),
-    Fault.BUG: GiveUp("bug", Event.FAIL),
+_FOR_GOOD: Mapping[FaultKind, GiveUp] = {
+    FaultKind.PERMANENT: GiveUp("refused", Event.REJECT),
+    FaultKind.UNSENDABLE: GiveUp("unsendable", Event.FAIL),
 }
 
 
 def decide(
-    fault: Fault,
+    fault: FaultKind,
     attempts: int,
     now: datetime,
     deadline: datetime,
@@ -104,17 +84,16 @@ def decide(
 
     `attempts`: counted attempts before this one; `deadline`: end of validity, nothing is tried at or after it;
     `chance`: 0 to 1, for jitter; `resends`: how often this message was already sent again in doubt. Throttling, a lost
-    link, refused credentials and a broken carrier cost no attempt: they say nothing about the message.
+    link and a carrier that takes nothing cost no attempt: they say nothing about the message.
     """
-    if fault is Fault.UNCERTAIN:
+    if fault is FaultKind.IN_DOUBT:
         return _doubt(now, deadline, policy, resends)
     if fault in _FOR_GOOD:
         return _FOR_GOOD[fault]
     if fault in policy.pause_s:
         return _retry(now, deadline, policy.pause_s[fault], chance, policy, attempts)
     made = attempts + 1
-    most = policy.attempts_max.get(fault)
-    if most is not None and made >= most:
+    if made >= policy.attempts_max:
         return GiveUp("attempts", Event.FAIL)
     delay_s = policy.ladder_s[min(attempts, len(policy.ladder_s) - 1)]
     return _retry(now, deadline, delay_s, chance, policy, made)

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from chappe.actions.windows import Windows
-from chappe.carriers import Fate, Link, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn
+from chappe.carriers import TAKEN, Link, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn
+from chappe.core.errors import FaultKind
 from chappe.core.lifecycle import State
 from chappe.core.window import Verdict
 from chappe.observability.logs import get_logger
@@ -54,6 +55,17 @@ PACE_BELOW = 200  # so much is not waited for
 HURRY_S = 0.001  # between turns while the queue is full
 HALVED_ABOVE = 60  # a window so small is claimed whole
 CLOSING = timedelta(seconds=1)  # what does not leave so long before its window closes waits for the next opening
+OUTCOMES = {
+    TAKEN: "taken",
+    FaultKind.PERMANENT: "refused",
+    FaultKind.TEMPORARY: "retry",
+    FaultKind.THROTTLED: "throttled",
+    FaultKind.BLOCKED: "parked",
+    FaultKind.UNSENT: "unsent",
+    FaultKind.IN_DOUBT: "doubt",
+    FaultKind.UNSENDABLE: "failed",
+}
+"""What came of parts, in the words of the metrics."""
 CLOCKS_DIFFER = timedelta(seconds=1)
 """How far apart two instants may be that two clocks give; if it is more, one of them was set."""
 LINGER_S = 5.0
@@ -329,21 +341,21 @@ class Pump:
                 else:
                     until = self._deadline(flight.claimed)
                     decide(flight, until, now, random.random(), self._rules, decisions)
-            elif result.fate in (Fate.REFUSED, Fate.FAILED):
+            elif result.fault in (FaultKind.PERMANENT, FaultKind.UNSENDABLE):
                 self.link.drop(result.message_id)  # the rest would be of no use to anybody
 
     def _count_results(self, results: list[PartResult]) -> None:
         """By outcome; that nearly all are taken spares looking at each twice."""
-        others = Counter([result.fate.name.lower() for result in results if result.fate is not Fate.TAKEN])
+        others = Counter([OUTCOMES[result.fault] for result in results if result.fault is not TAKEN])
         taken = len(results) - others.total()
         if taken:
-            others[Fate.TAKEN.name.lower()] = taken
+            others[OUTCOMES[TAKEN]] = taken
         for outcome, number in others.items():
             metrics().count("chappe_submitted_total", number, carrier=self._name, outcome=outcome)
 
     def _absorb_late(self, result: PartResult, news: Turn, decisions: Decisions) -> None:
         """An answer to a part that had been given as in doubt."""
-        if result.fate is Fate.TAKEN:
+        if result.fault is TAKEN:
             news.r_message.append(result.message_id)
             news.r_part.append(result.part)
             news.r_ref.append(result.carrier_ref or f"none-{result.message_id}-{result.part}")

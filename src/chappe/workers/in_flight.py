@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from chappe.carriers import Fate, PartResult
+from chappe.carriers import TAKEN, PartResult
 from chappe.core import retry
+from chappe.core.errors import FaultKind
 from chappe.core.lifecycle import State
 from chappe.core.window import Verdict
 from chappe.store.binds import Claimed, Doubt, Finish, Requeue, Turn
@@ -61,7 +62,16 @@ class Decisions:
 
 
 # Of several parts' troubles the first of these decides about the message.
-_WORST = (Fate.FAILED, Fate.REFUSED, Fate.DOUBT, Fate.RETRY, Fate.PARKED, Fate.UNSENT)
+_WORST = (
+    FaultKind.UNSENDABLE,
+    FaultKind.PERMANENT,
+    FaultKind.IN_DOUBT,
+    FaultKind.TEMPORARY,
+    FaultKind.BLOCKED,
+    FaultKind.THROTTLED,
+    FaultKind.UNSENT,
+)
+_RANK = {fault: rank for rank, fault in enumerate(_WORST)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +92,7 @@ def absorb(flight: Flight, result: PartResult, news: Turn) -> bool:
     """Takes one part's result into the flight and the news; True when the message has come to a decision."""
     flight.parts = parts = result.parts
     flight.answered += 1
-    if result.fate is Fate.TAKEN:
+    if result.fault is TAKEN:
         flight.done |= 1 << result.part
         news.r_message.append(result.message_id)
         news.r_part.append(result.part)
@@ -90,8 +100,10 @@ def absorb(flight: Flight, result: PartResult, news: Turn) -> bool:
         news.r_ref.append(result.carrier_ref or f"none-{result.message_id}-{result.part}")
         if parts > 1:
             _compare(flight, result, news)
-    elif flight.trouble is None or _WORST.index(result.fate) < _WORST.index(flight.trouble.fate):
-        flight.trouble = result
+    else:
+        worst = flight.trouble
+        if worst is None or worst.fault is None or _RANK[result.fault] < _RANK[worst.fault]:
+            flight.trouble = result
     before = (flight.claimed.parts_done >> 1).bit_count() if parts > 1 else 0
     return flight.answered + before >= parts
 
@@ -132,16 +144,16 @@ def decide(flight: Flight, until: datetime, now: datetime, chance: float, rules:
     assert trouble is not None
     done = flight.done | claimed.parts_done
     kept = done.bit_count()
-    if trouble.fate in (Fate.REFUSED, Fate.FAILED):
-        state, what = (State.REJECTED, "refused") if trouble.fate is Fate.REFUSED else (State.FAILED, "failed")
+    if trouble.fault in (FaultKind.PERMANENT, FaultKind.UNSENDABLE):
+        state, what = (State.REJECTED, "refused") if trouble.fault is FaultKind.PERMANENT else (State.FAILED, "failed")
         decisions.finish.append(Finish(claimed.message_id, state, kept, trouble.reason, what, trouble.detail))
-    elif trouble.fate is Fate.DOUBT:
+    elif trouble.fault is FaultKind.IN_DOUBT:
         decisions.doubt.append(
             doubtful(
                 claimed.message_id, claimed.flags, claimed.doubts, done, trouble.detail, now, claimed.due_at, rules
             )
         )
-    elif trouble.fate in (Fate.RETRY, Fate.PARKED):
+    elif trouble.fault in (FaultKind.TEMPORARY, FaultKind.BLOCKED, FaultKind.THROTTLED):
         _retry(claimed, trouble, done, kept, until, now, chance, rules, decisions)
     else:
         decisions.requeue.append(
@@ -180,7 +192,7 @@ def doubtful(
 ) -> Doubt:
     """What policy makes of a message in doubt."""
     decision = retry.decide(
-        retry.Fault.UNCERTAIN, 0, now, max(due_at, now - VALIDITY / 2) + VALIDITY, 0.5, rules.policy(flags), doubts
+        FaultKind.IN_DOUBT, 0, now, max(due_at, now - VALIDITY / 2) + VALIDITY, 0.5, rules.policy(flags), doubts
     )
     assert isinstance(decision, retry.Uncertain)
     return Doubt(message_id, key_of(decision.resend_at) if decision.resend_at else 0, done, detail)
@@ -197,14 +209,10 @@ def _retry(
     rules: Rules,
     decisions: Decisions,
 ) -> None:
-    fault = retry.Fault.UNKNOWN if trouble.attempts_max is not None else retry.Fault.TEMPORARY
-    policy = retry.DEFAULT
-    if trouble.fate is Fate.PARKED:
-        # A wrong setting is nobody's message's fault, but one message that alone meets it must not stop the others.
-        fault = retry.Fault.CONFIG
-    elif trouble.attempts_max is not None:
-        policy = retry.Policy(attempts_max={retry.Fault.UNKNOWN: trouble.attempts_max})
-    decision = retry.decide(fault, claimed.attempts, now, until, chance, policy)
+    assert trouble.fault is not None
+    # A wrong setting is nobody's message's fault, but one message that alone meets it must not stop the others.
+    policy = retry.DEFAULT if trouble.attempts_max is None else retry.Policy(attempts_max=trouble.attempts_max)
+    decision = retry.decide(trouble.fault, claimed.attempts, now, until, chance, policy)
     if isinstance(decision, retry.RetryAt):
         decisions.requeue.append(
             Requeue(

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 from scripted_smsc import Smsc, listening
 
-from chappe.carriers import Fate, LinkState, Outgoing, PartResult
+from chappe.carriers import TAKEN, LinkState, Outgoing, PartResult
 from chappe.carriers.smpp import unacknowledged as module
 from chappe.carriers.smpp.link import SmppLink
 from chappe.carriers.smpp.transport import Wire
+from chappe.core.errors import FaultKind
 from chappe.core.lifecycle import State
 from chappe.smpp import concatenation
 from chappe.smpp.commands import Status
@@ -70,8 +71,8 @@ class Owner:
     def send(self, number: int, text: str = "hello", **given: Any) -> None:
         self.link.send([Outgoing(number, f"+3360000{number:04d}", "SHOP", text, **given)])
 
-    def fates(self) -> list[tuple[int, Fate]]:
-        return [(result.message_id, result.fate) for result in self.results]
+    def faults(self) -> list[tuple[int, FaultKind | None]]:
+        return [(result.message_id, result.fault) for result in self.results]
 
 
 @asynccontextmanager
@@ -105,28 +106,28 @@ async def test_it_binds_and_every_part_is_answered_once() -> None:
         for number in range(10):
             owner.send(number)
         await owner.until(lambda: len(owner.results) == 10)
-        assert owner.fates() == [(number, Fate.TAKEN) for number in range(10)]
+        assert owner.faults() == [(number, TAKEN) for number in range(10)]
         assert [result.carrier_ref for result in owner.results] == [f"id{number}" for number in range(1, 11)]
         assert owner.link.figures()["submitted"] == 10
 
 
 @pytest.mark.parametrize(
-    ("status", "fate", "reason"),
+    ("status", "fault", "reason"),
     [
-        (Status.RINVDSTADR, Fate.REFUSED, "rinvdstadr"),
-        (Status.RSYSERR, Fate.RETRY, "rsyserr"),
-        (Status.RINVSERTYP, Fate.PARKED, "rinvsertyp"),
-        (Status.RINVCMDLEN, Fate.FAILED, "rinvcmdlen"),
-        (Status.RINVBNDSTS, Fate.UNSENT, "rinvbndsts"),
+        (Status.RINVDSTADR, FaultKind.PERMANENT, "rinvdstadr"),
+        (Status.RSYSERR, FaultKind.TEMPORARY, "rsyserr"),
+        (Status.RINVSERTYP, FaultKind.BLOCKED, "rinvsertyp"),
+        (Status.RINVCMDLEN, FaultKind.UNSENDABLE, "rinvcmdlen"),
+        (Status.RINVBNDSTS, FaultKind.UNSENT, "rinvbndsts"),
     ],
 )
-async def test_an_error_means_what_the_table_says(status: Status, fate: Fate, reason: str) -> None:
+async def test_an_error_means_what_the_table_says(status: Status, fault: FaultKind | None, reason: str) -> None:
     async with listening() as smsc, linked(smsc) as owner:
         smsc.on_submit = lambda wire, pdu: smsc.answer(wire, pdu, int(status))
         await owner.bound()
         owner.send(1)
         await owner.until(lambda: owner.results)
-        assert [(r.fate, r.reason, r.attempts_max) for r in owner.results] == [(fate, reason, None)]
+        assert [(r.fault, r.reason, r.attempts_max) for r in owner.results] == [(fault, reason, None)]
 
 
 async def test_a_carriers_own_table_comes_first_and_the_unknown_gets_few_attempts() -> None:
@@ -137,10 +138,10 @@ async def test_a_carriers_own_table_comes_first_and_the_unknown_gets_few_attempt
         for number in range(3):
             owner.send(number)
         await owner.until(lambda: len(owner.results) == 3)
-        assert [(r.fate, r.attempts_max) for r in owner.results] == [
-            (Fate.REFUSED, None),
-            (Fate.RETRY, 3),
-            (Fate.RETRY, 3),
+        assert [(r.fault, r.attempts_max) for r in owner.results] == [
+            (FaultKind.PERMANENT, None),
+            (FaultKind.TEMPORARY, 3),
+            (FaultKind.TEMPORARY, 3),
         ]
         assert "Nobody there" in owner.results[0].detail
 
@@ -164,16 +165,16 @@ async def test_a_cut_connection_tells_doubt_from_unsent_and_binds_again() -> Non
         smsc.on_submit = smsc.take
         smsc.wires[0].cut()
         await owner.until(lambda: len(owner.results) == 5)
-        assert sorted(owner.fates()) == [
-            (0, Fate.DOUBT),
-            (1, Fate.DOUBT),
-            (2, Fate.UNSENT),
-            (3, Fate.UNSENT),
-            (4, Fate.UNSENT),
+        assert sorted(owner.faults()) == [
+            (0, FaultKind.IN_DOUBT),
+            (1, FaultKind.IN_DOUBT),
+            (2, FaultKind.UNSENT),
+            (3, FaultKind.UNSENT),
+            (4, FaultKind.UNSENT),
         ]
         await owner.bound()
         owner.send(9)
-        await owner.until(lambda: owner.fates()[-1] == (9, Fate.TAKEN))
+        await owner.until(lambda: owner.faults()[-1] == (9, TAKEN))
 
 
 async def test_no_answer_is_a_doubt_and_a_late_one_says_so() -> None:
@@ -183,13 +184,13 @@ async def test_no_answer_is_a_doubt_and_a_late_one_says_so() -> None:
         await owner.bound()
         for number in range(2):
             owner.send(number)
-        await owner.until(lambda: owner.fates() == [(0, Fate.DOUBT), (1, Fate.DOUBT)])
+        await owner.until(lambda: owner.faults() == [(0, FaultKind.IN_DOUBT), (1, FaultKind.IN_DOUBT)])
         smsc.answer(*held[0], message_id=b"late")
         smsc.answer(*held[1], status=int(Status.RINVDSTADR))
         await owner.until(lambda: len(owner.results) == 4)
-        assert [(r.fate, r.late, r.carrier_ref) for r in owner.results[2:]] == [
-            (Fate.TAKEN, True, "late"),
-            (Fate.DOUBT, True, ""),
+        assert [(r.fault, r.late, r.carrier_ref) for r in owner.results[2:]] == [
+            (TAKEN, True, "late"),
+            (FaultKind.IN_DOUBT, True, ""),
         ]
 
 
@@ -202,7 +203,7 @@ async def test_whatever_comes_late_changes_nothing_but_the_pace(is_nack: bool, s
         smsc.on_submit = lambda wire, pdu: held.append((wire, pdu))
         await owner.bound()
         owner.send(1, "x" * 200)
-        await owner.until(lambda: owner.fates() == [(1, Fate.DOUBT)] * 2)
+        await owner.until(lambda: owner.faults() == [(1, FaultKind.IN_DOUBT)] * 2)
         for wire, pdu in held:
             if is_nack:
                 wire.session.nack(pdu.sequence, status)
@@ -210,8 +211,8 @@ async def test_whatever_comes_late_changes_nothing_but_the_pace(is_nack: bool, s
             else:
                 smsc.answer(wire, pdu, status, b"" if status else b"id")
         await owner.until(lambda: len(owner.results) == 4)
-        expected = Fate.TAKEN if not is_nack and not status else Fate.DOUBT
-        assert [(r.fate, r.late) for r in owner.results[2:]] == [(expected, True)] * 2
+        expected = TAKEN if not is_nack and not status else FaultKind.IN_DOUBT
+        assert [(r.fault, r.late) for r in owner.results[2:]] == [(expected, True)] * 2
         assert owner.link.figures()["queued"] == 0
         assert (owner.link.figures()["rate"] < 1000) is (status == Status.RTHROTTLED)
         assert len(smsc.submits) == 2
@@ -228,7 +229,7 @@ async def test_a_generic_nack_without_a_status_is_no_success() -> None:
         await owner.bound()
         owner.send(1)
         await owner.until(lambda: owner.results)
-        assert [(r.fate, r.reason) for r in owner.results] == [(Fate.RETRY, "runknownerr")]
+        assert [(r.fault, r.reason) for r in owner.results] == [(FaultKind.TEMPORARY, "runknownerr")]
 
 
 async def test_deliveries_that_share_one_sequence_number_are_all_taken_and_all_answered() -> None:
@@ -270,7 +271,7 @@ async def test_throttling_pauses_the_carrier_and_sends_again_in_order() -> None:
         for number in range(6):
             owner.send(number)
         await owner.until(lambda: len(owner.results) == 6, 8)
-        assert owner.fates() == [(number, Fate.TAKEN) for number in range(6)]
+        assert owner.faults() == [(number, TAKEN) for number in range(6)]
         assert owner.link.figures()["throttled"] == 4
         assert owner.link.figures()["rate"] == 500, "complaints at once are one complaint: half the rate"
 
@@ -300,7 +301,7 @@ async def test_nothing_is_submitted_beyond_the_time_that_is_allowed_and_all_of_i
         assert owner.link.figures()["submitted"] == 0
         owner.link.allow(now + 60.0)
         await owner.until(lambda: len(owner.results) == 3)
-        assert owner.fates() == [(0, Fate.TAKEN), (1, Fate.TAKEN), (2, Fate.TAKEN)]
+        assert owner.faults() == [(0, TAKEN), (1, TAKEN), (2, TAKEN)]
         assert len(smsc.submits) == 3
 
 
@@ -393,7 +394,7 @@ async def test_binds_come_in_the_mode_asked(knobs: dict[str, str], asked: list[M
         assert [event.mode for event in smsc.binds] == asked
         await owner.bound()
         owner.send(1)
-        await owner.until(lambda: owner.fates() == [(1, Fate.TAKEN)])
+        await owner.until(lambda: owner.faults() == [(1, TAKEN)])
         if len(asked) == 2:
             smsc.receipt("id1", "33600000001", wire=smsc.bound[-1])
             await owner.until(lambda: owner.receipts)
@@ -487,7 +488,7 @@ async def test_an_unbind_of_the_peer_loses_nothing() -> None:
         for wire, pdu in held:
             smsc.take(wire, pdu)
         await owner.until(lambda: len(owner.results) == 4)
-        assert sorted(owner.fates()) == [(0, Fate.TAKEN), (1, Fate.TAKEN), (2, Fate.UNSENT), (3, Fate.UNSENT)]
+        assert sorted(owner.faults()) == [(0, TAKEN), (1, TAKEN), (2, FaultKind.UNSENT), (3, FaultKind.UNSENT)]
         await owner.bound()
 
 
@@ -501,7 +502,12 @@ async def test_stopping_gives_everything_back() -> None:
             await smsc.until(lambda: len(smsc.submits) == 2)
             await owner.link.stop(0.05)
             owner.take()
-            assert sorted(owner.fates()) == [(0, Fate.DOUBT), (1, Fate.DOUBT), (2, Fate.UNSENT), (3, Fate.UNSENT)]
+            assert sorted(owner.faults()) == [
+                (0, FaultKind.IN_DOUBT),
+                (1, FaultKind.IN_DOUBT),
+                (2, FaultKind.UNSENT),
+                (3, FaultKind.UNSENT),
+            ]
             assert owner.link.free() == 0
 
 
@@ -511,10 +517,10 @@ async def test_a_refused_part_takes_the_others_back() -> None:
         await owner.bound()
         owner.send(1, "x" * 400)
         await owner.until(lambda: len(owner.results) == 3)
-        assert [(r.part, r.parts, r.fate) for r in owner.results] == [
-            (1, 3, Fate.REFUSED),
-            (2, 3, Fate.UNSENT),
-            (3, 3, Fate.UNSENT),
+        assert [(r.part, r.parts, r.fault) for r in owner.results] == [
+            (1, 3, FaultKind.PERMANENT),
+            (2, 3, FaultKind.UNSENT),
+            (3, 3, FaultKind.UNSENT),
         ]
         assert len(smsc.submits) == 1
 
@@ -572,7 +578,7 @@ async def test_tls_is_checked_and_spoken(tmp_path: Path) -> None:
         async with linked(smsc, **good) as owner:
             await owner.bound()
             owner.send(1)
-            await owner.until(lambda: owner.fates() == [(1, Fate.TAKEN)])
+            await owner.until(lambda: owner.faults() == [(1, TAKEN)])
         async with linked(smsc, **(good | {"tls_server_name": "another.test"})) as owner:
             await owner.until(lambda: owner.link.state is LinkState.DOWN and "cannot connect" in owner.link.detail)
         async with linked(smsc, tls="yes") as owner:
@@ -653,7 +659,7 @@ async def test_long_messages_go_as_the_peer_s_version_allows(version: int | None
         expected = LongMethod.UDH8 if needs_tlvs and version in OLD else method
         parts = 1 if expected is LongMethod.PAYLOAD else 3
         await owner.until(lambda: len(owner.results) == parts)
-        assert {result.fate for result in owner.results} == {Fate.TAKEN}
+        assert {result.fault for result in owner.results} == {TAKEN}
         assert _text(smsc.submits) == LONG
         assert any(pdu.tlvs for pdu in smsc.submits) is (needs_tlvs and version not in OLD)
         assert all(
@@ -683,5 +689,5 @@ async def test_a_peer_of_another_version_after_a_reconnection_gets_what_it_can_r
             owner.results.clear()
             owner.send(1, LONG)
             await owner.until(lambda: len(owner.results) == 3)
-            assert {result.fate for result in owner.results} == {Fate.TAKEN}
+            assert {result.fault for result in owner.results} == {TAKEN}
             assert {bool(pdu.esm_class & 0x40) for pdu in smsc.submits} == {by_udh}

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from chappe.carriers import Fate, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn
+from chappe.carriers import LinkState, MessageIn, Outgoing, PartResult, ReceiptIn
 from chappe.carriers.smpp.link import SmppLink
+from chappe.core.errors import FaultKind
 from chappe.smpp import concatenation, pdu
 from chappe.smpp.profile import profile
 
@@ -85,8 +86,8 @@ class Carrier:
     def of(self, number: int) -> list[PartResult]:
         return [row for row in self.results if row.message_id == number]
 
-    def fates(self) -> list[Fate]:
-        return [row.fate for row in self.results]
+    def faults(self) -> list[FaultKind | None]:
+        return [row.fault for row in self.results]
 
     def joined(self) -> concatenation.Joined:
         """The messages that came so far as the parts of one."""

@@ -17,7 +17,7 @@ from itertools import groupby
 from typing import Any
 
 from chappe.carriers import (
-    Fate,
+    TAKEN,
     LinkState,
     MessageIn,
     Outgoing,
@@ -30,10 +30,11 @@ from chappe.carriers.smpp.deliver_parser import Reader
 from chappe.carriers.smpp.flow_control import Breaker, Pace, Trial
 from chappe.carriers.smpp.parts import Part, Parts, without_tlvs
 from chappe.carriers.smpp.submission import CannotCarry
-from chappe.carriers.smpp.submit_outcomes import FATES
+from chappe.carriers.smpp.submit_outcomes import FAULTS
 from chappe.carriers.smpp.transport import Wire
 from chappe.carriers.smpp.unacknowledged import Inbox
 from chappe.core.carrier_config import Carrier
+from chappe.core.errors import FaultKind
 from chappe.observability.logs import get_logger
 from chappe.smpp.commands import Status
 from chappe.smpp.error_codes import ErrorClass
@@ -132,7 +133,7 @@ class SmppLink:
                 self._queue.extend(self._parts.of(message, wall_s))
             except CannotCarry as error:
                 self._results.append(
-                    PartResult(message.message_id, 0, 1, Fate.FAILED, reason=error.reason, detail=error.detail)
+                    PartResult(message.message_id, 0, 1, FaultKind.UNSENDABLE, reason=error.reason, detail=error.detail)
                 )
                 self._wake()
         self._pump()
@@ -263,9 +264,7 @@ class SmppLink:
                 if not event.status and type(part) is Part:
                     taken += 1
                     reference = self._reader.response_id(event.message_id)
-                    self._results.append(
-                        PartResult(part.message.message_id, part.part, part.parts, Fate.TAKEN, reference)
-                    )
+                    self._results.append(PartResult(part.message.message_id, part.part, part.parts, TAKEN, reference))
                 else:
                     self._answered(part, event.status, event.message_id, late=False)
             elif type(event) is Received:
@@ -327,12 +326,12 @@ class SmppLink:
             return
         if status == 0:
             self._count_taken(1)
-            self._add(context, Fate.TAKEN, carrier_ref=self._reader.response_id(id_given), late=late)
+            self._add(context, TAKEN, carrier_ref=self._reader.response_id(id_given), late=late)
             return
         self._trial.answered()
         if late:
             # It was in doubt and is not at the carrier: what policy made of the doubt stands, the timeline knows why.
-            self._add(context, Fate.DOUBT, detail=hex(status), late=True)
+            self._add(context, FaultKind.IN_DOUBT, detail=hex(status), late=True)
             if classify(status, self._profile) is ErrorClass.THROTTLE:
                 self._slow_down()  # the part is none of ours any more, but the complaint is about the carrier
             return
@@ -355,15 +354,15 @@ class SmppLink:
             return
         if kind is not ErrorClass.CONFIG:
             self._breaker.worked()
-        fate = FATES.get(kind, Fate.REFUSED)
+        fault = FAULTS[kind]
         self._add(
             part,
-            fate,
+            fault,
             reason=found.reason.lower(),
             detail=f"{hex(status)} {found.sentence}",
             attempts_max=found.attempts_max,
         )
-        if fate in (Fate.REFUSED, Fate.FAILED):
+        if fault in (FaultKind.PERMANENT, FaultKind.UNSENDABLE):
             self._counts["refused"] += 1
             self.drop(part.message.message_id)  # its other parts would be of no use to anybody
         if kind in (ErrorClass.LINK, ErrorClass.AUTH) and self._transmit is not None:
@@ -436,9 +435,9 @@ class SmppLink:
         try:
             session.submit(self._parts.renewed(part, time.time()), part, now)
         except EncodeError as error:
-            self._add(part, Fate.FAILED, reason="unwritable", detail=str(error))
+            self._add(part, FaultKind.UNSENDABLE, reason="unwritable", detail=str(error))
         except TlvsRefused:
-            self._add(part, Fate.UNSENT)  # it was made for the session before this one, which took them
+            self._add(part, FaultKind.UNSENT)  # it was made for the session before this one, which took them
         else:
             self._counts["submitted"] += 1
 
@@ -489,17 +488,17 @@ class SmppLink:
     def _give_back(self, queue: deque[Part]) -> None:
         while queue:
             part = queue.popleft()
-            self._add(part, Fate.UNSENT)
+            self._add(part, FaultKind.UNSENT)
 
     def _doubt(self, context: object, why: str) -> None:
         if isinstance(context, Part):
             self._counts["doubt"] += 1
             self._trial.doubted()
-            self._add(context, Fate.DOUBT, reason="no_answer", detail=why)
+            self._add(context, FaultKind.IN_DOUBT, reason="no_answer", detail=why)
 
-    def _add(self, part: Part, fate: Fate, **more: Any) -> None:
+    def _add(self, part: Part, fault: FaultKind | None, **more: Any) -> None:
         """One more result for the worker."""
-        self._results.append(PartResult(part.message.message_id, part.part, part.parts, fate, **more))
+        self._results.append(PartResult(part.message.message_id, part.part, part.parts, fault, **more))
 
     def _show(self, state: LinkState, detail: str) -> None:
         self.state = state

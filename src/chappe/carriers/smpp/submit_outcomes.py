@@ -1,21 +1,26 @@
-"""What becomes of a part that was answered with an error, by the class of that error."""
+"""What SMPP's classes of errors are in the words of the world's faults: the one table."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from chappe.carriers import Fate
+from chappe.core.errors import FaultKind
 from chappe.smpp.error_codes import ErrorClass
 
-# All others are refusals for good. THROTTLE is none of the part's business: it stays with the link.
-FATES: Mapping[ErrorClass, Fate] = MappingProxyType(
+# The link keeps a throttled part and slows down by itself.
+FAULTS: Mapping[ErrorClass, FaultKind] = MappingProxyType(
     {
-        ErrorClass.TEMPORARY: Fate.RETRY,
-        ErrorClass.REQUEST: Fate.RETRY,
-        ErrorClass.LINK: Fate.UNSENT,
-        ErrorClass.AUTH: Fate.UNSENT,
-        ErrorClass.CONFIG: Fate.PARKED,
-        ErrorClass.BUG: Fate.FAILED,
+        ErrorClass.OK: FaultKind.PERMANENT,  # an error status that a carrier's own table calls no error
+        ErrorClass.THROTTLE: FaultKind.THROTTLED,
+        ErrorClass.TEMPORARY: FaultKind.TEMPORARY,
+        ErrorClass.REQUEST: FaultKind.TEMPORARY,
+        ErrorClass.LINK: FaultKind.UNSENT,
+        ErrorClass.AUTH: FaultKind.UNSENT,
+        ErrorClass.NUMBER: FaultKind.PERMANENT,
+        ErrorClass.SENDER: FaultKind.PERMANENT,
+        ErrorClass.MESSAGE: FaultKind.PERMANENT,
+        ErrorClass.CONFIG: FaultKind.BLOCKED,
+        ErrorClass.BUG: FaultKind.UNSENDABLE,
     }
 )
