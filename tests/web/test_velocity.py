@@ -14,8 +14,9 @@ from chappe.core.errors import Refusal
 from chappe.core.model import Account, AccountSettings, Recipient, Send, Skipped
 from chappe.embedded.server import ConnectionParameters
 from chappe.store import usage
-from chappe.store.messages import Placed
-from chappe.web.velocity import HOT, Velocity
+from chappe.store.messages import Placed, key_of
+from chappe.web.number_counts import HOT
+from chappe.web.velocity import Velocity
 
 NOW = datetime(2026, 3, 2, 10, 20, tzinfo=UTC)
 PHONE, BRITISH, BELGIAN = "+33612345678", "+447911123456", "+32470123456"
@@ -94,6 +95,57 @@ def test_a_request_that_names_a_number_very_often_is_refused_whole() -> None:
     velocity, owner = Velocity(b"k" * 32), account(messages_per_number_per_hour=20)
     assert refused(velocity, placed(owner, "+33600000001", *[PHONE] * 21)).code == "number_limit"
     velocity.take(placed(owner, "+33600000001", *[PHONE] * 20), NOW)
+
+
+def later(owner: Account, due_at: datetime, *numbers: str) -> Placed:
+    wish = placed(owner, *numbers)
+    return msgspec.structs.replace(wish, keys=(key_of(due_at),) * len(wish.send.recipients))
+
+
+@pytest.mark.parametrize("due", [timedelta(hours=1), timedelta(hours=21, minutes=40), timedelta(days=40)])
+def test_nobody_is_bombed_by_what_was_saved_up(due: timedelta) -> None:
+    """A message counts in the hour in which it is due, whenever it was accepted; also when it is held until then."""
+    velocity, owner = Velocity(b"k" * 32), account(messages_per_number_per_hour=30)
+    due_at = NOW + due
+    for hour in range(10):
+        now = min(NOW + timedelta(hours=hour), due_at - timedelta(hours=1))
+        for _ in range(3):
+            velocity.take(later(owner, due_at), now)
+    assert refused(velocity, later(owner, due_at), now).code == "number_limit"
+    assert refused(velocity, later(owner, due_at, "+33700000001", PHONE), now).code == "number_limit"
+    for _ in range(30):
+        velocity.take(later(owner, due_at + timedelta(hours=1)), now)  # another hour
+        velocity.take(placed(owner), now)  # the one under way
+        velocity.take(later(owner, due_at, "+33700000001"), now)  # another number
+    assert refused(velocity, placed(owner), due_at).code == "number_limit"
+    assert refused(velocity, placed(owner), due_at + timedelta(hours=1)).code == "number_limit"
+    velocity.take(placed(owner), due_at + timedelta(hours=2))
+
+
+def test_what_was_scheduled_and_not_accepted_does_not_count() -> None:
+    velocity, owner = Velocity(b"k" * 32), account(messages_per_number_per_hour=20)
+    due_at = NOW + timedelta(hours=3)
+    for _ in range(4):
+        taken = [velocity.take(later(owner, due_at), NOW) for _ in range(20)]
+        assert refused(velocity, later(owner, due_at)).code == "number_limit"
+        for one in taken:
+            velocity.give_back(one)
+
+
+@pytest.mark.asyncio
+async def test_processes_hear_of_what_others_scheduled(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        one, two = Velocity(b"k" * 32), Velocity(b"k" * 32)
+        owner = account(messages_per_number_per_hour=40)
+        due_at = NOW + timedelta(days=30)
+        for velocity in (one, two):
+            for _ in range(25):
+                velocity.take(later(owner, due_at), NOW)
+        await one.share(shop.database)
+        await two.share(shop.database)
+        assert refused(two, later(owner, due_at)).code == "number_limit"
+        await usage.forget(shop.database, NOW)
+        assert await shop.database.value("select sum(amount) from usage where kind = 7") == 50
 
 
 def test_large_credits_may_be_spent_in_parts_and_small_ones_at_once() -> None:

@@ -2,7 +2,8 @@
 
 Nothing of it is asked of the database while a message is accepted. Every process counts what it accepts itself, adds
 that to the common sums every SHARE_S seconds, and hears what all have. So a limit may be passed by what the processes
-accept within SHARE_S, and of one number by HOT messages more for each process: below that it is not shared.
+accept within SHARE_S, and of one number by HOT messages more for each process (web/number_counts.py): below that it is
+not shared.
 """
 
 from __future__ import annotations
@@ -11,48 +12,26 @@ import asyncio
 import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
 from typing import Final
 
 import msgspec
 
 from chappe.core.errors import Refusal
 from chappe.core.model import Account
-from chappe.core.velocity import DAY_S, HOUR_S, Kind, Sketch, country_of, spend_limits
+from chappe.core.velocity import DAY_S, HOUR_S, Kind, country_of, spend_limits
 from chappe.observability.logs import get_logger
 from chappe.observability.metrics import metrics
 from chappe.store import usage
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
 from chappe.store.messages import Placed
 from chappe.store.usage import Used
+from chappe.web.number_counts import Count, Key, NumberCounts
 
 log = get_logger("chappe.web")
 
 SHARE_S: Final = 5.0
-HOT: Final = 10
-"""Messages to one number within an hour from which on they are counted exactly, and together with other processes."""
 ROWS_MAX: Final = 2_000
 """Of one statement."""
-HOT_NUMBERS_MAX: Final = 100_000
-"""With more of them, all are counted anew."""
-
-
-class _Count:
-    """known: by all, as it was last heard; fresh: what this process has not told yet."""
-
-    __slots__ = ("fresh", "known", "told")
-
-    def __init__(self) -> None:
-        self.known = 0
-        self.fresh = 0
-        self.told = False  # that a limit is reached
-
-    @property
-    def used(self) -> int:
-        return self.known + self.fresh
-
-
-_Key = tuple[int, int, str]
 
 
 class _Span:
@@ -62,12 +41,12 @@ class _Span:
         self.length_s = length_s
         self.window = 0  # seconds since 1970 at its beginning
         self.ends_s = 0.0
-        self.counts: dict[_Key, _Count] = {}
+        self.counts: dict[Key, Count] = {}
 
-    def of(self, key: _Key) -> _Count:
+    def of(self, key: Key) -> Count:
         found = self.counts.get(key)
         if found is None:
-            found = self.counts[key] = _Count()
+            found = self.counts[key] = Count()
         return found
 
     def begin(self, now_s: float) -> None:
@@ -81,7 +60,7 @@ class _Spent:
 
     __slots__ = ("account", "day", "hour", "most_day", "most_hour")
 
-    def __init__(self, account: Account, hour: _Count, day: _Count, most_hour: float, most_day: float) -> None:
+    def __init__(self, account: Account, hour: Count, day: Count, most_hour: float, most_day: float) -> None:
         self.account = account
         self.hour, self.day = hour, day
         self.most_hour, self.most_day = most_hour, most_day
@@ -91,10 +70,8 @@ class Velocity:
     """Counts what accounts want, and refuses what passes a limit of theirs."""
 
     def __init__(self, secret: bytes) -> None:
-        self._secret = secret[:64]
         self._hour, self._day = _Span(HOUR_S), _Span(DAY_S)
-        self._numbers = _Span(HOUR_S)  # those that get many: apart, since strangers decide how many there are
-        self._sketch: Sketch | None = None
+        self._numbers = NumberCounts(secret)
         self._spent: dict[int, _Spent] = {}
 
     # -- the way of a send
@@ -153,8 +130,7 @@ class Velocity:
     def _begin(self, now_s: float) -> None:
         """Another hour, and perhaps another day."""
         self._hour.begin(now_s)
-        self._numbers.begin(now_s)
-        self._sketch = None
+        self._numbers.begin(self._hour.window)
         self._spent = {}
         if now_s >= self._day.ends_s:
             self._day.begin(now_s)
@@ -200,7 +176,7 @@ class Velocity:
 
     def _take_countries(self, placed: Placed, now_s: float) -> None:
         account = placed.send.account
-        taken: list[tuple[_Count, int]] = []
+        taken: list[tuple[Count, int]] = []
         for country, count in _countries(placed).items():
             try:
                 self._one(
@@ -220,54 +196,22 @@ class Velocity:
             self._hour.of((account_id, Kind.SPENT_IN_HOUR, "")).fresh -= placed.charge_micros
             self._day.of((account_id, Kind.SPENT_IN_DAY, "")).fresh -= placed.charge_micros
 
-    # -- numbers: too many for a count each
-
     def _take_numbers(self, placed: Placed, now_s: float) -> None:
         account = placed.send.account
         limit = account.settings.messages_per_number_per_hour
-        cold = min(HOT, limit)
-        sketch = self._sketch
-        if sketch is None:
-            sketch = self._sketch = Sketch()
-        for place, recipient in enumerate(placed.send.recipients):
-            met = sketch.add(hash((account.id, recipient.number)))
-            if met > cold and met - sketch.stray > cold and not self._take_hot(account, recipient.number, met, limit):
-                self._give_back_numbers(placed, place + 1)
-                count = self._hot(account, recipient.number)
-                self._reached(account, Kind.TO_NUMBER, count)
-                wait_s = max(1, int(self._hour.ends_s - now_s))
-                raise Refusal(Kind.TO_NUMBER.code, limit=limit, retry_after_s=wait_s)
+        passed = self._numbers.take(account, placed, limit)
+        if passed is not None:
+            self._reached(account, Kind.TO_NUMBER, passed)
+            wait_s = max(1, int(self._hour.ends_s - now_s))
+            raise Refusal(Kind.TO_NUMBER.code, limit=limit, retry_after_s=wait_s)
 
-    def _take_hot(self, account: Account, number: str, met: int, limit: int) -> bool:
-        """Counts one more to a number that gets many; False when it is one too many: then it has to be given back."""
-        assert self._sketch is not None
-        count = self._hot(account, number)
-        count.fresh += 1 if count.used else met - self._sketch.stray
-        return count.used <= limit
+    def _give_back_numbers(self, placed: Placed) -> None:
+        account = placed.send.account
+        limit = account.settings.messages_per_number_per_hour
+        if limit:
+            self._numbers.give_back(account, placed, limit)
 
-    def _hot(self, account: Account, number: str) -> _Count:
-        # Kept for a day at most, and under a hash that nobody without the installation's key can look up.
-        digest = blake2b(number.encode(), digest_size=8, key=self._secret).hexdigest()
-        if len(self._numbers.counts) >= HOT_NUMBERS_MAX:
-            self._numbers.counts.clear()
-        return self._numbers.of((account.id, Kind.TO_NUMBER, digest))
-
-    def _give_back_numbers(self, placed: Placed, taken: int | None = None) -> None:
-        """Undoes _take_numbers() for the first recipients, or for all."""
-        account, sketch = placed.send.account, self._sketch
-        if sketch is None or not account.settings.messages_per_number_per_hour:
-            return
-        cold = min(HOT, account.settings.messages_per_number_per_hour)
-        for recipient in placed.send.recipients[:taken]:
-            left = sketch.take_back(hash((account.id, recipient.number)))
-            if left >= cold and self._is_hot(account, recipient.number):  # else it was never counted exactly
-                self._hot(account, recipient.number).fresh -= 1
-
-    def _is_hot(self, account: Account, number: str) -> bool:
-        digest = blake2b(number.encode(), digest_size=8, key=self._secret).hexdigest()
-        return (account.id, Kind.TO_NUMBER, digest) in self._numbers.counts
-
-    def _reached(self, account: Account, kind: Kind, count: _Count) -> None:
+    def _reached(self, account: Account, kind: Kind, count: Count) -> None:
         """Counts the refusal, and tells the operator once a window."""
         metrics().count("chappe_limit_reached_total", limit=kind.name.lower())
         if not count.told:
@@ -287,11 +231,13 @@ class Velocity:
                 count.fresh -= row.amount
                 count.known = amount
 
-    def _fresh(self) -> Iterator[tuple[_Count, Used]]:
-        for span in (self._hour, self._day, self._numbers):
+    def _fresh(self) -> Iterator[tuple[Count, Used]]:
+        for span in (self._hour, self._day):
             for (account_id, kind, key), count in span.counts.items():
                 if count.fresh:
                     yield count, Used(account_id, kind, key, span.window, count.fresh)
+        for hour, (account_id, kind, key), count in self._numbers.fresh():
+            yield count, Used(account_id, kind, key, hour, count.fresh)
 
     async def run(self, database: Database) -> None:
         """Shares again and again, until it is cancelled."""
