@@ -236,11 +236,12 @@ def test_names_in_sql_follow_the_life_cycle_table() -> None:
         sql.fill_in("@nobody@")
 
 
-def test_no_function_names_a_state_by_its_number() -> None:
-    number = re.compile(r"state\s*(=|<>|(not )?in \()\s*\d|flags & \d|& 7\s*(=|<>)\s*\d")
+def test_no_statement_names_a_state_or_a_flag_by_its_number() -> None:
+    number = re.compile(r"(m|n|one)\.state\s*(=|<>|(not )?in \()\s*\d|flags & \d|& 7\s*(=|<>)\s*\d")
+    files = [*(SQL / "functions").iterdir(), *SQL.parent.glob("*.py")]
     places = [
         f"{file.name}:{line}: {text.strip()}"
-        for file in sorted((SQL / "functions").iterdir())
+        for file in sorted(files)
         for line, text in enumerate(file.read_text().splitlines(), start=1)
         if number.search(text)
     ]

@@ -11,6 +11,7 @@ from chappe.store import binds
 from chappe.store.binds import Finish
 from chappe.store.database import Connection
 from chappe.store.messages import key_of
+from chappe.store.sql import fill_in
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -34,15 +35,16 @@ async def take_back(connection: Connection, submission_id: int, now: datetime, l
     """Takes out of the queue, and ends, what waits for leaves_at or later and of which nothing has been sent; with
     leaves_at of now everything that still waits. Money goes back, customers are told. Gives the messages' ids."""
     rows = await connection.fetch(
-        """with found as (
+        fill_in("""with found as (
                select m.lane, m.key, m.id from message m
-               where m.id >= $1::bigint << 16 and m.id < ($1::bigint + 1) << 16 and m.state in (1, 2, 3) and m.lane <> 0
+               where m.id >= $1::bigint << 16 and m.id < ($1::bigint + 1) << 16 and m.lane <> 0
+                 and m.state in (@cancellable@)
                  and m.doubts = 0  -- else one copy may have arrived
-                 and ($3 or (m.lane & 7 = 7 and m.key >= $2))
+                 and ($3 or (m.lane & 7 = @waiting_class@ and m.key >= $2))
            )
            delete from outbox o using found f
            where o.lane = f.lane and o.key = f.key and o.message_id = f.id and o.parts_done = 0
-           returning o.message_id""",
+           returning o.message_id"""),
         submission_id,
         key_of(leaves_at),
         leaves_at <= now,
@@ -57,10 +59,11 @@ async def take_back(connection: Connection, submission_id: int, now: datetime, l
 async def standing(connection: Connection, submission_id: int) -> Standing:
     """What there is to say when nothing could be taken back."""
     row = await connection.fetchrow(
-        """select count(o.message_id) as waiting, count(*) filter (where m.state = 12) as cancelled,
-                  count(*) filter (where m.state not in (11, 12, 13) and o.message_id is null) as left
+        fill_in("""select count(o.message_id) as waiting, count(*) filter (where m.state = @cancelled@) as cancelled,
+                  count(*) filter (where o.message_id is null
+                                   and m.state not in (@suppressed@, @cancelled@, @failed@)) as left
            from message m left join outbox o on o.lane = m.lane and o.key = m.key and o.message_id = m.id
-           where m.id >= $1::bigint << 16 and m.id < ($1::bigint + 1) << 16""",
+           where m.id >= $1::bigint << 16 and m.id < ($1::bigint + 1) << 16"""),
         submission_id,
     )
     assert row is not None

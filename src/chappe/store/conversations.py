@@ -13,6 +13,7 @@ import msgspec
 
 from chappe.store.database import Connection, Database
 from chappe.store.messages import numbers
+from chappe.store.sql import fill_in
 
 FOLLOW_AFTER = timedelta(seconds=60)
 """How old a submission must be, so that none of a lower id can still be committed (statements end within 30 s)."""
@@ -38,9 +39,10 @@ _TELEPHONE = r"^\+[0-9]{6,15}$"
 # Not what never was a message (skipped recipients, sandbox ones: flag 16), what ended before it left, and what is
 # scheduled or held: nobody has read that. It counts from its release on. A long one that failed is one all the same
 # when parts of it had left, as its money tells: not all of it came back.
-_FAILED_WHOLE = """m.state = 13 and (m.parts = 1 or m.price_micros <= coalesce(
-    (select l.amount_micros from ledger_entry l where l.kind = 2 and l.reason = m.id), 0))"""
-_REAL = f"m.state not in (1, 2, 11, 12) and not ({_FAILED_WHOLE}) and s.flags & 16 = 0 and m.recipient ~ '{_TELEPHONE}'"
+_FAILED_WHOLE = fill_in("""m.state = @failed@ and (m.parts = 1 or m.price_micros <= coalesce(
+    (select l.amount_micros from ledger_entry l where l.kind = 2 and l.reason = m.id), 0))""")
+_REAL = fill_in(f"""m.state not in (@scheduled@, @held@, @suppressed@, @cancelled@) and not ({_FAILED_WHOLE})
+    and s.flags & @sandbox@ = 0 and m.recipient ~ '{_TELEPHONE}'""")
 
 _BLOCK = """select max(id) as last from (
     select id, created_at, sum(recipients) over (order by id) as messages, row_number() over (order by id) as place,
@@ -71,11 +73,11 @@ async def follow(database: Database, now: datetime) -> bool:
             last,
         )
         await tx.execute(
-            """insert into daily_cost as d (account_id, day, charged_micros, messages)
+            fill_in("""insert into daily_cost as d (account_id, day, charged_micros, messages)
                select account_id, (created_at at time zone 'Europe/Paris')::date, sum(cost_micros), sum(recipients)
-               from submission where id > $1 and id <= $2 and flags & 16 = 0 group by 1, 2 order by 1, 2
+               from submission where id > $1 and id <= $2 and flags & @sandbox@ = 0 group by 1, 2 order by 1, 2
                on conflict (account_id, day) do update set charged_micros = d.charged_micros + excluded.charged_micros,
-                                                           messages = d.messages + excluded.messages""",
+                                                           messages = d.messages + excluded.messages"""),
             position,
             last,
         )

@@ -7,6 +7,7 @@ from datetime import date
 import msgspec
 
 from chappe.store.database import Database
+from chappe.store.sql import fill_in
 
 
 class MonthRow(msgspec.Struct, frozen=True):
@@ -17,7 +18,7 @@ class MonthRow(msgspec.Struct, frozen=True):
     messages: int
 
 
-BY_MONTH = """select date_trunc('month', day)::date as month, sum(cost)::bigint as cost_micros,
+BY_MONTH = fill_in("""select date_trunc('month', day)::date as month, sum(cost)::bigint as cost_micros,
            sum(messages)::bigint as messages
     from (
         select day, charged_micros - refunded_micros as cost, messages - refunded_messages as messages
@@ -25,8 +26,8 @@ BY_MONTH = """select date_trunc('month', day)::date as month, sum(cost)::bigint 
         union all
         select (created_at at time zone 'Europe/Paris')::date, cost_micros, recipients from submission
         where id > coalesce((select position from upkeep where name = 'follow'), 0)
-          and account_id = $1 and flags & 16 = 0
-    ) d where day between $2 and $3 group by 1 order by 1"""
+          and account_id = $1 and flags & @sandbox@ = 0
+    ) d where day between $2 and $3 group by 1 order by 1""")
 
 
 async def by_month(database: Database, account_id: int, first: date, last: date) -> list[MonthRow]:

@@ -11,6 +11,7 @@ from chappe.core.model import OptOut
 from chappe.store.binds import REFUND_ARRAY
 from chappe.store.database import Connection, Database
 from chappe.store.rows import converted
+from chappe.store.sql import fill_in
 
 
 class OptOutRemoved(msgspec.Struct, frozen=True):
@@ -196,16 +197,16 @@ async def sweep(connection: Connection, account_ids: Sequence[int], number: str,
     """Ends what waits in the queue of these accounts for a number, with its money back, but for transactional messages
     that may pass; gives how many. Searches a bounded part of the queue: the claim stops whatever else there is."""
     rows = await connection.fetch(
-        """with found as (
+        fill_in("""with found as (
                select w.lane, w.key, w.message_id
                from (select lane, key, message_id from outbox limit $3) w
                cross join lateral (select account_id, recipient, lane from message where id = w.message_id limit 1) m
                cross join lateral (select flags from submission where id = w.message_id >> 16 limit 1) s
-               where m.recipient = $2 and m.account_id = any ($1::int[]) and s.flags & 256 = 0
+               where m.recipient = $2 and m.account_id = any ($1::int[]) and s.flags & @stop_ignored@ = 0
            )
            delete from outbox o using found f
            where o.lane = f.lane and o.key = f.key and o.message_id = f.message_id
-           returning o.message_id, o.parts_done""",
+           returning o.message_id, o.parts_done"""),
         list(account_ids),
         number,
         SWEEP_ROWS_MAX,

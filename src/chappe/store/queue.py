@@ -16,6 +16,7 @@ from chappe.store.binds import REFUND_ARRAY, Finish, finish, resolve_doubt
 from chappe.store.database import Connection, Database
 from chappe.store.messages import key_of, numbers, texts
 from chappe.store.queue_head import KEY_MIN, Looks
+from chappe.store.sql import fill_in
 
 NO_OTHERS: Mapping[int, timedelta] = MappingProxyType({})
 
@@ -398,7 +399,9 @@ def _young(now: datetime, by_carrier: Mapping[int, timedelta]) -> tuple[list[int
 
 async def _silent(tx: Connection, submissions: Sequence[int], young: tuple[list[int], list[datetime]]) -> list[int]:
     rows = await tx.fetch(
-        f"""select m.id from {_OF} where m.state in (3, 4, 5, 10) and not {_BUSY} and not {_YOUNG} order by m.id""",
+        fill_in(
+            f"select m.id from {_OF} where m.state in (@may_have_left@) and not {_BUSY} and not {_YOUNG} order by m.id"
+        ),
         list(submissions),
         *young,
     )
@@ -407,7 +410,7 @@ async def _silent(tx: Connection, submissions: Sequence[int], young: tuple[list[
 
 async def _busy(tx: Connection, submissions: Sequence[int], young: tuple[list[int], list[datetime]]) -> list[int]:
     rows = await tx.fetch(
-        f"select distinct w.id from {_OF} where m.state in (1, 2, 3, 4, 5, 10) and ({_BUSY} or {_YOUNG})",
+        fill_in(f"select distinct w.id from {_OF} where m.state in (@not_ended@) and ({_BUSY} or {_YOUNG})"),
         list(submissions),
         *young,
     )

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from chappe.store.database import Connection, Database
+from chappe.store.sql import fill_in
 
 SANDBOX_KEPT = timedelta(days=1)
 KEPT_MIN = timedelta(days=4)
@@ -91,7 +92,9 @@ async def vanish(database: Database, before: datetime) -> bool:
         if last is None:
             return False
         rows = await tx.fetch(
-            "delete from submission where id > $1 and id <= $2 and flags & 16 <> 0 returning id", position, last
+            fill_in("delete from submission where id > $1 and id <= $2 and flags & @sandbox@ <> 0 returning id"),
+            position,
+            last,
         )
         for row in rows:
             first = row["id"] << 16

@@ -8,6 +8,7 @@ anybody asks at all; the answer is then as old as that.
 from __future__ import annotations
 
 from chappe.store.database import Database
+from chappe.store.sql import fill_in
 
 READY_COUNTED_MAX = 2_000
 """How many rows of ready lanes are counted for one answer."""
@@ -18,7 +19,7 @@ COUNT_SHARE = 50
 """A count that took long is made again after so many times as long."""
 
 # On a hot connection, whatever statistics say: lanes are found by skipping, and no lane is read further than needed.
-_FEW = """with recursive found as (
+_FEW = fill_in("""with recursive found as (
         (select lane from outbox order by lane limit 1)
         union all
         select (select o.lane from outbox o where o.lane > f.lane order by o.lane limit 1)
@@ -26,17 +27,17 @@ _FEW = """with recursive found as (
     nearest as (
         select r.message_id from found f cross join lateral (
             select message_id from outbox o where o.lane = f.lane order by o.lane, o.key, o.message_id limit $2) r
-        where f.lane is not null and f.lane & 7 <> 7 limit $2)
+        where f.lane is not null and f.lane & 7 <> @waiting_class@ limit $2)
     select count(*) as rows, coalesce(sum(m.parts) filter (where m.account_id = $1), 0)::bigint as ready,
            (coalesce((select parts from waiting_parts where account_id = $1), 0)
             + coalesce((select sum(parts) from waiting_parts_change where account_id = $1), 0))::bigint as waiting
-    from nearest n cross join lateral (select account_id, parts from message where id = n.message_id limit 1) m"""
+    from nearest n cross join lateral (select account_id, parts from message where id = n.message_id limit 1) m""")
 
-_COUNT = """with every as (
+_COUNT = fill_in("""with every as (
         select m.account_id, sum(m.parts) as parts from outbox o join message m on m.id = o.message_id
-        where o.lane & 7 <> 7 group by 1)
+        where o.lane & 7 <> @waiting_class@ group by 1)
     update ready_count set counted_at = now(), parts = coalesce(
-               (select jsonb_object_agg(account_id::text, parts) from every), '{}')"""
+               (select jsonb_object_agg(account_id::text, parts) from every), '{}')""")
 
 _FRESH = "counted_at > clock_timestamp() - make_interval(secs => greatest($1, took_ms / 1000.0 * $2))"
 

@@ -10,6 +10,7 @@ import msgspec
 from chappe.core.lifecycle import State
 from chappe.store.database import Connection, Database
 from chappe.store.messages import numbers
+from chappe.store.sql import fill_in
 
 KEY_MAX = (1 << 63) - 1
 
@@ -93,12 +94,12 @@ async def follow_profiles(database: Database, fingerprints: Mapping[str, str], d
 async def lanes(database: Database) -> list[int]:
     """The waiting lanes that hold something, found by skipping through the primary key."""
     rows = await database.fetch(
-        """with recursive found as (
+        fill_in("""with recursive found as (
                (select lane from outbox order by lane limit 1)
                union all
                select (select o.lane from outbox o where o.lane > f.lane order by o.lane limit 1)
                from found f where f.lane is not null)
-           select lane from found where lane & 7 = 7"""
+           select lane from found where lane & 7 = @waiting_class@""")
     )
     return [row["lane"] for row in rows]
 
@@ -125,15 +126,15 @@ async def held(
 ) -> list[Held]:
     """What these accounts hold between two places of a waiting lane."""
     rows = await connection.fetch(
-        """select o.lane, o.key, o.message_id, o.attempts, o.parts_done, m.account_id, m.recipient, m.reason, s.flags,
-                  s.sender, s.scheduled_at
+        fill_in("""select o.lane, o.key, o.message_id, o.attempts, o.parts_done, m.account_id, m.recipient, m.reason,
+                  s.flags, s.sender, s.scheduled_at
            from (select * from outbox where lane = $1 and (key, message_id) > ($2, $3)
                  and (key, message_id) <= ($4, $5) order by lane, key, message_id) o
            cross join lateral (select account_id, recipient, reason, state from message
                                where id = o.message_id limit 1) m
            cross join lateral (select flags, sender, scheduled_at from submission
                                where id = o.message_id >> 16 limit 1) s
-           where m.state = 2 and m.account_id = any ($6::int[])""",
+           where m.state = @held@ and m.account_id = any ($6::int[])"""),
         lane,
         *after,
         *edge,
@@ -177,20 +178,20 @@ async def move(connection: Connection, now: datetime, rows: Sequence[Moved]) -> 
 async def wake_routeless(connection: Connection, now_key: int, after: tuple[int, int], edge: tuple[int, int]) -> None:
     """Makes due now what waits for a route (lane 7) between two places, and for nothing else."""
     await connection.execute(
-        """with gone as (
+        fill_in("""with gone as (
                delete from outbox o using (
                    select w.lane, w.key, w.message_id
                    from (select lane, key, message_id from outbox where lane = 7 and (key, message_id) > ($2, $3)
                          and (key, message_id) <= ($4, $5) order by lane, key, message_id) w
                    cross join lateral (select state from message where id = w.message_id limit 1) m
-                   where m.state = 3) f
+                   where m.state = @queued@) f
                where o.lane = f.lane and o.key = f.key and o.message_id = f.message_id
                returning o.message_id, o.attempts, o.parts_done
            ), stored as (
                insert into outbox (lane, key, message_id, attempts, parts_done)
                select 7, $1, message_id, attempts, parts_done from gone
            )
-           update message m set key = $1 from gone g where m.id = g.message_id""",
+           update message m set key = $1 from gone g where m.id = g.message_id"""),
         now_key,
         *after,
         *edge,

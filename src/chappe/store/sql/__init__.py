@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 from chappe.core import lifecycle
 from chappe.core.lifecycle import Event, State
@@ -42,6 +43,7 @@ def _values() -> Mapping[str, str]:
         "settled": _numbers(settled),
         "overruled_by_delivered": _numbers(settled & delivered),
         "cancellable": _numbers(cancellable),
+        "may_have_left": _numbers((State.QUEUED, State.SUBMITTING, State.SUBMITTED, State.UNCERTAIN)),
         "not_ended": _numbers(frozenset(State) - lifecycle.FINAL),
     }
 
@@ -50,6 +52,7 @@ VALUES: Mapping[str, str] = _values()
 """What may stand between the signs: states, flags and lane classes by their names in lower case, and sets of states."""
 
 
+@cache
 def fill_in(sql: str) -> str:
     """Give the statement with numbers in place of names such as `@delivered@`; raises KeyError for an unknown name."""
     return _NAME.sub(lambda match: VALUES[match[1]], sql)
