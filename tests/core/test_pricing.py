@@ -43,17 +43,6 @@ def test_a_debt_buys_nothing_and_a_free_price_has_no_count() -> None:
         pricing.affordable(1, 0)
 
 
-def test_fifteen_credits_are_one_part_to_france() -> None:
-    assert pricing.credits_of(45_000) == 15
-    assert pricing.credits_of(44_999) == 14
-
-
-@given(amounts)
-def test_credits_round_down_and_lose_less_than_one(amount_micros: int) -> None:
-    rest = amount_micros - pricing.credits_of(amount_micros) * pricing.CREDIT_MICROS
-    assert 0 <= rest < pricing.CREDIT_MICROS
-
-
 @pytest.mark.parametrize(
     ("amount_micros", "places", "text"),
     [

@@ -31,6 +31,8 @@ from chappe.core.model import (
 from chappe.dialects import Call, Credentials, Dialect
 from chappe.dialects.registry import BY_NAME, DIALECTS
 
+SOURCES = Path(chappe.dialects.__file__).parent.parent
+
 EVERY = pytest.mark.parametrize("dialect", DIALECTS, ids=[dialect.NAME for dialect in DIALECTS])
 FORMS = pytest.mark.parametrize("form", ["json", "xml"])
 
@@ -338,6 +340,18 @@ def test_bad_requests_are_refusals_and_what_is_read_is_sound(
     except Refusal as refusal:
         response = dialect.refuse(refusal, request, call, account if call else None)
     _check(response)
+
+
+@pytest.mark.parametrize("room", sorted(set(SOURCES.iterdir()) - {SOURCES / "dialects"}), ids=lambda path: path.name)
+def test_no_other_room_decides_by_the_name_of_a_dialect(room: Path) -> None:
+    """What differs by provider is data or a function of its package; its name outside is for people only."""
+    for file in (room,) if room.is_file() else sorted(room.rglob("*")):
+        if file.suffix == ".sql":
+            text = file.read_text(encoding="utf-8")
+            assert not any(f"'{name}'" in text for name in BY_NAME), file
+        elif file.suffix == ".py":
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                assert not (isinstance(node, ast.Constant) and node.value in BY_NAME), f"{file}:{node.lineno}"
 
 
 FORBIDDEN = {"asyncio", "socket", "os", "time", "random", "asyncpg", "httptools", "subprocess", "secrets", "threading"}

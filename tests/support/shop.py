@@ -87,7 +87,8 @@ class Shop:
     # -- what is sent
 
     def send(self, account: Account, count: int = 1, *, parts: int = 1, price: int = PRICE, **given: Any) -> Send:
-        given = {"text": "hello", "dialect": "smspartner", "sender": "SHOP"} | given
+        reports = {"report_taken": account.settings.reports_waiting, "report_skipped": True}  # as SMS Partner has them
+        given = {"text": "hello", "dialect": "smspartner", "sender": "SHOP"} | reports | given
         numbers = given.pop("numbers", None) or [f"+336{account.id:04d}{place:04d}" for place in range(count)]
         return Send(
             account=account,

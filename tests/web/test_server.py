@@ -24,7 +24,6 @@ from chappe.store import accounts
 from chappe.web import server
 from chappe.web.key_guessing import FREE
 from chappe.web.listener import Limits
-from chappe.web.rates import PER_MINUTE
 
 pytestmark = pytest.mark.asyncio
 
@@ -265,7 +264,7 @@ async def test_limits_of_an_account_and_of_dear_requests_hold(database: Connecti
         codes = [(await door.post("/v1/me", {"apiKey": "key of slow"})).json()["success"] for _ in range(5)]
         assert codes == [True] * 3 + [False] * 2
         wish = {"apiKey": "key of quick", "interval": "last_month"}
-        limit = PER_MINUTE["smspartner", "statistics/cost-resume"]
+        limit = BY_NAME["smspartner"].CALLS_PER_MINUTE["statistics/cost-resume"]
         dear = [(await door.post("/v1/statistics/cost-resume", wish)).json()["success"] for _ in range(limit + 1)]
         assert dear == [True] * limit + [False]
 

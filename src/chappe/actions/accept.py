@@ -117,7 +117,7 @@ def _flags(send: Send) -> int:
     if send.virtual_number:
         flags |= Flag.VIRTUAL_NUMBER
     if send.report_url:
-        if settings.reports_waiting and send.dialect == "smspartner":
+        if send.report_taken:
             flags |= Flag.REPORTS_WAITING
         if settings.reports_method == "POST":
             flags |= Flag.REPORTS_POST
@@ -196,12 +196,12 @@ async def _stored(
 
 def _ended(placed: Placed) -> list[End]:
     """What customers hear of at once, by place: that a sandbox message was delivered, where they want that; and who is
-    skipped, in the dialect whose answers to a list do not say it (contract of SMS Partner, 6.1 and its states)."""
+    skipped, where the answer to the request does not say it."""
     send = placed.send
     if not send.report_url or (send.sandbox and not send.account.settings.sandbox_reports):
         return []
     ends = [End(place, State.DELIVERED, None) for place in range(len(send.recipients))] if send.sandbox else []
-    if send.dialect == "smspartner" and placed.skipped_kept:
+    if send.report_skipped and placed.skipped_kept:
         ends += [
             End(place, State.SUPPRESSED if skipped.reason == "opted_out" else State.FAILED, skipped.reason)
             for place, skipped in enumerate(send.skipped, len(send.recipients))

@@ -15,8 +15,8 @@ from chappe.actions.accept import place
 from chappe.core import compose, numbers
 from chappe.core.model import Account, AccountState, Recipient, Send, message_id
 from chappe.core.numbers import Number
-from chappe.core.pricelist import price_list
 from chappe.core.routing import Router
+from chappe.dialects.registry import BY_NAME
 from chappe.observability.logs import get_logger
 from chappe.store import messages, optouts
 from chappe.store.database import Connection
@@ -38,7 +38,7 @@ async def confirm(
     if not text or account.state is not AccountState.ACTIVE or not isinstance(numbers.read_mobile(number), Number):
         return ""
     made = compose.compose(text)
-    price_micros = _price(account, number, dialect)
+    price_micros = BY_NAME[dialect].prices(account.settings).price(number)
     if not made.parts or price_micros is None:
         return ""
     if not await optouts.may_confirm(tx, account.id, number, now.date()):
@@ -60,9 +60,3 @@ async def confirm(
         return "not confirmed, since the credit did not suffice"
     await optouts.confirmed(tx, number, now.date(), message_id(stored.submission_id, 0))
     return f"{CONFIRMED} {stored.submission_id}"
-
-
-def _price(account: Account, number: str, dialect: str) -> int | None:
-    settings = account.settings
-    own = settings.price_allmysms_micros if dialect == "allmysms" else settings.price_premium_micros
-    return price_list(own, settings.prices).price(number)

@@ -66,7 +66,9 @@ class Send(msgspec.Struct, frozen=True):
     """Accept these messages: what a dialect made of a request, checked but for credit, opt-outs and the sending window.
 
     text is what is sent, mention included; unicode forces UCS-2 where GSM-7 would do. sandbox: answered, not sent,
-    not charged. scheduled_at: not before then. public_ids: the answer needs one public id a message.
+    not charged. scheduled_at: not before then. public_ids: the answer needs one public id a message. report_taken:
+    report_url also hears that the carrier has taken a message. report_skipped: it hears who is skipped, since the
+    answer to the request does not say it. answer: the dialect's own, what its write() needs of the request.
     """
 
     account: Account
@@ -87,12 +89,15 @@ class Send(msgspec.Struct, frozen=True):
     client_reference: str = ""
     report_url: str = ""
     reply_url: str = ""
+    report_taken: bool = False
+    report_skipped: bool = False
     virtual_number: bool = False  # the sender is a long number of the account
     public_ids: bool = False
     warnings: tuple[str, ...] = ()
     unique_identifier: str = (
         ""  # the caller's own; another Send of the account with the same one within a day is refused
     )
+    answer: object = None
 
     @property
     def cost_micros(self) -> int:

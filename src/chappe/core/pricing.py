@@ -11,9 +11,6 @@ from chappe.core.lifecycle import State
 MICROS_PER_EURO = 1_000_000
 PREFIX_DIGITS_MAX = 15
 
-CREDIT_MICROS = 3_000
-"""What one credit of AllMySMS is worth: 15 of them are a part to France."""
-
 
 def affordable(balance_micros: int, price_micros: int) -> int:
     """Count what a balance still buys, rounded down; nothing below zero.
@@ -23,11 +20,6 @@ def affordable(balance_micros: int, price_micros: int) -> int:
     if price_micros <= 0:
         raise ValueError("only a positive price can be afforded a number of times")
     return max(0, balance_micros // price_micros)
-
-
-def credits_of(amount_micros: int) -> int:
-    """Convert money to whole credits, rounded down (AllMySMS: 1 credit = 0.003 EUR); a debt rounds away from zero."""
-    return amount_micros // CREDIT_MICROS
 
 
 def euros(amount_micros: int, places: int = 3) -> str:

@@ -6,13 +6,15 @@ webhook. It neither knows the time nor the database: the account and the moment 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
 
 from chappe.core.errors import Refusal
 from chappe.core.http import Request, Response
-from chappe.core.model import Account, Command, Moment, Outcome, Reply, Report
+from chappe.core.model import Account, AccountSettings, Command, Moment, Outcome, Reply, Report
+from chappe.core.pricelist import PriceList
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -53,10 +55,17 @@ class Dialect(Protocol):
     read: what is asked for; raises Refusal. Account and moment are the caller's.
     write: the answer to an outcome. refuse: the answer to any code of core.errors.REFUSALS; total. `request` is given
     for what the format depends on when there is no call, `account` where its settings change the answer.
+    prices: what a part of an ordinary message costs the account. PUBLIC_IDS: whether its customers know each message
+    by a public id. CALLS_PER_MINUTE: how often an account may use a verb, by verb, where the provider says so.
     tell, tell_reply: an event in this provider's words; a long reply may be one call a part.
     """
 
-    NAME: str
+    @property
+    def NAME(self) -> str: ...
+    @property
+    def PUBLIC_IDS(self) -> bool: ...
+    @property
+    def CALLS_PER_MINUTE(self) -> Mapping[str, int]: ...
 
     def matches(self, path: str) -> bool: ...
     def open(self, request: Request) -> Call | Response: ...
@@ -65,5 +74,6 @@ class Dialect(Protocol):
     def refuse(
         self, refusal: Refusal, request: Request, call: Call | None = None, account: Account | None = None
     ) -> Response: ...
+    def prices(self, settings: AccountSettings) -> PriceList: ...
     def tell(self, report: Report) -> WebhookCall: ...
     def tell_reply(self, reply: Reply) -> tuple[WebhookCall, ...]: ...

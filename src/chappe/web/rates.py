@@ -6,16 +6,12 @@ Counted by process: with several API processes an account may ask a little more 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from typing import Final
 
 from chappe.core.model import Account
+from chappe.dialects import Dialect
 
-# By dialect and verb, a minute: SMS Partner's documentation of 2024.
-PER_MINUTE: Final[Mapping[tuple[str, str], int]] = {
-    ("smspartner", "statistics/cost-resume"): 5,
-    ("smspartner", "lookup"): 360,
-}
 KEPT_MAX: Final = 20_000
 _ROUNDING: Final = 1e-6
 
@@ -30,13 +26,13 @@ class Rates:
         # The limit that it was made for, the tokens left, and when. Lists: every request takes one.
         self._buckets: OrderedDict[_Key, list[float]] = OrderedDict()
 
-    def allow(self, account: Account, dialect: str, verb: str) -> bool:
+    def allow(self, account: Account, dialect: Dialect, verb: str) -> bool:
         """Whether the account may ask this now; a yes counts."""
         own = account.settings.requests_per_minute
         if own and not self._take((account.id, "", ""), own):
             return False
-        limit = PER_MINUTE.get((dialect, verb))
-        return limit is None or self._take((account.id, dialect, verb), limit)
+        limit = dialect.CALLS_PER_MINUTE.get(verb)
+        return limit is None or self._take((account.id, dialect.NAME, verb), limit)
 
     def allow_question(self, account: Account) -> bool:
         """Whether the account may ask what sends nothing; a yes counts."""

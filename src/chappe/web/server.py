@@ -221,7 +221,7 @@ class Api:
             if self._playground:
                 found = self._at_play(found, request)
                 asked = asked._replace(account=found)
-            if not self._rates.allow(found, dialect.NAME, call.verb):
+            if not self._rates.allow(found, dialect, call.verb):
                 self._refuse_late(asked)
                 return
             octets = len(request.body) + len(request.query)

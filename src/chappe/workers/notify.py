@@ -395,7 +395,7 @@ def _report(pending: Pending, secret: bytes) -> Report:
         dialect=pending.dialect,
         submission_id=submission_of(pending.message_id),
         message_id=pending.message_id,
-        public_id=public_id(secret, pending.message_id) if pending.dialect == "allmysms" else "",
+        public_id=public_id(secret, pending.message_id) if BY_NAME[pending.dialect].PUBLIC_IDS else "",
         recipient=pending.recipient,
         state=_WORDS[pending.state],
         at=pending.at,

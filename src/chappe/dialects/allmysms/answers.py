@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from chappe.core import pricing
 from chappe.core.errors import Refusal, Violations
 from chappe.core.http import Response
 from chappe.core.model import Accepted, AccountSettings, Send, Simulated
+from chappe.dialects.allmysms.credits import credits_left, credits_needed
 from chappe.dialects.allmysms.error_catalogue import REFUSED, VIOLATED, texts_of
 from chappe.dialects.allmysms.render import Headers, Value, money, respond
 
@@ -109,16 +109,6 @@ def retry_after(refusal: Refusal) -> Headers:
 def invalid_numbers(command: Send) -> str:
     """The numbers that get nothing, as they were given, split as clients read them."""
     return "|".join([skipped.written for skipped in command.skipped])
-
-
-def credits_left(balance_micros: int) -> int:
-    """Whole credits of a balance; no debt is shown."""
-    return max(0, pricing.credits_of(balance_micros))
-
-
-def credits_needed(cost_micros: int) -> int:
-    """Credits that pay for a cost: rounded up, so that nobody is told to need what he has."""
-    return -pricing.credits_of(-cost_micros)
 
 
 def _status(command: Send, *, held: bool = False) -> tuple[int, str]:

@@ -28,6 +28,7 @@ from chappe.core.model import (
     Simulate,
     Simulated,
 )
+from chappe.core.pricelist import PriceList
 from chappe.dialects import Call, WebhookCall, forms
 from chappe.dialects.allmysms import (
     answers,
@@ -41,9 +42,12 @@ from chappe.dialects.allmysms import (
 )
 from chappe.dialects.allmysms.flow import Block
 from chappe.dialects.allmysms.methods import INFO, METHODS
+from chappe.dialects.allmysms.prices import price_list_of
 from chappe.dialects.allmysms.send import NAME as NAME
 from chappe.dialects.allmysms.send import Wish, credentials, is_yes, label, message_of, scheduled_at, send, sender_of
 
+PUBLIC_IDS: Final = True
+CALLS_PER_MINUTE: Final[Mapping[str, int]] = {}
 SEND: Final = "sendSms"
 SIMPLE: Final = "send"
 SIMULATE: Final = "simulateCampaign"
@@ -120,6 +124,11 @@ def refuse(refusal: Refusal, request: Request, call: Call | None = None, account
     if call is None:
         return _refuse(refusal, _format_wanted(request), SEND, account)
     return _refuse(refusal, call.format, call.verb, account)
+
+
+def prices(settings: AccountSettings) -> PriceList:
+    """What a part costs the account, by destination."""
+    return price_list_of(settings)
 
 
 def tell(report: Report) -> WebhookCall:

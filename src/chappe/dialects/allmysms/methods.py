@@ -38,7 +38,7 @@ from chappe.core.model import (
 )
 from chappe.core.publicid import message_id_of
 from chappe.dialects import Call
-from chappe.dialects.allmysms.answers import credits_left
+from chappe.dialects.allmysms.credits import credits_left
 from chappe.dialects.allmysms.prices import credits_of_country, prices
 from chappe.dialects.allmysms.render import Fields, Row, money, respond
 from chappe.dialects.allmysms.send import CREDENTIAL_CHARACTERS_MAX

@@ -8,11 +8,16 @@ from typing import Final
 from chappe.core.countries import Country, countries, country
 from chappe.core.errors import Refusal
 from chappe.core.model import AccountSettings
-from chappe.core.pricelist import price_list
-from chappe.dialects.allmysms.answers import credits_needed
+from chappe.core.pricelist import PriceList, price_list
+from chappe.dialects.allmysms.credits import credits_needed
 from chappe.dialects.allmysms.render import Fields, Row, money
 
 HOME: Final = "FR"
+
+
+def price_list_of(settings: AccountSettings) -> PriceList:
+    """What a part costs the account, by destination."""
+    return price_list(settings.price_allmysms_micros, settings.prices)
 
 
 def credits_of_country(written: str, settings: AccountSettings) -> Fields:
@@ -47,7 +52,7 @@ def _served(written: str, settings: AccountSettings) -> tuple[Country, int]:
 
 
 def _priced(places: Iterable[Country], settings: AccountSettings) -> Iterable[tuple[Country, int]]:
-    price = price_list(settings.price_allmysms_micros, settings.prices).price
+    price = price_list_of(settings).price
     for place in places:
         price_micros = price(place.mobile)
         if price_micros is not None:

@@ -20,9 +20,10 @@ from chappe.core.model import (
     Send,
     Skipped,
 )
-from chappe.core.pricelist import FRENCH_ZONE, price_list
+from chappe.core.pricelist import FRENCH_ZONE
 from chappe.dialects import Credentials
 from chappe.dialects.allmysms.flow import Block
+from chappe.dialects.allmysms.prices import price_list_of
 
 NAME: Final = "allmysms"
 
@@ -247,7 +248,7 @@ def _recipients(
     blocks: Iterable[Block], texts: _Texts, settings: AccountSettings
 ) -> tuple[tuple[Recipient, ...], tuple[Skipped, ...]]:
     """Who gets the message and who does not; a number given twice gets it twice, since parameters may differ."""
-    price = price_list(settings.price_allmysms_micros, settings.prices).price
+    price = price_list_of(settings).price
     recipients: list[Recipient] = []
     skipped: list[Skipped] = []
     for block in blocks:

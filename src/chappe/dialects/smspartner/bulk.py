@@ -87,6 +87,8 @@ def read(values: Values, account: Account, moment: Moment) -> Send:
         client_reference=extras.whole_tag,
         report_url=extras.report_url or settings.reports_url,
         reply_url=extras.reply_url or settings.replies_url,
+        report_taken=settings.reports_waiting,
+        report_skipped=True,
         warnings=(
             *warnings_of(*(composed for _, _, _, composed in found.usable), unicode=unicode),
             *numbers.warnings_of_numbers(one.warnings for one in recipients),

@@ -12,12 +12,15 @@ from typing import Any, Final, NoReturn
 from chappe.core.errors import Refusal
 from chappe.core.http import Request, Response
 from chappe.core.model import Account, AccountSettings, Command, Moment, Outcome, ReadBalance, Reply, Report
+from chappe.core.pricelist import PriceList
 from chappe.dialects import Call, Credentials, WebhookCall
-from chappe.dialects.smspartner import answers, bulk, lookup, send, statistics, status, stop, webhooks
+from chappe.dialects.smspartner import answers, bulk, lookup, send, send_options, statistics, status, stop, webhooks
 from chappe.dialects.smspartner import request_parser as request_values
 from chappe.dialects.smspartner.request_parser import Values
 
 NAME = "smspartner"
+PUBLIC_IDS: Final = False
+CALLS_PER_MINUTE: Final[Mapping[str, int]] = {"statistics/cost-resume": 5, "lookup": 360}  # documentation of 2024
 PREFIX: Final = "/v1/"
 KEY_CHARACTERS_MAX: Final = 200
 UNSERVED: Final = "(unserved)"  # no path can be it: parentheses are in none of the names below
@@ -104,6 +107,11 @@ def refuse(refusal: Refusal, request: Request, call: Call | None = None, account
         date_written=date_written,
         settings=_DEFAULTS if account is None else account.settings,
     )
+
+
+def prices(settings: AccountSettings) -> PriceList:
+    """What a part costs the account where nothing says otherwise: of the premium range."""
+    return send_options.prices(settings, lowcost=False)
 
 
 def tell(report: Report) -> WebhookCall:

@@ -86,6 +86,8 @@ def read(verb: str, values: Values, account: Account, moment: Moment) -> Send:
         client_reference=extras.whole_tag,
         report_url=extras.report_url or settings.reports_url,
         reply_url=extras.reply_url or settings.replies_url,
+        report_taken=settings.reports_waiting,
+        report_skipped=True,
         virtual_number=virtual,
         warnings=(
             *(warnings_of(composed, unicode=unicode) if composed.lost else ()),
