@@ -86,8 +86,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     webhook_timeout_s: Annotated[float, Meta(gt=0, le=300), _help("Time for one webhook call, from connecting to the end of the answer.")] = 10.0
     webhooks_waiting_max: Annotated[int, Meta(ge=1_000), _help("Webhooks that may wait for one account; beyond that the oldest are given up, as the timeline says.")] = 1_000_000
-    webhook_allow_private: Annotated[Private, _help("Whether webhooks may reach private addresses, or which of them; auto: in demo mode any, and this machine's own while nothing leaves it (docs/operators/several-nodes.md); else none.")] = None
-    webhook_ports: Annotated[tuple[RemotePort, ...], _help("The only ports that webhooks may reach; none given: any but those of services that are no web servers (docs/operators/several-nodes.md).")] = ()
+    webhook_allow_private: Annotated[Private, _help("Whether webhooks may reach private addresses, or which of them; auto: in demo mode any, and this machine's own while nothing leaves it (docs/operators/network.md); else none.")] = None
+    webhook_ports: Annotated[tuple[RemotePort, ...], _help("The only ports that webhooks may reach; none given: any but those of services that are no web servers (docs/operators/network.md).")] = ()
     webhook_denied: Annotated[tuple[str, ...], _expects("networks such as 203.0.113.0/24,2001:db8::/32"), _help("Networks that webhooks never reach, though their addresses are public: your own.")] = ()
 
     sender_default: Annotated[ShortCode, _help("Short code that sends when the customer names no sender.")] = "36111"

@@ -101,7 +101,7 @@ def serve(config: Config) -> int:
     if os.geteuid() == 0 and not config.listens_on_loopback:
         log.warning(
             "served_as_root",
-            what="strangers reach processes of root: use a user of its own (docs/operators/several-nodes.md)",
+            what="customers reach processes that run as root: run Chappe as its own user (docs/operators/install.md)",
         )
     account_defaults(config)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
