@@ -30,6 +30,7 @@ from chappe.store import (
     quarantine,
     queue,
     refunds,
+    refusals,
     retention,
     waiting,
 )
@@ -57,6 +58,7 @@ STRAY_AGES = (timedelta(seconds=5), timedelta(seconds=60), STRAY_TRIED)
 INFER_BATCH = 250  # each has some hundred forms
 STRAY_KEPT = timedelta(days=7)
 QUARANTINE_KEPT = timedelta(days=90)
+REFUSALS_KEPT = timedelta(days=14)  # twice as long as a message is tried: its validity, and windows that stay closed
 FORGOTTEN = 5_000  # rows of one statement that removes what nobody needs
 RELEASED, SENT_AGAIN = "released", "sent_again"  # events
 BEGINNING = (-1, -1)  # of a lane
@@ -167,6 +169,8 @@ def _destination(row: queue.Due, book: Book) -> int | None:
         return carrier_id  # part of it is there already
     range_ = 2 if row.flags & Flag.LOWCOST else 1
     fitting = [int(carrier) for carrier in book.router.carriers(row.recipient, range_, row.account_id)]
+    if row.refused:
+        fitting = [carrier for carrier in fitting if carrier not in row.refused]
     return next((carrier for carrier in fitting if carrier not in book.down), fitting[0] if fitting else None)
 
 
@@ -184,7 +188,10 @@ async def release(database: Database, now: datetime, book: Book, budget: Budget 
     while budget.more():
         async with database.transaction(hot=True) as tx:
             due = await queue.take_due(tx, now, _waiting_lanes(book), BATCH, book.looks)
-            placed = [_placed(row, now, book) for row in due]
+            over = {row.message_id for row in due if row.refused and _destination(row, book) is None}
+            if over:
+                await binds.finish(tx, now, await refusals.ends(tx, sorted(over)))
+            placed = [_placed(row, now, book) for row in due if row.message_id not in over]
             if placed:
                 await binds.requeue(tx, now, placed)
             doubtful = [row.message_id for row in placed if row.what == SENT_AGAIN]
@@ -221,6 +228,8 @@ def _place(row: queue.Due, now: datetime, book: Book) -> Requeue:
     detail = (
         f"held: {row.reason or 'window'}, until {reschedule_held.at_key(row.key)}" if row.state == State.HELD else ""
     )
+    if row.refused and carrier_id not in row.refused and row.lane // CLASSES != carrier_id and not what:
+        what, detail = "rerouted", f"to {book.carriers[carrier_id].name}"
     ready = lane(carrier_id, _ready(row))
     return Requeue(row.message_id, ready, row.key, row.attempts, done, State.QUEUED, what, detail)
 
@@ -466,6 +475,8 @@ async def clear(database: Database, now: datetime, book: Book, budget: Budget = 
     while budget.more() and await idempotency.forget(database, now, FORGOTTEN):
         continue
     while budget.more() and await optouts.forget_confirmations(database, now.date(), FORGOTTEN):
+        continue
+    while budget.more() and await refusals.forget(database, now - REFUSALS_KEPT, FORGOTTEN):
         continue
     while budget.more() and await quarantine.forget(database, now - QUARANTINE_KEPT, FORGOTTEN):
         continue

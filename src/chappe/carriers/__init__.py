@@ -47,7 +47,7 @@ class PartResult(msgspec.Struct, frozen=True, gc=False):
 
     fault: TAKEN when the carrier has the part, under the id carrier_ref; else what may be done about it. reason: a
     stable word for customers; detail: for the operator; attempts_max: where this fault is worth fewer attempts than
-    others.
+    others; other_route: what is refused for good is refused by this carrier only, and another one may take it.
     """
 
     message_id: int
@@ -59,6 +59,7 @@ class PartResult(msgspec.Struct, frozen=True, gc=False):
     detail: str = ""
     attempts_max: int | None = None
     late: bool = False  # the answer came after the part had been given as in doubt
+    other_route: bool = False
 
 
 class ReceiptIn(msgspec.Struct, frozen=True, gc=False):

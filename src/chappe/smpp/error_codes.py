@@ -20,6 +20,7 @@ class ErrorClass(StrEnum):
     AUTH = "auth"  # credentials refused: slow retry, alarm
     NUMBER = "number"  # this destination: final
     SENDER = "sender"  # this sender on this carrier: final, or another route
+    UNSERVED = "unserved"  # this destination on this carrier: final, or another route
     MESSAGE = "message"  # this content or size: final
     CONFIG = "config"  # every message would fail: circuit breaker
     BUG = "bug"  # ours: final for the part, alarm

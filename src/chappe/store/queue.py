@@ -35,6 +35,7 @@ class Due(msgspec.Struct, frozen=True):
     recipients: int
     reason: str | None = None
     account_id: int = 0
+    refused: Sequence[int] | None = None  # carriers that do not want it
 
 
 async def take_due(
@@ -101,7 +102,9 @@ async def take(connection: Connection, rows: Sequence[Due]) -> list[Due]:
 
 # Rows of the outbox with what decides where they go.
 _DUE = """select g.lane, g.key, g.message_id, g.attempts, g.parts_done, m.recipient, m.state, s.flags, s.recipients,
-       m.reason, s.account_id
+       m.reason, s.account_id,
+       case when (select true from refusal limit 1)
+            then (select array_agg(r.carrier_id) from refusal r where r.message_id = g.message_id) end as refused
     from {rows} g
     cross join lateral (select recipient, state, reason from message where id = g.message_id limit 1) m
     cross join lateral (select flags, recipients, account_id from submission where id = g.message_id >> 16 limit 1) s

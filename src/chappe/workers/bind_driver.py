@@ -16,6 +16,7 @@ from chappe.actions.windows import Windows
 from chappe.carriers import TAKEN, Link, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn
 from chappe.core.errors import FaultKind
 from chappe.core.lifecycle import State
+from chappe.core.routing import Router
 from chappe.core.window import Verdict
 from chappe.observability.logs import get_logger
 from chappe.observability.metrics import metrics
@@ -35,6 +36,7 @@ from chappe.workers.in_flight import (
     decide,
     doubtful,
     held,
+    may_leave_elsewhere,
     not_for_this_carrier,
     overdue,
     share,
@@ -92,6 +94,8 @@ class Pump:
         self.bind = bind
         self.account_id = 0
         """The only account whose messages may leave here; 0: every account's. It may change at any time."""
+        self.router = Router([])
+        """The routes as they were read last: where else a message that this carrier refuses may leave."""
         self._writer = TurnWriter(database, bind, taken.token, policy, name)
         self._left = taken.in_flight
         self._database = database
@@ -340,9 +344,19 @@ class Pump:
                     tell_taken(flight.claimed, news)
                 else:
                     until = self._deadline(flight.claimed)
-                    decide(flight, until, now, random.random(), self._rules, decisions)
+                    elsewhere = self._is_routed_elsewhere(flight)
+                    decide(flight, until, now, random.random(), self._rules, decisions, elsewhere=elsewhere)
             elif result.fault in (FaultKind.PERMANENT, FaultKind.UNSENDABLE):
                 self.link.drop(result.message_id)  # the rest would be of no use to anybody
+
+    def _is_routed_elsewhere(self, flight: Flight) -> bool:
+        """Whether another carrier may take what this one has just refused."""
+        claimed, trouble = flight.claimed, flight.trouble
+        if trouble is None or not may_leave_elsewhere(claimed, trouble):
+            return False
+        range_ = 2 if claimed.flags & Flag.LOWCOST else 1
+        ours = str(self.bind.carrier_id)
+        return any(one != ours for one in self.router.carriers(claimed.recipient, range_, claimed.account_id))
 
     def _count_results(self, results: list[PartResult]) -> None:
         """By outcome; that nearly all are taken spares looking at each twice."""

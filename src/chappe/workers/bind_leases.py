@@ -12,10 +12,10 @@ from chappe.actions.windows import Windows
 from chappe.carriers import Link, LinkState
 from chappe.carriers.registry import KINDS, policy_of, rest_of, rules_of
 from chappe.core.carrier_config import Carrier
-from chappe.core.routing import NO_DEMO
+from chappe.core.routing import Router
 from chappe.observability.logs import get_logger
 from chappe.observability.metrics import metrics
-from chappe.store import binds, carriers, demo, workers
+from chappe.store import binds, carriers, workers
 from chappe.store.binds import BindKey, Lease, LeaseLost
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
 from chappe.store.outage import DatabaseAway
@@ -53,7 +53,7 @@ class Deliver:
     ) -> None:
         self._windows = windows
         self._windows_stale = True
-        self._demo = NO_DEMO
+        self._router = Router([])
         self._carriers: dict[int, Carrier] = {}  # those that are enabled, as they were read last
         self._rounds_left = 0  # until they are read again
         self._database = database
@@ -161,7 +161,7 @@ class Deliver:
             taken = await binds.take(self._database, bind, self._owner, LEASE_S)
             if taken is not None:
                 self._begin(bind, taken, found, rules, policy)
-                self._running[bind].pump.account_id = self._only_account(found.id)
+                self._direct(bind, self._running[bind].pump)
                 self._running[bind].pump.link.allow(asked_at + LEASE_S)
 
     async def _known(self) -> dict[int, Carrier]:
@@ -174,9 +174,9 @@ class Deliver:
         try:
             found = await carriers.all_carriers(self._database)
             self._carriers = {carrier.id: carrier for carrier in found if carrier.enabled}
-            self._demo = await demo.rule(self._database)
+            self._router = await carriers.router(self._database)
             for bind, running in self._running.items():
-                running.pump.account_id = self._only_account(bind.carrier_id)
+                self._direct(bind, running.pump)
             await binds.resize_all(
                 self._database, {carrier.id: carrier.settings.binds for carrier in self._carriers.values()}
             )
@@ -187,8 +187,14 @@ class Deliver:
 
     def _only_account(self, carrier_id: int) -> int:
         """The only account whose messages may leave through a carrier; 0: every account's."""
-        ours = self._demo.carrier == str(carrier_id) and not self._demo.everyone
-        return self._demo.account_id if ours else 0
+        demo = self._router.demo
+        ours = demo.carrier == str(carrier_id) and not demo.everyone
+        return demo.account_id if ours else 0
+
+    def _direct(self, bind: BindKey, pump: Pump) -> None:
+        """Tells a pump where messages may leave."""
+        pump.account_id = self._only_account(bind.carrier_id)
+        pump.router = self._router
 
     def _tell_of_carriers(self) -> None:
         """Says of a carrier that none of our binds reaches why, at once and again every few minutes, and that it is

@@ -17,6 +17,7 @@ from chappe.store.flags import Flag
 from chappe.store.lanes import LaneClass, lane
 from chappe.store.message_parts import Cut, PartLate
 from chappe.store.messages import key_of
+from chappe.store.refusals import Refusal
 
 VALIDITY = timedelta(hours=48)
 """How long a message is tried at all (SMS Partner's default validity)."""
@@ -47,6 +48,7 @@ class Decisions:
     parts_late: list[PartLate] = field(default_factory=list)
     cuts: list[Cut] = field(default_factory=list)
     late_refused: list[tuple[int, str]] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
 
     @property
     def empty(self) -> bool:
@@ -58,6 +60,7 @@ class Decisions:
             or self.parts_late
             or self.cuts
             or self.late_refused
+            or self.refusals
         )
 
 
@@ -136,9 +139,18 @@ def tell_taken(claimed: Claimed, news: Turn) -> None:
         news.w_host.append(claimed.report_host)
 
 
-def decide(flight: Flight, until: datetime, now: datetime, chance: float, rules: Rules, decisions: Decisions) -> None:
+def decide(
+    flight: Flight,
+    until: datetime,
+    now: datetime,
+    chance: float,
+    rules: Rules,
+    decisions: Decisions,
+    *,
+    elsewhere: bool = False,
+) -> None:
     """Writes down what follows for a message whose parts have all come to something, and not all to a yes. until: when
-    it is no longer tried."""
+    it is no longer tried. elsewhere: some route of it leads to another carrier."""
     claimed = flight.claimed
     trouble = flight.trouble
     assert trouble is not None
@@ -146,6 +158,12 @@ def decide(flight: Flight, until: datetime, now: datetime, chance: float, rules:
     kept = done.bit_count()
     if trouble.fault in (FaultKind.PERMANENT, FaultKind.UNSENDABLE):
         state, what = (State.REJECTED, "refused") if trouble.fault is FaultKind.PERMANENT else (State.FAILED, "failed")
+        if elsewhere and not done and may_leave_elsewhere(claimed, trouble):
+            decisions.requeue.append(_refused_here(claimed, trouble, now))
+            decisions.refusals.append(
+                Refusal(claimed.message_id, rules.carrier_id, state, trouble.reason, what, trouble.detail)
+            )
+            return
         decisions.finish.append(Finish(claimed.message_id, state, kept, trouble.reason, what, trouble.detail))
     elif trouble.fault is FaultKind.IN_DOUBT:
         decisions.doubt.append(
@@ -159,6 +177,20 @@ def decide(flight: Flight, until: datetime, now: datetime, chance: float, rules:
         decisions.requeue.append(
             Requeue(claimed.message_id, claimed.lane, claimed.key, claimed.attempts, done, State.QUEUED)
         )
+
+
+def may_leave_elsewhere(claimed: Claimed, trouble: PartResult) -> bool:
+    """Whether another carrier may be asked: what is refused is refused by this one only, and no copy of the message may
+    have arrived."""
+    return trouble.other_route and not claimed.doubts
+
+
+def _refused_here(claimed: Claimed, trouble: PartResult, now: datetime) -> Requeue:
+    """A message that this carrier does not want: its other routes are asked at once, and not before now, so that the
+    timeline tells both in their order."""
+    nowhere = lane(0, LaneClass.WAITING)
+    detail = f"{trouble.detail}; its next route is asked"
+    return Requeue(claimed.message_id, nowhere, key_of(now), claimed.attempts, 0, State.QUEUED, "refused_here", detail)
 
 
 def deadline(claimed: Claimed, opened_at: datetime | None = None) -> datetime:

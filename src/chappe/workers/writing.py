@@ -10,7 +10,7 @@ from chappe.carriers import MessageIn
 from chappe.core.lifecycle import State
 from chappe.observability.logs import get_logger
 from chappe.observability.metrics import metrics
-from chappe.store import binds, inbound, message_parts, quarantine
+from chappe.store import binds, inbound, message_parts, quarantine, refusals
 from chappe.store.binds import BindKey, Claimed, LeaseLost, Requeue, Turn
 from chappe.store.database import (
     BROKEN_ERRORS,
@@ -158,6 +158,8 @@ class TurnWriter:
     ) -> None:
         if decisions.requeue:
             await binds.requeue(tx, now, decisions.requeue)
+        if decisions.refusals:
+            await refusals.note(tx, now, decisions.refusals)
         if decisions.finish:
             await binds.finish(tx, now, decisions.finish)
         if decisions.doubt:

@@ -30,7 +30,7 @@ from chappe.carriers.smpp.deliver_parser import Reader
 from chappe.carriers.smpp.flow_control import Breaker, Pace, Trial
 from chappe.carriers.smpp.parts import Part, Parts, without_tlvs
 from chappe.carriers.smpp.submission import CannotCarry
-from chappe.carriers.smpp.submit_outcomes import FAULTS
+from chappe.carriers.smpp.submit_outcomes import FAULTS, OTHER_ROUTES
 from chappe.carriers.smpp.transport import Wire
 from chappe.carriers.smpp.unacknowledged import Inbox
 from chappe.core.carrier_config import Carrier
@@ -133,7 +133,15 @@ class SmppLink:
                 self._queue.extend(self._parts.of(message, wall_s))
             except CannotCarry as error:
                 self._results.append(
-                    PartResult(message.message_id, 0, 1, FaultKind.UNSENDABLE, reason=error.reason, detail=error.detail)
+                    PartResult(
+                        message.message_id,
+                        0,
+                        1,
+                        FaultKind.UNSENDABLE,
+                        reason=error.reason,
+                        detail=error.detail,
+                        other_route=True,
+                    )
                 )
                 self._wake()
         self._pump()
@@ -361,6 +369,7 @@ class SmppLink:
             reason=found.reason.lower(),
             detail=f"{hex(status)} {found.sentence}",
             attempts_max=found.attempts_max,
+            other_route=kind in OTHER_ROUTES,
         )
         if fault in (FaultKind.PERMANENT, FaultKind.UNSENDABLE):
             self._counts["refused"] += 1

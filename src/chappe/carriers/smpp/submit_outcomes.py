@@ -19,8 +19,12 @@ FAULTS: Mapping[ErrorClass, FaultKind] = MappingProxyType(
         ErrorClass.AUTH: FaultKind.UNSENT,
         ErrorClass.NUMBER: FaultKind.PERMANENT,
         ErrorClass.SENDER: FaultKind.PERMANENT,
+        ErrorClass.UNSERVED: FaultKind.PERMANENT,
         ErrorClass.MESSAGE: FaultKind.PERMANENT,
         ErrorClass.CONFIG: FaultKind.BLOCKED,
         ErrorClass.BUG: FaultKind.UNSENDABLE,
     }
 )
+
+# Refusals for good that are this carrier's only: another one may take the message.
+OTHER_ROUTES = frozenset({ErrorClass.SENDER, ErrorClass.UNSERVED})
