@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -402,3 +403,60 @@ async def test_what_is_allowed_no_more_is_reached_no_more_over_connections_of_be
             with pytest.raises(Fault):
                 await one.request("GET", f"http://127.0.0.1:{slow.port}/")
         assert (len(quick.requests), len(slow.requests)) == (1, 1)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("answer", "silent", "reason"), [(b"", False, "protocol"), (b"HTTP", True, "timeout"), (b"?", False, "protocol")]
+)
+async def test_what_is_written_once_and_not_answered_is_in_doubt(answer: bytes, silent: bool, reason: str) -> None:
+    async with peer(answer, stay_silent=silent) as one, door() as ours:
+        with pytest.raises(Fault) as caught:
+            await ours.request("POST", f"http://127.0.0.1:{one.port}/", body=b"x", timeout_s=0.3, once=True)
+        assert (caught.value.kind, caught.value.reason) == (FaultKind.IN_DOUBT, reason)
+        assert len(one.requests) == 1
+
+
+@pytest.mark.asyncio
+async def test_once_also_means_once_over_a_kept_connection_that_ends_without_an_answer() -> None:
+    async with peer(OK, close=False) as one, door() as ours:
+        url = f"http://127.0.0.1:{one.port}/"
+        await ours.request("POST", url, body=b"1", once=True)
+        one.answer, one.close = b"", True
+        with pytest.raises(Fault) as caught:
+            await ours.request("POST", url, body=b"2", once=True)
+        assert caught.value.kind is FaultKind.IN_DOUBT
+        assert [request[-1:] for request in one.requests] == [b"1", b"2"]
+
+
+@pytest.mark.asyncio
+async def test_a_connection_that_was_not_made_leaves_no_doubt() -> None:
+    async with door() as ours:
+        with pytest.raises(Fault) as caught:
+            await ours.request("POST", f"http://127.0.0.1:{await _unused_port()}/", body=b"x", once=True)
+        assert (caught.value.kind, caught.value.reason) == (FaultKind.TEMPORARY, "connect")
+
+
+@pytest.mark.asyncio
+async def test_what_would_be_written_too_late_is_not_written() -> None:
+    async with peer(OK, close=False) as one, door() as ours:
+        url = f"http://127.0.0.1:{one.port}/"
+        with pytest.raises(Fault) as caught:
+            await ours.request("POST", url, body=b"x", once=True, write_by_s=monotonic() - 1)
+        assert (caught.value.kind, caught.value.reason) == (FaultKind.TEMPORARY, "late")
+        assert one.requests == []
+        await ours.request("POST", url, body=b"y", once=True, write_by_s=monotonic() + 60)
+        assert one.connections == 1  # the first one was kept
+
+
+@pytest.mark.asyncio
+async def test_a_connection_can_be_made_without_a_request() -> None:
+    async with peer(OK, close=False) as one, door() as ours:
+        url = f"http://127.0.0.1:{one.port}/"
+        await ours.warm(url)
+        await ours.warm(url)
+        await ours.request("GET", url)
+        assert (one.connections, len(one.requests)) == (1, 1)
+    async with door() as ours:
+        with pytest.raises(Fault, match="connect"):
+            await ours.warm(f"http://127.0.0.1:{await _unused_port()}/")

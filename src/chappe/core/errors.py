@@ -121,3 +121,4 @@ class Fault(Exception):
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.kind = kind
         self.reason = reason
+        self.detail = detail

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from chappe.core.errors import Fault, FaultKind
-from chappe.net.connection import Answer, Connection, too_late
+from chappe.net.connection import Answer, Connection, Stale, too_late
 from chappe.net.guard import Networks
 from chappe.net.name_cache import Names, Resolve
 from chappe.net.ports import REFUSED
@@ -87,6 +88,8 @@ class Door:
         headers: Mapping[str, str] | None = None,
         *,
         share: int = 0,
+        once: bool = False,
+        write_by_s: float = inf,
     ) -> Answer:
         """Sends one request and reads the beginning of its answer; any status is an answer.
 
@@ -97,17 +100,18 @@ class Door:
         connection does so without regard to what is on its way (RFC 9112, 9.5). A webhook may arrive twice by its
         contract, so POST is sent again too.
 
+        once: it is written at most once, as what is paid for each time. When it was written and no answer came, that is
+        a Fault in doubt: timeout, protocol. write_by_s: of time.monotonic(), until when it may be written; later is the
+        Fault late.
+
         share: calls with different ones have connections of their own, also to the same host: who is slow there for one
         customer takes no connection of another's.
 
-        Raises Fault. Permanent: bad_url, refused_address, refused_port. Temporary: resolve, connect, tls, timeout,
-        protocol (what came back is not HTTP, or nothing came).
+        Raises Fault. Permanent: bad_url, refused_address, refused_port. Temporary: resolve, connect, tls, late,
+        timeout, protocol (what came back is not HTTP, or nothing came).
         """
         started = monotonic()
-        assert not self._closed, "the door is closed"
-        origin, target = read(url)
-        if origin.port not in self._ports if self._ports else origin.port in REFUSED:
-            raise Fault(FaultKind.PERMANENT, "refused_port", f"port {origin.port} is not allowed")
+        origin, target = self._read(url)
         octets = request_octets(origin, target, method, content_type, body, headers)
         key = (share, *origin.key)
         self._follow()
@@ -123,6 +127,9 @@ class Door:
                     connection = await self._obtain(key, origin, started, timeout_s)
             else:
                 connection = await self._obtain(key, origin, started, timeout_s)
+            if monotonic() > write_by_s:
+                self._take_back(key, connection)
+                raise Fault(FaultKind.TEMPORARY, "late", "it was not to be sent so late")
             try:
                 result = await connection.send(octets, started, timeout_s, bodiless=method == "HEAD")
             except asyncio.CancelledError:
@@ -131,8 +138,18 @@ class Door:
             if type(result) is Answer:
                 return result
             if isinstance(result, Fault):
-                raise result
+                raise _in_doubt(result) if once else result
+            if once and isinstance(result, Stale) and result.written:
+                raise Fault(FaultKind.IN_DOUBT, "protocol", "no answer before the connection ended")
         raise Fault(FaultKind.TEMPORARY, "protocol", "connections end before the answer")
+
+    async def warm(self, url: str, timeout_s: float = 10.0) -> None:
+        """Makes a connection to the URL's host, and sends nothing. Raises Fault as request() does."""
+        origin, _ = self._read(url)
+        key = (0, *origin.key)
+        host = self._hosts.get(key)
+        if host is None or not host.idle:
+            self._take_back(key, await self._obtain(key, origin, monotonic(), timeout_s))
 
     async def close(self) -> None:
         """Ends all connections, also those that are in use; no request may be sent afterwards."""
@@ -147,6 +164,14 @@ class Door:
             self._all_lost.clear()
             async with asyncio.timeout(_CLOSE_S):
                 await self._all_lost.wait()
+
+    def _read(self, url: str) -> tuple[Origin, str]:
+        """Where a URL leads and its target, unless that is not allowed: then a Fault is raised."""
+        assert not self._closed, "the door is closed"
+        origin, target = read(url)
+        if origin.port not in self._ports if self._ports else origin.port in REFUSED:
+            raise Fault(FaultKind.PERMANENT, "refused_port", f"port {origin.port} is not allowed")
+        return origin, target
 
     # ---- what connections tell
 
@@ -287,6 +312,11 @@ class Door:
             connection.close()
             raise _closing()
         return connection
+
+
+def _in_doubt(fault: Fault) -> Fault:
+    """The same of a request that was written: nobody knows what became of it."""
+    return Fault(FaultKind.IN_DOUBT, fault.reason, fault.detail)
 
 
 def _closing() -> Fault:

@@ -43,10 +43,17 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Stale:
-    """The result of a request on a connection that had ended, kept from an earlier one: it may be sent again."""
+    """The result of a request on a connection that had ended, kept from an earlier one: it may be sent again, if it may
+    be sent twice. written: whether its octets had left before that was known."""
+
+    __slots__ = ("written",)
+
+    def __init__(self, *, written: bool) -> None:
+        self.written = written
 
 
-STALE: Final = Stale()
+STALE: Final = Stale(written=False)
+STALE_WRITTEN: Final = Stale(written=True)
 Result = Answer | Fault | Stale
 
 
@@ -161,7 +168,7 @@ class Connection(asyncio.Protocol):
             elif self._fresh or self._octets:
                 self._decide(Fault(FaultKind.TEMPORARY, "protocol", "the connection ended before the answer"))
             else:
-                self._finish(STALE)
+                self._finish(STALE_WRITTEN)
         self._end()
         self._transport = None
         self._parser = None  # they know each other

@@ -1,7 +1,7 @@
 """Services that a carrier over HTTP can be, as data: what each is sent, and what its answers and calls look like.
 
-Written as on a command line; `chappe carrier set` changes single settings on top of them. docs/http-carriers.md has the
-commands of each, and what each needs at the provider.
+Written as on a command line; `chappe carrier set` changes single settings on top of them.
+docs/operators/http-carriers.md has the commands of each, and what each needs at the provider.
 """
 
 from __future__ import annotations

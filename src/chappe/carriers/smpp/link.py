@@ -24,10 +24,10 @@ from chappe.carriers import (
     PartResult,
     ReceiptIn,
 )
+from chappe.carriers.flow_control import Breaker, Pace, Trial
 from chappe.carriers.registry import profile_of
 from chappe.carriers.smpp import connecting
 from chappe.carriers.smpp.deliver_parser import Reader
-from chappe.carriers.smpp.flow_control import Breaker, Pace, Trial
 from chappe.carriers.smpp.parts import Part, Parts, without_tlvs
 from chappe.carriers.smpp.submission import CannotCarry
 from chappe.carriers.smpp.submit_outcomes import FAULTS, OTHER_ROUTES

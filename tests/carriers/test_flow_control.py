@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chappe.carriers.smpp.flow_control import Breaker, Pace, Trial
+from chappe.carriers.flow_control import Breaker, Pace, Trial
 
 
 def test_without_a_rate_only_pauses_count() -> None:
