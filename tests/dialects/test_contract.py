@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import chappe.dialects
-from chappe.core.errors import REFUSALS, Refusal, Violation, Violations
+from chappe.core.errors import REFUSALS, Refusal
 from chappe.core.http import Request, Response
 from chappe.core.lifecycle import State
 from chappe.core.model import (
@@ -84,16 +84,22 @@ def test_a_path_belongs_to_one_dialect_at_most(path: str) -> None:
     assert sum(dialect.matches(path) for dialect in DIALECTS) <= 1
 
 
-@EVERY
+EVERY_CODE = pytest.mark.parametrize(
+    ("dialect", "code"),
+    [(dialect, code) for dialect in DIALECTS for code in dialect.REFUSAL.CODES],
+    ids=lambda value: value if isinstance(value, str) else value.NAME,
+)
+
+
+@EVERY_CODE
 @FORMS
-@pytest.mark.parametrize("code", REFUSALS)
 def test_every_refusal_is_answered_in_every_form(dialect: Dialect, form: str, code: str) -> None:
     call = Call(Credentials("KEY", "demo"), "send", form, {})
     request = SENDS[dialect.NAME][form]
     bare = Request("GET", request.path)
     for refusal in (
-        Refusal(code),
-        Refusal(
+        dialect.REFUSAL(code),
+        dialect.REFUSAL(
             code, skipped=(Skipped("12", "number_invalid"),), needed_micros=90_000, balance_micros=60_000, limit=640
         ),
     ):
@@ -104,14 +110,41 @@ def test_every_refusal_is_answered_in_every_form(dialect: Dialect, form: str, co
                 assert b"KEY" not in response.body
 
 
+def _codes(file: Path) -> set[str]:
+    """The codes of the refusals that a file raises, where it names them: `Refusal("code")`, `refusal="code"`."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        named: list[ast.expr] = []
+        if isinstance(node, ast.Call) and node.args and getattr(node.func, "id", "").endswith("Refusal"):
+            named = [node.args[0]]
+        elif isinstance(node, ast.keyword) and node.arg == "refusal":
+            named = [node.value]
+        found |= {n.value for one in named for n in ast.walk(one) if isinstance(n, ast.Constant) and n.value}
+    return found
+
+
+def _raised(folder: Path, besides: Path | None = None) -> set[str]:
+    files = [file for file in folder.rglob("*.py") if besides is None or besides not in file.parents]
+    return set().union(*(_codes(file) for file in files))
+
+
+def test_what_any_command_can_be_refused_for_is_no_dialect_s_own() -> None:
+    rooms = _raised(SOURCES, SOURCES / "dialects")
+    rooms |= set().union(*(_codes(file) for file in (SOURCES / "dialects").glob("*.py")))
+    assert rooms <= REFUSALS.keys()
+    assert {"repeated", "queue_failed", "too_many_requests", "unreadable"} <= rooms, "the search finds them"
+
+
 @EVERY
-@FORMS
-@pytest.mark.parametrize("field", ["message", "recipients", "sender", "date", "minute", "time", "tag", "new"])
-@pytest.mark.parametrize("rule", ["required", "invalid", "too_long", "past", "new"])
-def test_any_violation_is_answered(dialect: Dialect, form: str, field: str, rule: str) -> None:
-    call = Call(Credentials("KEY"), "send", form, {})
-    items = (Violation(field, rule, 'é"<&>\0'), Violation("date", "past", "01/01/2000"))
-    _check(dialect.refuse(Violations(items), SENDS[dialect.NAME][form], call, ACCOUNTS[0]), form)
+def test_a_dialect_has_the_common_refusals_and_those_that_it_raises(dialect: Dialect) -> None:
+    raised = _raised(SOURCES / "dialects" / dialect.NAME)
+    codes = dialect.REFUSAL.CODES
+    assert codes.keys() >= REFUSALS.keys() | raised
+    own = codes.keys() - REFUSALS.keys()
+    written = " ".join(file.read_text() for file in (SOURCES / "dialects" / dialect.NAME).glob("*.py"))
+    assert not {code for code in own if written.count(f'"{code}"') < 2}, "nothing can be refused for these"
+    with pytest.raises(AssertionError):
+        Refusal(next(iter(own)))
 
 
 @EVERY
@@ -212,8 +245,8 @@ def test_whatever_the_actions_answer_can_be_written(
             _sound(command)
             for outcome in outcomes(command):
                 _check(dialect.write(outcome, call, account), None if headers else form)
-            for code in REFUSALS:
-                _check(dialect.refuse(Refusal(code), request, call, account), None if headers else form)
+            for code in dialect.REFUSAL.CODES:
+                _check(dialect.refuse(dialect.REFUSAL(code), request, call, account), None if headers else form)
 
 
 OCTETS = st.binary(max_size=120) | st.text(max_size=60).map(str.encode)
@@ -342,7 +375,11 @@ def test_bad_requests_are_refusals_and_what_is_read_is_sound(
     _check(response)
 
 
-@pytest.mark.parametrize("room", sorted(set(SOURCES.iterdir()) - {SOURCES / "dialects"}), ids=lambda path: path.name)
+# To carriers a provider is a network: its name is that of a preset there.
+OTHER_ROOMS = sorted(set(SOURCES.iterdir()) - {SOURCES / "dialects", SOURCES / "carriers"})
+
+
+@pytest.mark.parametrize("room", OTHER_ROOMS, ids=lambda path: path.name)
 def test_no_other_room_decides_by_the_name_of_a_dialect(room: Path) -> None:
     """What differs by provider is data or a function of its package; its name outside is for people only."""
     for file in (room,) if room.is_file() else sorted(room.rglob("*")):

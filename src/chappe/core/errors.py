@@ -2,21 +2,19 @@
 
     Exception
     +-- Refusal            the customer asked for something that we refuse; `code` says why (REFUSALS)
-    |   +-- Violations     several fields of one request are wrong, all told at once
+    |   +-- ...            one subclass a dialect, with the codes that only its own requests can meet
     +-- Fault              the world failed us; `kind` says what may be done about it (FaultKind)
 
 A Refusal crosses the rooms as an exception inside one, and as a value in the outcomes of a batch: one refused
-command never fails its neighbours. Dialects translate codes into their provider's numbers and words, and have an
-answer for each code of REFUSALS.
+command never fails its neighbours. Dialects translate codes into their provider's numbers and words: each has an answer
+for every code of REFUSALS, which any command can meet, and for those of its own.
 """
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import Any, Final
-
-import msgspec
+from typing import Any, ClassVar, Final
 
 REFUSALS: Final[Mapping[str, str]] = {
     "unreadable": "the body cannot be read",
@@ -31,31 +29,11 @@ REFUSALS: Final[Mapping[str, str]] = {
     "recipients_too_many": "more recipients than one request may have",
     "recipients_unusable": "no recipient is left that can be sent to",
     "price_missing": "no price is known for the recipients",
-    "violations": "fields of the request break rules; see the list",
-    "text_missing": "the message text is empty",
-    "text_absent": "the flow has no message text",
-    "text_too_long": "the text is longer than the limit",
-    "lowcost_too_long": "a low-cost message has one part only",
-    "lowcost_unavailable": "the low-cost range is not available",
-    "sender_missing": "a sender is required here",
-    "sender_invalid": "the sender has not the form of one",
     "sender_refused": "the sender is not allowed for this account",
-    "time_invalid": "the hour is not an hour",
-    "minute_invalid": "the minute is not a number",
-    "minute_step": "the minute is not a multiple of five",
-    "date_invalid": "the date is not a date",
     "window_hour": "commercial messages may not be sent at that hour",
     "window_day": "commercial messages may not be sent on that day",
-    "unicode_unavailable": "Unicode is not enabled for the account",
     "credit_none": "no credit is left",
     "credit_short": "the credit does not suffice",
-    "flow_empty": "the flow is empty",
-    "flow_invalid": "the flow is not well formed",
-    "client_empty": "the client code in the flow is empty",
-    "client_wrong": "the client code in the flow is not the account's",
-    "recipient_absent": "a recipient block has no number",
-    "link_too_long": "the link is longer than 80 characters",
-    "master_unknown": "the master account does not exist",
     "repeated": "a request with this identifier was accepted within the last day",
     "not_found": "there is nothing of that name here",
     "too_many_requests": "too many requests; slow down",
@@ -69,36 +47,18 @@ REFUSALS: Final[Mapping[str, str]] = {
 
 
 class Refusal(Exception):
-    """The customer's request is refused: `code` (a key of REFUSALS), and what the dialect's text needs in `values`."""
+    """The customer's request is refused: `code` (a key of CODES), and what the dialect's text needs in `values`."""
+
+    CODES: ClassVar[Mapping[str, str]] = REFUSALS
 
     def __init__(self, code: str, **values: Any) -> None:
-        assert code in REFUSALS, code
-        super().__init__(REFUSALS[code])
+        assert code in self.CODES, code
+        super().__init__(self.CODES[code])
         self.code = code
         self.values = values
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.code!r})"  # values may hold numbers and texts: never in a log
-
-
-class Violation(msgspec.Struct, frozen=True):
-    """One field that breaks one rule.
-
-    field: the neutral name (message, recipients, sender, date, minute, time, tag); rule: what is broken (required,
-    invalid, too_long, past); value: what was written, for texts that quote it.
-    """
-
-    field: str
-    rule: str
-    value: str = ""
-
-
-class Violations(Refusal):
-    """Fields of the request break rules: all of them, in the order in which the dialect lists them."""
-
-    def __init__(self, items: tuple[Violation, ...]) -> None:
-        super().__init__("violations", items=items)
-        self.items = items
 
 
 class FaultKind(enum.Enum):

@@ -53,8 +53,9 @@ class Dialect(Protocol):
     open: raises Refusal when the request cannot be read or names no credentials; refuse() words that. A Response is the
     answer to what needs neither account nor data.
     read: what is asked for; raises Refusal. Account and moment are the caller's.
-    write: the answer to an outcome. refuse: the answer to any code of core.errors.REFUSALS; total. `request` is given
-    for what the format depends on when there is no call, `account` where its settings change the answer.
+    write: the answer to an outcome. refuse: the answer to any code of REFUSAL.CODES; total. `request` is given for
+    what the format depends on when there is no call, `account` where its settings change the answer. REFUSAL: the class
+    of the refusals that it raises itself; core's codes are among them.
     prices: what a part of an ordinary message costs the account. PUBLIC_IDS: whether its customers know each message
     by a public id. CALLS_PER_MINUTE: how often an account may use a verb, by verb, where the provider says so.
     tell, tell_reply: an event in this provider's words; a long reply may be one call a part.
@@ -62,6 +63,8 @@ class Dialect(Protocol):
 
     @property
     def NAME(self) -> str: ...
+    @property
+    def REFUSAL(self) -> type[Refusal]: ...
     @property
     def PUBLIC_IDS(self) -> bool: ...
     @property

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chappe.core.errors import REFUSALS, Refusal, Violation, Violations
+from chappe.core.errors import Refusal
 from chappe.core.model import Accepted, Account, AccountSettings, Recipient, Send, Skipped
 from chappe.dialects.allmysms import answers
 from chappe.dialects.allmysms import error_catalogue as texts
+from chappe.dialects.allmysms.refusals import AllMySmsRefusal
 
 ACCOUNT = Account(1, "login")
 
@@ -32,7 +33,7 @@ def _accepted(
 
 
 def test_every_refusal_has_a_row_and_every_row_a_refusal() -> None:
-    assert texts.REFUSED.keys() == REFUSALS.keys()
+    assert texts.REFUSED.keys() == AllMySmsRefusal.CODES.keys()
 
 
 def test_every_text_exists_in_both_languages_with_the_same_places() -> None:
@@ -46,9 +47,9 @@ def test_every_text_exists_in_both_languages_with_the_same_places() -> None:
 
 @pytest.mark.parametrize("form", ["json", "xml"])
 @pytest.mark.parametrize("language", ["fr", "en", "??"])
-@pytest.mark.parametrize("code", REFUSALS)
+@pytest.mark.parametrize("code", AllMySmsRefusal.CODES)
 def test_any_refusal_is_answered_without_its_values(code: str, language: str, form: str) -> None:
-    response = answers.refused(Refusal(code), form, AccountSettings(message_language=language))
+    response = answers.refused(AllMySmsRefusal(code), form, AccountSettings(message_language=language))
     if form == "json":
         told = json.loads(response.body.decode("ascii"))
     else:
@@ -57,24 +58,6 @@ def test_any_refusal_is_answered_without_its_values(code: str, language: str, fo
     assert int(told["status"]) == texts.REFUSED[code].number
     assert told["statusText"]
     assert "{" not in told["statusText"]
-
-
-@pytest.mark.parametrize(
-    ("items", "status"),
-    [
-        ((), 106),
-        ((Violation("message", "required"),), 110),
-        ((Violation("message", "too_long"), Violation("date", "invalid")), 111),
-        ((Violation("recipients", "required"),), 112),
-        ((Violation("sender", "invalid"),), 116),
-        ((Violation("date", "past"),), 115),
-        ((Violation("time", "invalid"),), 115),
-        ((Violation("minute", "invalid"),), 115),
-        ((Violation("tag", "too_long"),), 106),
-    ],
-)
-def test_of_several_violations_the_first_is_told(items: tuple[Violation, ...], status: int) -> None:
-    assert json.loads(answers.refused(Violations(items), "json", AccountSettings()).body)["status"] == status
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from chappe.core.errors import Refusal
 from chappe.core.model import RECIPIENTS_MAX
-from chappe.dialects import xmlflow
 from chappe.dialects.allmysms import flow as allmysms_flow
+from chappe.dialects.allmysms import xmlflow
 from chappe.dialects.allmysms.flow import Block, Flow
 
 SEED_XML = """<DATA>

@@ -43,6 +43,7 @@ from chappe.core.publicid import public_id
 from chappe.dialects import Call
 from chappe.dialects.allmysms import dialect
 from chappe.dialects.allmysms.methods import METHODS
+from chappe.dialects.allmysms.refusals import AllMySmsRefusal
 
 NOW = Moment(datetime(2030, 1, 31, 9, 0, tzinfo=UTC), secret=b"secret")
 ACCOUNT = Account(
@@ -106,7 +107,7 @@ def _refused(method: str, code: str = "", account: Account = ACCOUNT, **fields: 
     call = _opened(request)
     try:
         if code:
-            raise Refusal(code)
+            raise AllMySmsRefusal(code)
         command = dialect.read(call, account, NOW)
     except Refusal as refusal:
         response = dialect.refuse(refusal, request, call, account)
@@ -235,7 +236,7 @@ def test_what_is_told_of_a_sub_account_is_its_own_and_its_key_is_nobody_else_s()
 @pytest.mark.parametrize(("code", "http"), [("too_many_requests", 429), ("queue_failed", 500)])
 def test_our_own_troubles_keep_their_http_status(method: str, code: str, http: int) -> None:
     request = _request(method)
-    response = dialect.refuse(Refusal(code, retry_after_s=7), request, _opened(request), ACCOUNT)
+    response = dialect.refuse(AllMySmsRefusal(code, retry_after_s=7), request, _opened(request), ACCOUNT)
     assert (response.status, json.loads(response.body)["status"]) == (http, http)
     assert response.headers == (("Retry-After", "7"),)
 

@@ -7,9 +7,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from chappe.core.errors import Refusal, Violation, Violations
+from chappe.core.errors import Refusal
 from chappe.core.model import Accepted, Account, AccountSettings, Balance, Recipient, Send, Skipped
 from chappe.dialects.smspartner import answers
+from chappe.dialects.smspartner.refusals import SmsPartnerRefusal, Violation, Violations
 
 SETTINGS = AccountSettings()
 SKIPPED = (
@@ -65,7 +66,7 @@ def test_a_scheduled_send_tells_its_time_in_paris_as_last_value(at: datetime, wr
 
 @pytest.mark.parametrize(("code", "number"), [("recipients_unusable", 55), ("price_missing", 13)])
 def test_shape_c_says_why_each_number_gets_nothing(code: str, number: int) -> None:
-    body = json.loads(refused(Refusal(code, skipped=SKIPPED)))
+    body = json.loads(refused(SmsPartnerRefusal(code, skipped=SKIPPED)))
     assert list(body) == ["success", "code", "message", "errors"]
     assert body["code"] == number
     assert body["errors"] == [

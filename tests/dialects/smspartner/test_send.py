@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chappe.core.errors import Refusal, Violation, Violations
+from chappe.core.errors import Refusal
 from chappe.core.model import Account, AccountSettings, Moment, Range, Send, Skipped
 from chappe.core.numbers import OVERSEAS_REWRITTEN
+from chappe.dialects.smspartner.refusals import Violation, Violations
 from chappe.dialects.smspartner.send import read
 
 NOW = datetime(2026, 3, 4, 10, 0, tzinfo=UTC)  # a Wednesday, 11:00 in Paris

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from smspartner_desk import account, ask
 
-from chappe.core.errors import REFUSALS, Refusal, Violation, Violations
+from chappe.core.errors import Refusal
 from chappe.core.http import Request, Response
 from chappe.core.lifecycle import State
 from chappe.core.model import (
@@ -40,6 +40,7 @@ from chappe.core.model import (
 from chappe.dialects import Call, Credentials
 from chappe.dialects.smspartner import dialect
 from chappe.dialects.smspartner.endpoints import PAGES as PAGES_WITH_CODES
+from chappe.dialects.smspartner.refusals import SmsPartnerRefusal, Violation, Violations
 from chappe.dialects.smspartner.render import CData, Named, Number, json_body, money, xml_body
 from chappe.dialects.smspartner.request_parser import items
 
@@ -153,14 +154,26 @@ def test_nothing_that_is_asked_makes_a_page_stumble(
 
 @EVERY_PAGE
 @pytest.mark.parametrize("form", ["json", "xml"])
-@pytest.mark.parametrize("code", REFUSALS)
+@pytest.mark.parametrize("code", SmsPartnerRefusal.CODES)
 def test_every_page_has_an_answer_to_every_refusal(page: str, form: str, code: str) -> None:
     call = Call(Credentials("KEY"), page, form, {})
     for owner in (None, account(message_language="en")):
-        response = dialect.refuse(Refusal(code), Request("GET", f"/v1/{page}"), call, owner)
+        response = dialect.refuse(SmsPartnerRefusal(code), Request("GET", f"/v1/{page}"), call, owner)
         check(response)
         assert response.content_type == f"application/{form}"
         assert b"{" not in response.body.removeprefix(b"{").replace(b":{", b"").replace(b"[{", b"").replace(b",{", b"")
+
+
+@EVERY_PAGE
+@pytest.mark.parametrize("form", ["json", "xml"])
+@pytest.mark.parametrize("field", ["message", "recipients", "sender", "date", "minute", "time", "tag", "new"])
+@pytest.mark.parametrize("rule", ["required", "invalid", "too_long", "past", "new"])
+def test_any_violation_is_answered(page: str, form: str, field: str, rule: str) -> None:
+    call = Call(Credentials("KEY"), page, form, {})
+    items = (Violation(field, rule, 'é"<&>\0'), Violation("date", "past", "01/01/2000"))
+    response = dialect.refuse(Violations(items), Request("GET", f"/v1/{page}"), call, account())
+    check(response)
+    assert response.content_type == f"application/{form}"
 
 
 def test_page_codes_are_reachable_and_of_pages_that_exist() -> None:
@@ -169,8 +182,8 @@ def test_page_codes_are_reachable_and_of_pages_that_exist() -> None:
         for key, answer in answers.items():
             field, _, rule = key.partition(" ")
             refusal = Violations((Violation(field, rule, "VALUE"),)) if rule else None
-            if refusal is None and key in REFUSALS:
-                refusal = Refusal(key)
+            if refusal is None and key in SmsPartnerRefusal.CODES:
+                refusal = SmsPartnerRefusal(key)
             if refusal is None:
                 continue  # an outcome; its page's tests ask for it
             for language in ("fr", "en"):
@@ -193,7 +206,7 @@ def test_a_code_of_the_general_table_is_the_same_on_every_page(page: str) -> Non
         ("too_many_requests", 429),
         ("queue_failed", 500),
     ):
-        response = dialect.refuse(Refusal(code), Request("GET", f"/v1/{page}"), call, account())
+        response = dialect.refuse(SmsPartnerRefusal(code), Request("GET", f"/v1/{page}"), call, account())
         assert json.loads(response.body)["code"] == number
 
 

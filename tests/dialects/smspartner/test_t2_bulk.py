@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from smspartner_desk import MOMENT, PROLOG, account, ask, code_of, get, never, post, read
 
-from chappe.core.errors import Refusal, Violations
+from chappe.core.errors import Refusal
 from chappe.core.http import Request, Response
 from chappe.core.model import Accepted, Account, Range, Send, Skipped
 from chappe.dialects.smspartner import dialect
+from chappe.dialects.smspartner.refusals import SmsPartnerRefusal, Violations
 
 ONE, TWO = "+33600000001", "+33600000002"
 PAIR = [{"phoneNumber": "0600000001", "message": "Bonjour Ana"}, {"phoneNumber": TWO, "message": "Bonjour Luc"}]
@@ -228,7 +229,7 @@ class TestRequest:
     @pytest.mark.parametrize(("code", "number"), [("credit_short", 11), ("window_hour", 22), ("window_day", 23)])
     def test_what_the_action_refuses_is_told(self, code: str, number: int) -> None:
         def action(command: Any) -> Any:
-            raise Refusal(code)
+            raise SmsPartnerRefusal(code)
 
         assert code_of(ask(bulk(PAIR), action)) == number
 

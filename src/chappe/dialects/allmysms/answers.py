@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from chappe.core.errors import Refusal, Violations
+from chappe.core.errors import Refusal
 from chappe.core.http import Response
 from chappe.core.model import Accepted, AccountSettings, Send, Simulated
 from chappe.dialects.allmysms.credits import credits_left, credits_needed
-from chappe.dialects.allmysms.error_catalogue import REFUSED, VIOLATED, texts_of
+from chappe.dialects.allmysms.error_catalogue import REFUSED, texts_of
 from chappe.dialects.allmysms.render import Headers, Value, money, respond
 
 SENT: Final = 100
@@ -65,7 +65,7 @@ def refused(refusal: Refusal, form: str, settings: AccountSettings, *, unknown: 
     unknown: the call is of a reading method, where everything but bad credentials and what HTTP has a status for is the
     status "0", a string; it is the text for what is not found, unless the refusal has its own in values.
     """
-    code = violated(refusal)
+    code = refusal.code
     row = REFUSED[code]
     number: int | str = row.number
     name, http = row.text, row.http
@@ -83,15 +83,6 @@ def refused(refusal: Refusal, form: str, settings: AccountSettings, *, unknown: 
             left=credits_left(refusal.values.get("balance_micros", 0)),
         )
     return respond({"status": number, "statusText": text}, form, http, retry_after(refusal))
-
-
-def violated(refusal: Refusal) -> str:
-    """The code that a refusal is told by: of several broken fields the first one's."""
-    if not isinstance(refusal, Violations) or not refusal.items:
-        return refusal.code
-    first = refusal.items[0]
-    code = VIOLATED.get(first.field, refusal.code)
-    return "text_too_long" if code == "text_missing" and first.rule == "too_long" else code
 
 
 def all_for(refusal: Refusal) -> str:

@@ -43,9 +43,11 @@ from chappe.dialects.allmysms import (
 from chappe.dialects.allmysms.flow import Block
 from chappe.dialects.allmysms.methods import INFO, METHODS
 from chappe.dialects.allmysms.prices import price_list_of
+from chappe.dialects.allmysms.refusals import AllMySmsRefusal
 from chappe.dialects.allmysms.send import NAME as NAME
 from chappe.dialects.allmysms.send import Wish, credentials, is_yes, label, message_of, scheduled_at, send, sender_of
 
+REFUSAL: Final = AllMySmsRefusal
 PUBLIC_IDS: Final = True
 CALLS_PER_MINUTE: Final[Mapping[str, int]] = {}
 SEND: Final = "sendSms"
@@ -232,20 +234,20 @@ def _read_flow(values: Mapping[str, str], account: Account, moment: Moment) -> S
         if name in fields:
             _check_client(fields[name], account)
     if "MESSAGE" not in fields:
-        raise Refusal("text_absent")
+        raise AllMySmsRefusal("text_absent")
     message = message_of(fields["MESSAGE"])
     if not flow.blocks:
         raise Refusal("recipients_missing")
     if not all(block.numbers for block in flow.blocks):
-        raise Refusal("recipient_absent")
+        raise AllMySmsRefusal("recipient_absent")
     count = _COUNT.match(fields.get("DYNAMIC", ""))  # the provider's own sample has words behind the figure
     instant = scheduled_at(fields.get("DATE", ""), moment)
     sender, warnings = sender_of(fields.get("TPOA", ""), account.settings)
     if any(len(fields.get(name, "")) > LINK_CHARACTERS_MAX for name in ("URL", "LINK", "LIEN")):
-        raise Refusal("link_too_long")
+        raise AllMySmsRefusal("link_too_long")
     master = fields.get("MASTERACCOUNT", "")
     if master and master.casefold() != account.settings.master.casefold():
-        raise Refusal("master_unknown")
+        raise AllMySmsRefusal("master_unknown")
     wish = Wish(
         message=message,
         blocks=flow.blocks,
@@ -286,6 +288,6 @@ def _read_simple(values: Mapping[str, str], account: Account, moment: Moment) ->
 
 def _check_client(written: str, account: Account) -> None:
     if not written:
-        raise Refusal("client_empty")
+        raise AllMySmsRefusal("client_empty")
     if written != account.login.upper():
-        raise Refusal("client_wrong")
+        raise AllMySmsRefusal("client_wrong")

@@ -107,22 +107,14 @@ REFUSED: Final[dict[str, Status]] = {
     "recipients_too_many": Status(413, "Too many recipients", 413),
     "recipients_unusable": Status(114, "none_valid"),
     "price_missing": Status(114, "none_valid"),
-    "violations": Status(106, "incomplete", tag="DATA"),
     "text_missing": Status(110, "message_empty"),
     "text_absent": Status(109, "incomplete", tag="MESSAGE"),
     "text_too_long": Status(111, "message_long"),
-    "lowcost_too_long": Status(111, "message_long"),
-    "lowcost_unavailable": Status(106, "incomplete", tag="DATA"),
-    "sender_missing": Status(116, "incomplete", tag="TPOA"),
     "sender_invalid": Status(116, "incomplete", tag="TPOA"),
     "sender_refused": Status(116, "incomplete", tag="TPOA"),
-    "time_invalid": Status(115, "date"),
-    "minute_invalid": Status(115, "date"),
-    "minute_step": Status(115, "date"),
     "date_invalid": Status(115, "date"),
     "window_hour": Status(115, "window"),
     "window_day": Status(115, "window"),
-    "unicode_unavailable": Status(109, "incomplete", tag="MESSAGE"),
     "credit_none": Status(103, "credit_none"),
     "credit_short": Status(104, "credit_short"),
     "flow_empty": Status(105, "flow_empty"),
@@ -141,14 +133,4 @@ REFUSED: Final[dict[str, Status]] = {
     "sandbox_limit": Status(429, "spend_limit", 429),  # there is no sandbox here, nor a STOP list to add to
     "opt_out_limit": Status(429, "spend_limit", 429),
     "queue_failed": Status(500, "Internal error", 500),
-}
-
-# Several broken fields at once is another provider's notion: the first one is told.
-VIOLATED: Final[dict[str, str]] = {
-    "message": "text_missing",
-    "recipients": "recipients_missing",
-    "sender": "sender_invalid",
-    "date": "date_invalid",
-    "time": "time_invalid",
-    "minute": "minute_invalid",
 }

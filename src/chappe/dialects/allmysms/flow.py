@@ -13,8 +13,9 @@ import msgspec
 
 from chappe.core.errors import Refusal
 from chappe.core.model import RECIPIENTS_MAX
-from chappe.dialects import xmlflow
-from chappe.dialects.xmlflow import Element
+from chappe.dialects.allmysms import xmlflow
+from chappe.dialects.allmysms.refusals import AllMySmsRefusal
+from chappe.dialects.allmysms.xmlflow import Element
 
 _CDATA_KEY: Final = "#CDATA-SECTION"  # what converters from XML to JSON make of a CDATA section
 # Left out for being unreadable, these would let a message go when, from whom, to whom or how nobody wished.
@@ -50,12 +51,12 @@ def read(flow: str) -> Flow:
     """
     flow = flow.strip().removeprefix("\ufeff")
     if not flow:
-        raise Refusal("flow_empty")
+        raise AllMySmsRefusal("flow_empty")
     if flow[0] == "<":
         return _from_xml(flow)
     if flow[0] == "{":
         return _from_json(flow)
-    raise Refusal("flow_invalid")
+    raise AllMySmsRefusal("flow_invalid")
 
 
 def scalar(value: object) -> str | None:
@@ -89,7 +90,7 @@ def block_of(value: object) -> Block:
 def _from_xml(flow: str) -> Flow:
     root = xmlflow.read(flow)
     if root.name != "DATA":
-        raise Refusal("flow_invalid")
+        raise AllMySmsRefusal("flow_invalid")
     fields: dict[str, str] = {}
     blocks: list[Block] = []
     tags = _Tags()
@@ -108,13 +109,13 @@ def _from_json(flow: str) -> Flow:
     try:
         root = msgspec.json.decode(flow)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
-        raise Refusal("flow_invalid") from error
+        raise AllMySmsRefusal("flow_invalid") from error
     by_name = {name.strip().upper(): value for name, value in root.items()}
     data = by_name.get("DATA")
     if "DATA" not in by_name and ("MESSAGE" in by_name or "SMS" in by_name):
         data = root  # one library leaves the root out
     if not isinstance(data, dict):
-        raise Refusal("flow_invalid")
+        raise AllMySmsRefusal("flow_invalid")
     fields: dict[str, str] = {}
     blocks: list[Block] = []
     for key, value in data.items():
@@ -135,9 +136,9 @@ def _from_json(flow: str) -> Flow:
 def _check_dispensable(name: str) -> None:
     """That a tag whose value cannot be read may be left out; raises Refusal flow_invalid, of a date date_invalid."""
     if name == "DATE":
-        raise Refusal("date_invalid")
+        raise AllMySmsRefusal("date_invalid")
     if name in _DECISIVE:
-        raise Refusal("flow_invalid", tag=name)
+        raise AllMySmsRefusal("flow_invalid", tag=name)
 
 
 class _Tags(dict[str, int | None]):
@@ -172,7 +173,7 @@ def _block_of_json(block: object, tags: _Tags) -> Block:
             if text is not None:
                 _add(tag, text, numbers, parameters)
             elif tag != _NUMBER and single not in (None, []):
-                raise Refusal("flow_invalid", tag=written)  # left out, it would leave a hole in the text
+                raise AllMySmsRefusal("flow_invalid", tag=written)  # left out, it would leave a hole in the text
     return Block(tuple(numbers), parameters)
 
 
@@ -184,7 +185,7 @@ def _block_of_xml(block: Element, tags: _Tags) -> Block:
         if tag is not None and not inner.children:
             _add(tag, inner.text, numbers, parameters)
         elif tag is not None and tag != _NUMBER:
-            raise Refusal("flow_invalid", tag=inner.name)
+            raise AllMySmsRefusal("flow_invalid", tag=inner.name)
     return Block(tuple(numbers), parameters)
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from chappe.core import pricing
 from chappe.core.http import Response
-from chappe.dialects.xmlflow import escape
+from chappe.dialects.allmysms.xmlflow import escape
 
 JSON_TYPE: Final = "application/json"
 HTML_TYPE: Final = "text/html; charset=utf-8"

@@ -32,6 +32,7 @@ from chappe.dialects import Call, forms
 from chappe.dialects.allmysms import flow
 from chappe.dialects.allmysms.flow import Block
 from chappe.dialects.allmysms.methods import of_sub_account, submission_id
+from chappe.dialects.allmysms.refusals import AllMySmsRefusal
 from chappe.dialects.allmysms.rest_answers import ACCOUNT, BULK, ONE, REPORT, VOICE, pong
 from chappe.dialects.allmysms.send import Wish, credentials, is_yes, label, message_of, scheduled_at, send, sender_of
 
@@ -138,7 +139,7 @@ def _read_send(
     if not blocks:
         raise Refusal("recipients_missing")
     if not all(block.numbers for block in blocks):
-        raise Refusal("recipient_absent")
+        raise AllMySmsRefusal("recipient_absent")
     instant = scheduled_at(_text(values, "date").strip(), moment)
     sender, warnings = sender_of(_text(values, "from").strip(), account.settings)
     wish = Wish(
@@ -185,5 +186,5 @@ def _text(values: Values, name: str) -> str:
     value = values.get(name)
     text = flow.scalar(value)
     if text is None and value is not None:
-        raise Refusal("flow_invalid", tag=name)  # a date that cannot be read is no wish to send now
+        raise AllMySmsRefusal("flow_invalid", tag=name)  # a date that cannot be read is no wish to send now
     return text or ""

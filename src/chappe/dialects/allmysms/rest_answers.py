@@ -12,7 +12,7 @@ from chappe.core.errors import Refusal
 from chappe.core.http import Response
 from chappe.core.model import Accepted, Balance, MessagesFound, Outcome, Ready, Send, Simulated
 from chappe.dialects import Call
-from chappe.dialects.allmysms.answers import SCHEDULED, SENT, all_for, invalid_numbers, retry_after, violated
+from chappe.dialects.allmysms.answers import SCHEDULED, SENT, all_for, invalid_numbers, retry_after
 from chappe.dialects.allmysms.methods import key_of
 from chappe.dialects.allmysms.prices import HOME, price_at_home_micros
 from chappe.dialects.allmysms.render import Row, Value, money, respond
@@ -71,22 +71,14 @@ ERRORS: Final[Mapping[str, Error]] = {
     "recipients_too_many": Error(112, 400, "Too many recipients"),
     "recipients_unusable": _NONE_VALID,
     "price_missing": _NONE_VALID,
-    "violations": _CONTENT,
     "text_missing": _NO_TEXT,
     "text_absent": _NO_TEXT,
     "text_too_long": _LONG,
-    "lowcost_too_long": _LONG,
-    "lowcost_unavailable": _CONTENT,
-    "sender_missing": _SENDER,
     "sender_invalid": _SENDER,
     "sender_refused": _SENDER,
-    "time_invalid": _DATE,
-    "minute_invalid": _DATE,
-    "minute_step": _DATE,
     "date_invalid": _DATE,
     "window_hour": _WINDOW,
     "window_day": _WINDOW,
-    "unicode_unavailable": Error(110, 400, "The text has characters that the account may not send"),
     "credit_none": Error(103, 400, "No credit left"),
     "credit_short": Error(104, 400, "Not enough credit: {needed} EUR needed, {left} EUR available"),
     "flow_empty": _CONTENT,
@@ -115,7 +107,7 @@ def write(outcome: Outcome, call: Call) -> Response:
 
 def refused(refusal: Refusal) -> Response:
     """The answer to any refusal. Total."""
-    error = ERRORS[violated(refusal)]
+    error = ERRORS[refusal.code]
     text = error.text
     if "{" in text:
         text = text.format(

@@ -24,6 +24,7 @@ from chappe.core.pricelist import FRENCH_ZONE
 from chappe.dialects import Credentials
 from chappe.dialects.allmysms.flow import Block
 from chappe.dialects.allmysms.prices import price_list_of
+from chappe.dialects.allmysms.refusals import AllMySmsRefusal
 
 NAME: Final = "allmysms"
 
@@ -78,7 +79,7 @@ def credentials(login: str, key: str) -> Credentials:
 def message_of(written: str) -> str:
     """A message that says something. Raises Refusal text_missing."""
     if not written or written.isspace():
-        raise Refusal("text_missing")
+        raise AllMySmsRefusal("text_missing")
     return written
 
 
@@ -87,7 +88,7 @@ def label(written: str, tag: str) -> str:
     written = segments.clean(written)  # a control character in a label is an accident, and no database takes NUL
     # Cutting it would give back another reference than the caller's.
     if len(written) > LABEL_CHARACTERS_MAX:
-        raise Refusal("flow_invalid", tag=tag)
+        raise AllMySmsRefusal("flow_invalid", tag=tag)
     return written
 
 
@@ -104,11 +105,11 @@ def scheduled_at(written: str, moment: Moment) -> datetime | None:
         return None
     found = _DATE.fullmatch(written)
     if found is None:
-        raise Refusal("date_invalid")
+        raise AllMySmsRefusal("date_invalid")
     try:
         local = datetime(*map(int, found.groups()))  # type: ignore[arg-type] # six figures, no zone
     except ValueError as error:
-        raise Refusal("date_invalid") from error
+        raise AllMySmsRefusal("date_invalid") from error
     if local.year < moment.now.year - 1:
         return None  # without a zone: the first years of the calendar have no UTC
     at = localtime.instant(local, moment.now)
@@ -138,7 +139,7 @@ def sender_of(wanted: str, settings: AccountSettings) -> tuple[str, tuple[str, .
 
 def _replaced(code: str, warning: str, settings: AccountSettings) -> tuple[str, tuple[str, ...]]:
     if settings.sender_strict:
-        raise Refusal(code)
+        raise AllMySmsRefusal(code)
     return settings.sender, (warning,)
 
 
@@ -216,7 +217,7 @@ class _Texts:
         self.literals, self.places = pieces[::2], [int(digits) for digits in pieces[1::2]]
         self.literal_characters = sum(map(len, self.literals))
         if len(self.places) > VARIABLES_MAX:
-            raise Refusal("text_too_long", limit=self.limit)
+            raise AllMySmsRefusal("text_too_long", limit=self.limit)
         self.warnings: tuple[str, ...] = ()
         self.common = Composed(message, "gsm7", 1) if self.places else self._composed(message)
 
@@ -227,18 +228,18 @@ class _Texts:
         values = [tidy(block.parameters.get(place, "")) for place in self.places]
         # Measured before it is built: a small flow may not unfold into a huge text.
         if self.literal_characters + sum(map(len, values)) > self.limit:
-            raise Refusal("text_too_long", limit=self.limit)
+            raise AllMySmsRefusal("text_too_long", limit=self.limit)
         return self._composed("".join([a + b for a, b in zip(self.literals, [*values, ""], strict=True)]))
 
     def _composed(self, text: str) -> Composed:
         if len(text) > self.limit:
-            raise Refusal("text_too_long", limit=self.limit)
+            raise AllMySmsRefusal("text_too_long", limit=self.limit)
         try:
             composed = compose(text, mention=self.mention, unicode=self.unicode)
         except TooLong:
-            raise Refusal("text_too_long", limit=self.limit) from None
+            raise AllMySmsRefusal("text_too_long", limit=self.limit) from None
         if not composed.parts:
-            raise Refusal("text_missing")
+            raise AllMySmsRefusal("text_missing")
         if not self.warnings:
             self.warnings = warnings_of(composed, unicode=self.unicode)
         return composed

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Final
 
 from chappe.core import localtime, pricing
-from chappe.core.errors import Refusal, Violation
+from chappe.core.errors import Refusal
 from chappe.core.http import Response
 from chappe.core.model import Accepted, AccountSettings, Balance, Skipped
 from chappe.dialects.smspartner.endpoints import PAGES, page_answer
@@ -22,6 +22,7 @@ from chappe.dialects.smspartner.error_catalogue import (
     WRITTEN_MAX,
     Answer,
 )
+from chappe.dialects.smspartner.refusals import Violation
 from chappe.dialects.smspartner.render import (
     JSON_TYPE,
     XML_TYPE,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from chappe.core import localtime, numbers, segments
 from chappe.core.compose import Composed, warnings_of
-from chappe.core.errors import Refusal, Violation, Violations
+from chappe.core.errors import Refusal
 from chappe.core.http import Response
 from chappe.core.model import (
     RECIPIENTS_MAX,
@@ -26,6 +26,7 @@ from chappe.core.model import (
 from chappe.core.pricelist import PriceList
 from chappe.dialects.smspartner import schedule as smspartner_schedule
 from chappe.dialects.smspartner.error_catalogue import SKIPPED_TEXTS, WRITTEN_MAX
+from chappe.dialects.smspartner.refusals import SmsPartnerRefusal, Violation, Violations
 from chappe.dialects.smspartner.render import CData, money, respond
 from chappe.dialects.smspartner.request_parser import Values, flag, items, text
 from chappe.dialects.smspartner.send_options import (
@@ -63,11 +64,11 @@ def read(values: Values, account: Account, moment: Moment) -> Send:
     if of_request:
         raise Violations((*_violated(found), *of_request))
     if refusal := sender.refusal or schedule.refusal:
-        raise Refusal(refusal)
+        raise SmsPartnerRefusal(refusal)
     if lowcost and not settings.lowcost_enabled:
-        raise Refusal("lowcost_unavailable")
+        raise SmsPartnerRefusal("lowcost_unavailable")
     if unicode and not settings.unicode_enabled:
-        raise Refusal("unicode_unavailable")
+        raise SmsPartnerRefusal("unicode_unavailable")
     whole = found.usable[0][3].text if found.usable else ""
     recipients = _priced(found, whole, settings, lowcost)
     return Send(

@@ -16,9 +16,11 @@ from chappe.core.pricelist import PriceList
 from chappe.dialects import Call, Credentials, WebhookCall
 from chappe.dialects.smspartner import answers, bulk, lookup, send, send_options, statistics, status, stop, webhooks
 from chappe.dialects.smspartner import request_parser as request_values
+from chappe.dialects.smspartner.refusals import SmsPartnerRefusal
 from chappe.dialects.smspartner.request_parser import Values
 
 NAME = "smspartner"
+REFUSAL: Final = SmsPartnerRefusal
 PUBLIC_IDS: Final = False
 CALLS_PER_MINUTE: Final[Mapping[str, int]] = {"statistics/cost-resume": 5, "lookup": 360}  # documentation of 2024
 PREFIX: Final = "/v1/"

@@ -32,7 +32,7 @@ _NO_NUMBERS: Final = Answer(2, 400, "Le champ phoneNumbers est requis", "The pho
 _NO_CREDIT: Final = Answer(11, 400, "Crédit insuffisant", "Insufficient credit")
 _BAD_SENDER: Final = Answer(44, 400, "L'émetteur est invalide", "The sender is invalid")
 
-# One entry for each code of core.errors.REFUSALS. {limit} is how many numbers the account may send to at once, {date}
+# One entry for each code of SmsPartnerRefusal. {limit} is how many numbers the account may send to at once, {date}
 # the date as written.
 ANSWERS: Final[Mapping[str, Answer]] = {
     "unreadable": _MALFORMED,
@@ -60,8 +60,6 @@ ANSWERS: Final[Mapping[str, Answer]] = {
         "No default price was found for the following numbers",
     ),
     "violations": Answer(9, 400, "", ""),  # told as a list
-    "text_missing": _NO_MESSAGE,
-    "text_absent": _NO_MESSAGE,
     "text_too_long": Answer(
         52, 400, "Le nombre de SMS concaténés ne peut excéder 10 SMS", "A message cannot exceed 10 concatenated SMS"
     ),
@@ -102,14 +100,6 @@ ANSWERS: Final[Mapping[str, Answer]] = {
     "unicode_unavailable": _NO_ACCESS,
     "credit_none": _NO_CREDIT,
     "credit_short": _NO_CREDIT,
-    # What only the flows of the other dialect can be refused for: told by the nearest code, since refuse() is total.
-    "flow_empty": _MALFORMED,
-    "flow_invalid": _MALFORMED,
-    "client_empty": _WRONG_KEY,
-    "client_wrong": _WRONG_KEY,
-    "recipient_absent": _NO_NUMBERS,
-    "link_too_long": Answer(9, 400, "Le lien est trop long", "The link is too long"),
-    "master_unknown": _NO_ACCESS,
     "repeated": Answer(400, 400, "Requête déjà transmise", "Request already transmitted"),  # nothing here asks for it
     "not_found": Answer(404, 404, "La ressource demandée n'existe pas", "The requested resource does not exist"),
     "too_many_requests": Answer(
@@ -171,7 +161,7 @@ _NUMBER: Final = FieldText(
 )
 _URL: Final = FieldText("L'url n'est pas valide", "L'url n'est pas valide", "The URL is not valid")
 
-# (field, rule) of a core.errors.Violation -> words. The tag, the URLs and what `from` of /vn/send can break have no
+# (field, rule) of a Violation -> words. The tag, the URLs and what `from` of /vn/send can break have no
 # published sentence; these are ours, in the provider's manner.
 FIELD_TEXTS: Final[Mapping[tuple[str, str], FieldText]] = {
     ("message", "required"): FieldText("Le message est requis", "Le message est requis", "The message is required"),

@@ -6,11 +6,12 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 from chappe.core import numbers
-from chappe.core.errors import Refusal, Violation, Violations
+from chappe.core.errors import Refusal
 from chappe.core.http import Response
 from chappe.core.model import RECIPIENTS_MAX, Account, AccountSettings, Moment, Ready
 from chappe.dialects.smspartner.countries import COUNTRIES
 from chappe.dialects.smspartner.error_catalogue import WRITTEN_MAX
+from chappe.dialects.smspartner.refusals import Violation, Violations
 from chappe.dialects.smspartner.render import CData, respond
 from chappe.dialects.smspartner.request_parser import Values, text
 from chappe.dialects.smspartner.send_options import PLACES_PER_NUMBER_MAX

@@ -7,8 +7,8 @@ from datetime import date, datetime
 from typing import Final, NamedTuple
 
 from chappe.core import localtime
-from chappe.core.errors import Violation
 from chappe.core.model import AccountSettings
+from chappe.dialects.smspartner.refusals import Violation
 from chappe.dialects.smspartner.request_parser import Values, text
 
 _DATE: Final = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})").fullmatch

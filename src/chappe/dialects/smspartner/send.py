@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from chappe.core import numbers
 from chappe.core.compose import Composed, warnings_of
-from chappe.core.errors import Refusal, Violation, Violations
+from chappe.core.errors import Refusal
 from chappe.core.model import RECIPIENTS_MAX, Account, AccountSettings, Moment, Range, Recipient, Send, Skipped
 from chappe.core.pricelist import PriceList
 from chappe.dialects.smspartner import schedule as smspartner_schedule
+from chappe.dialects.smspartner.refusals import SmsPartnerRefusal, Violation, Violations
 from chappe.dialects.smspartner.request_parser import Values, flag, text
 from chappe.dialects.smspartner.send_options import (
     PARTS_MAX,
@@ -65,7 +66,7 @@ def read(verb: str, values: Values, account: Account, moment: Moment) -> Send:
             )
         )
     if refusal := sender.refusal or schedule.refusal:
-        raise Refusal(refusal)
+        raise SmsPartnerRefusal(refusal)
     _check_length(composed, settings, lowcost, unicode)
     assert composed is not None
     priced, skipped = _priced(recipients, composed.parts, settings, lowcost)
@@ -158,10 +159,10 @@ def _priced(
 def _check_length(composed: Composed | None, settings: AccountSettings, lowcost: bool, unicode: bool) -> None:
     """Codes 42, 51, 40 and 52, in this order."""
     if lowcost and (composed is None or composed.parts > 1):
-        raise Refusal("lowcost_too_long")
+        raise SmsPartnerRefusal("lowcost_too_long")
     if lowcost and not settings.lowcost_enabled:
-        raise Refusal("lowcost_unavailable")
+        raise SmsPartnerRefusal("lowcost_unavailable")
     if unicode and not settings.unicode_enabled:
-        raise Refusal("unicode_unavailable")
+        raise SmsPartnerRefusal("unicode_unavailable")
     if composed is None or composed.parts > PARTS_MAX:
-        raise Refusal("text_too_long")
+        raise SmsPartnerRefusal("text_too_long")

@@ -12,10 +12,11 @@ from typing import Any, Final, NamedTuple
 from chappe.core import foreign_stop, numbers, segments, senders
 from chappe.core.callback_url import is_callback_url
 from chappe.core.compose import Composed, TooLong, compose
-from chappe.core.errors import Refusal, Violation
+from chappe.core.errors import Refusal
 from chappe.core.model import AccountSettings
 from chappe.core.pricelist import PriceList, price_list
 from chappe.dialects.smspartner import characters
+from chappe.dialects.smspartner.refusals import Violation
 from chappe.dialects.smspartner.request_parser import Values, flag, text
 
 SENDER_CHARACTERS_MIN: Final = 3

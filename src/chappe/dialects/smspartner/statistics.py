@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from chappe.core import localtime
-from chappe.core.errors import Violation, Violations
 from chappe.core.http import Response
 from chappe.core.model import Account, AccountSettings, Costs, Moment, ReadCosts
+from chappe.dialects.smspartner.refusals import Violation, Violations
 from chappe.dialects.smspartner.render import CData, decimal, respond
 from chappe.dialects.smspartner.request_parser import Values, text
 

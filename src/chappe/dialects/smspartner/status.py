@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from chappe.core import localtime, numbers, segments
-from chappe.core.errors import Refusal, Violation, Violations
+from chappe.core.errors import Refusal
 from chappe.core.http import Response
 from chappe.core.model import (
     Account,
@@ -28,6 +28,7 @@ from chappe.core.model import (
 from chappe.dialects.smspartner.answers import told
 from chappe.dialects.smspartner.endpoints import PAGES
 from chappe.dialects.smspartner.error_catalogue import WRITTEN_MAX
+from chappe.dialects.smspartner.refusals import Violation, Violations
 from chappe.dialects.smspartner.render import CData, money, respond
 from chappe.dialects.smspartner.request_parser import Values, items, text
 from chappe.dialects.smspartner.send_options import TAG_CHARACTERS_MAX, e164

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from chappe.core import localtime, numbers
-from chappe.core.errors import Refusal, Violation, Violations
+from chappe.core.errors import Refusal
 from chappe.core.http import Response
 from chappe.core.model import (
     Account,
@@ -21,6 +21,7 @@ from chappe.core.model import (
 )
 from chappe.dialects.smspartner.answers import told
 from chappe.dialects.smspartner.endpoints import PAGES
+from chappe.dialects.smspartner.refusals import Violation, Violations
 from chappe.dialects.smspartner.render import CData, respond
 from chappe.dialects.smspartner.request_parser import Values, text
 from chappe.dialects.smspartner.send_options import written_numbers

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chappe.core.errors import Refusal
-from chappe.dialects import xmlflow
-from chappe.dialects.xmlflow import Element
+from chappe.dialects.allmysms import xmlflow
+from chappe.dialects.allmysms.xmlflow import Element
 
 BILLION_LAUGHS = (
     '<!DOCTYPE a [<!ENTITY a0 "ha">'

@@ -10,7 +10,7 @@ import re
 from typing import Final
 from xml.parsers import expat
 
-from chappe.core.errors import Refusal
+from chappe.dialects.allmysms.refusals import AllMySmsRefusal
 
 DEPTH_MAX: Final = 16
 ELEMENTS_MAX: Final = 200_000  # twice as many as the longest flow of two million octets needs
@@ -55,13 +55,13 @@ def read(flow: str) -> Element:
     """
     # expat takes text with a NUL behind its first `<` for UTF-16, whatever it is told, and would read other words.
     if len(flow) > CHARACTERS_MAX or "\x00" in flow:
-        raise Refusal("flow_invalid")
+        raise AllMySmsRefusal("flow_invalid")
     reader = _Reader()
     try:
         # White space before the prolog is an error in XML (2.8), and common in flows pasted into programs.
         reader.parser.Parse(flow.strip().removeprefix("\ufeff").encode(), True)
     except (expat.ExpatError, UnicodeEncodeError) as error:
-        raise Refusal("flow_invalid") from error
+        raise AllMySmsRefusal("flow_invalid") from error
     return reader.top.children[0]
 
 
@@ -98,7 +98,7 @@ class _Reader:
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self.elements += 1
         if len(self.path) > DEPTH_MAX or self.elements > ELEMENTS_MAX:
-            raise Refusal("flow_invalid")
+            raise AllMySmsRefusal("flow_invalid")
         element = Element(self.names.get(name) or self._name(name))
         self.path[-1].children.append(element)
         self.path.append(element)
@@ -122,4 +122,4 @@ class _Reader:
         self.in_cdata = False
 
     def _refuse(self, *what: object) -> int:
-        raise Refusal("flow_invalid")
+        raise AllMySmsRefusal("flow_invalid")
