@@ -23,7 +23,7 @@ import os, signal, sys, time
 name, parent = sys.argv[1], int(sys.argv[2])
 assert parent == os.getppid()
 orders = sys.stdin.readline().strip()
-from chappe.workers import supervisor
+from chappe.node import supervisor
 supervisor.ORPHAN_S = 0.3
 supervisor.die_with_parent(sys.stdin.fileno())
 with open(orders, "a") as log:

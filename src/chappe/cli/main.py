@@ -110,6 +110,7 @@ def serve(
     from chappe.actions.demo import DemoError
     from chappe.core.stop_replies import WordError
     from chappe.core.window_profiles import ProfileError
+    from chappe.dialects.registry import HostError
     from chappe.embedded.errors import EmbeddedError
     from chappe.node import serve as wiring
     from chappe.store.database import CONNECTION_ERRORS, DatabaseError
@@ -117,7 +118,7 @@ def serve(
 
     try:
         status = wiring.serve(config)
-    except (ProfileError, SettingError, WordError) as error:
+    except (HostError, ProfileError, SettingError, WordError) as error:
         raise Misuse(str(error)) from error
     except (DemoError, EmbeddedError, MigrationError) as error:
         raise Failure(str(error)) from error

@@ -49,7 +49,8 @@ class WebhookCall(msgspec.Struct, frozen=True):
 class Dialect(Protocol):
     """What a module of this room offers.
 
-    matches: whether a path (percent-decoded) belongs to this dialect; asked in the order of DIALECTS.
+    matches: whether the provider has a page at this path (percent-decoded): exactly, so that providers can live side by
+    side. Below its mount and on its hosts (registry.Directory) a dialect gets every path, and refuses what it lacks.
     open: raises Refusal when the request cannot be read or names no credentials; refuse() words that. A Response is the
     answer to what needs neither account nor data.
     read: what is asked for; raises Refusal. Account and moment are the caller's.

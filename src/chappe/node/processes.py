@@ -68,6 +68,7 @@ class Orders(msgspec.Struct, frozen=True):
     body_bytes_max: int = 0
     connections_per_address_max: int = 128
     processor_share: float = 0.25
+    dialect_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     sender_default: str = ""
     stop_mention: str = ""
@@ -184,6 +185,7 @@ async def run_api(orders: Orders, part: str) -> None:
     """One process of the customers' APIs."""
     from chappe.actions.windows import Windows
     from chappe.core.window_profiles import read_profiles
+    from chappe.dialects.registry import Directory, read_hosts
     from chappe.store import accounts
     from chappe.store.channels import CONFIGURATION_CHANNEL, OUTBOX_CHANNEL
     from chappe.web.reading import SWITCH_S
@@ -211,6 +213,7 @@ async def run_api(orders: Orders, part: str) -> None:
             windows=Windows(read_profiles(orders.windows)),
             processor_share=orders.processor_share,
             pages=pages.table(),
+            directory=Directory(read_hosts(orders.dialect_hosts)),
         )
         sys.setswitchinterval(SWITCH_S)
         changed = asyncio.Event()

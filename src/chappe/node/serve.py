@@ -92,11 +92,13 @@ def serve(config: Config) -> int:
     """`chappe serve`: runs until a signal; gives the exit status."""
     from chappe.core.stop_replies import Words, check_words
     from chappe.core.window_profiles import read_profiles
+    from chappe.dialects.registry import read_hosts
 
     logs.configure(config.log_format, config.log_level)
     if config.log_level != "debug":  # the database's own chatter at each start
         logging.getLogger("chappe.postgres").setLevel(logging.WARNING)
     read_profiles(config.windows)  # a mistake is told before anything starts
+    read_hosts(config.dialect_hosts)
     check_words(Words(config.stop_words, config.start_words))
     if os.geteuid() == 0 and not config.listens_on_loopback:
         log.warning(
@@ -408,6 +410,7 @@ def _orders(config: Config, address: Address, found: Found) -> Orders:
         body_bytes_max=config.body_bytes_max,
         connections_per_address_max=config.connections_per_address_max,
         processor_share=config.processor_share,
+        dialect_hosts=config.dialect_hosts,
         trusted_proxies=config.trusted_proxies,
         sender_default=config.sender_default,
         stop_mention=config.stop_mention,

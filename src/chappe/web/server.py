@@ -1,4 +1,4 @@
-"""The application behind the listener: dialects by path, the account, the command, its group commit, the answer.
+"""The application behind the listener: the dialect, the account, the command, its group commit, the answer.
 
 One generic way for all dialects. The way of a send has no task and no future of its own: it joins the batch that is
 gathering, and its answer is written when that batch is committed.
@@ -10,7 +10,6 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -36,7 +35,7 @@ from chappe.core.model import (
 )
 from chappe.core.routing import Router
 from chappe.dialects import Call, Dialect
-from chappe.dialects.registry import DIALECTS
+from chappe.dialects.registry import Directory
 from chappe.observability.logs import get_logger
 from chappe.observability.metrics import metrics
 from chappe.store import accounts, carriers
@@ -79,7 +78,7 @@ class Api:
 
     processor_share: of the loop's time, what one account may have for long. pages: by path, or by a prefix that ends in
     a slash; asked before the dialects. They are found by the target as it was written, so that a rule of a proxy on
-    their paths sees what we see.
+    their paths sees what we see. directory: which dialect a request speaks.
     """
 
     def __init__(
@@ -98,6 +97,7 @@ class Api:
         windows: Windows | None = None,
         processor_share: float = 0.25,
         pages: dict[str, Page] | None = None,
+        directory: Directory | None = None,
     ) -> None:
         self._database = database
         self._bell = bell
@@ -105,6 +105,7 @@ class Api:
         self._now = now
         self._sender_default = sender_default
         self._pages = pages or {}
+        self._directory = directory or Directory()
         self._windows = windows or Windows({})
         self._playground = playground
         self._numbers_automatic = numbers_automatic
@@ -154,12 +155,14 @@ class Api:
         if page is not None:
             self._spawn(self._show(page, request, reply), reply)
             return
-        dialect = _dialect(request.path)
-        if dialect is None:
+        found = self._directory.find(request)
+        if found is None:
             reply.send(_plain(404, "There is nothing at this address."))
             return
+        dialect, request = found
         if len(request.body) > HEAVY_BYTES and self._book.guesses.too_many(request.remote):
-            self.ask_limit(msgspec.structs.replace(request, body=b""), "too_many_requests", reply)
+            unread = msgspec.structs.replace(request, body=b"")
+            reply.send(dialect.refuse(Refusal("too_many_requests"), unread, None, self._nobody))
             return
         if len(request.body) > LARGE_OPEN_BYTES:
             self._spawn(self._open_beside(dialect, request, reply), reply)
@@ -195,10 +198,11 @@ class Api:
 
     def ask_limit(self, request: Request, code: str, reply: Reply) -> None:
         """A request that breaks a limit of the listener, without its body."""
-        dialect = _dialect(request.path)
-        if dialect is None:
+        found = self._directory.find(request)
+        if found is None:
             reply.send(_plain(413, "This is too large."))
             return
+        dialect, request = found
         reply.send(dialect.refuse(Refusal(code), request, None, self._nobody))
 
     # -- the way of a command
@@ -411,14 +415,6 @@ def _rows(outcome: Outcome) -> int:
     if isinstance(outcome, MessagesFound):
         return sum(len(group) for group in outcome.groups if group)
     return len(outcome.entries) if isinstance(outcome, OptOuts) else 0
-
-
-@lru_cache(maxsize=256)
-def _dialect(path: str) -> Dialect | None:
-    for dialect in DIALECTS:
-        if dialect.matches(path):
-            return dialect
-    return None
 
 
 def _plain(status: int, text: str) -> Response:

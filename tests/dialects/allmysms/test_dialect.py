@@ -556,7 +556,7 @@ def test_simple_parameters_come_by_get_and_post(path: str, method: str) -> None:
 )
 @pytest.mark.parametrize(("query", "form"), [(b"", "json"), (b"returnformat=xml", "xml")])
 def test_what_does_not_exist_is_404(path: str, query: bytes, form: str) -> None:
-    assert dialect.matches(path)
+    assert not dialect.matches(path)
     response = Exchange(Request("GET", path, query)).response
     assert response.status == 404
     if form == "json":
@@ -565,7 +565,9 @@ def test_what_does_not_exist_is_404(path: str, query: bytes, form: str) -> None:
         assert ET.fromstring(response.body).findtext("statusText") == "Unknown method"
 
 
-@pytest.mark.parametrize("path", ["/", "/v1/send", "/httpx/9.0/sendSms", "/a/http/9.0/sendSms"])
+@pytest.mark.parametrize(
+    "path", ["/", "/v1/send", "/httpx/9.0/sendSms", "/a/http/9.0/sendSms", "/http/1.6/sendSMS.do", "/http/sendmsg.php"]
+)
 def test_other_paths_are_not_ours(path: str) -> None:
     assert not dialect.matches(path)
 

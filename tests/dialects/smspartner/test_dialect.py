@@ -262,9 +262,15 @@ def test_the_body_wins_over_the_query() -> None:
 
 @pytest.mark.parametrize(
     ("path", "ours"),
-    [("/v1/send", True), ("/v1/", True), ("/v1", True), ("/v1/x/y", True), ("/v2/send", False), ("/v11", False)],
+    [
+        *((f"/v1/{page}", True) for page in dialect.PAGES if page != dialect.UNSERVED),
+        *((f"/v1/{page}/", True) for page in sorted(dialect.PAGES_ELSEWHERE)),
+        *((path, True) for path in ("/v1/send/", "/v1/contact/list", "/v1/groupe/delete", "/v1/subaccount/create")),
+        *((path, False) for path in ("/v1/public/message/send", "/v1/sms", "/v1/nothing", "/v1/me/KEY", "/v1/sendx")),
+        *((path, False) for path in ("/v1/", "/v1", "/v1/(unserved)", "/v1/Send", "/v2/send", "/v11", "/", "")),
+    ],
 )
-def test_everything_below_v1_is_ours(path: str, ours: bool) -> None:
+def test_the_pages_of_the_provider_are_ours_and_no_others(path: str, ours: bool) -> None:
     assert dialect.matches(path) is ours
 
 

@@ -57,7 +57,6 @@ SIMULATE: Final = "simulateCampaign"
 LINK_CHARACTERS_MAX: Final = 80
 PLACES_PER_NUMBER_MAX: Final = 10  # a list may have empty places, but millions of separators are no list
 
-_OURS: Final = re.compile(r"/+(?:http(?:/|$)|amsmodule\.sendsms\.v6\.php)", re.IGNORECASE)
 _VERSION_6: Final = re.compile(r"/+amsmodule\.sendsms\.v6\.php/*", re.IGNORECASE)
 # The provider's Python sample forgets the `?` before its parameters, so what follows `.php` may be a query.
 _VERSION_8: Final = re.compile(r"/+http/+(sendSms|getInfo|getPull)_v8\.php", re.IGNORECASE)
@@ -70,8 +69,10 @@ _OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def matches(path: str) -> bool:
-    """Whether a path is this API's: everything below /http, version 6, and the REST resources at the root."""
-    return _OURS.match(path) is not None or rest.matches(path)
+    """Whether the provider has such a method, served here or not: of 9.0, of an older version, or of REST."""
+    if rest.is_below(path):
+        return rest.matches(path)
+    return _method(path) is not None
 
 
 def open(request: Request) -> Call | Response:
@@ -79,7 +80,7 @@ def open(request: Request) -> Call | Response:
 
     Raises Refusal not_found, unreadable, key_missing, key_unknown.
     """
-    if rest.matches(request.path):
+    if rest.is_below(request.path):
         return rest.call_of(request)
     verb = _verb(request.path)
     values = _values(request)
@@ -121,7 +122,7 @@ def write(outcome: Outcome, call: Call, account: Account | None = None) -> Respo
 
 def refuse(refusal: Refusal, request: Request, call: Call | None = None, account: Account | None = None) -> Response:
     """The reply to a refusal, in the form that the request asked for; total."""
-    if rest.matches(request.path):
+    if rest.is_below(request.path):
         return rest_answers.refused(refusal)
     if call is None:
         return _refuse(refusal, _format_wanted(request), SEND, account)
@@ -154,21 +155,24 @@ def _refuse(refusal: Refusal, form: str, verb: str, account: Account | None) -> 
 
 
 def _verb(path: str) -> str:
+    verb = _method(path)
+    if verb is None:
+        raise Refusal("not_found")
+    return verb
+
+
+def _method(path: str) -> str | None:
+    """The method that a path names; None where the provider has none of that name."""
     if _VERSION_6.fullmatch(path):
         return SEND
     if old := _VERSION_8.match(path):
         return _VERBS[old[1].lower()]
     found = _VERSION_9.fullmatch(path)
     if found is None or found[1].lower().endswith(".php"):
-        raise Refusal("not_found")
+        return None
     # Without a version the method is the only segment; it is no version.
     method = found[2] or (found[1] if found[1].lower() in _VERBS else "")
-    if not method:
-        return SIMPLE
-    verb = _VERBS.get(method.lower())
-    if verb is None:
-        raise Refusal("not_found")
-    return verb
+    return _VERBS.get(method.lower()) if method else SIMPLE
 
 
 def _values(request: Request) -> dict[str, str]:

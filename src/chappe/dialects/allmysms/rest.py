@@ -39,8 +39,8 @@ from chappe.dialects.allmysms.send import Wish, credentials, is_yes, label, mess
 FORMAT: Final = "rest"
 PING: Final = "ping"
 
-# What else a REST client may ask at the root is answered in its own words, too: it does not exist.
-_OURS: Final = re.compile(r"/+(?:sms|report|account|ping|voice)(?:/|$)", re.IGNORECASE)
+# What else a REST client may ask below these names is answered in its own words: it does not exist.
+_BELOW: Final = re.compile(r"/+(?:sms|report|account|ping|voice)(?:/|$)", re.IGNORECASE)
 _PATHS: Final = (
     (ONE, re.compile(r"/+sms/+send/*", re.IGNORECASE)),
     (BULK, re.compile(r"/+sms/+send/+bulk/*", re.IGNORECASE)),
@@ -54,8 +54,13 @@ Values = Mapping[str, object]
 
 
 def matches(path: str) -> bool:
-    """Whether a path is of the REST API."""
-    return _OURS.match(path) is not None
+    """Whether a path is a resource of the REST API."""
+    return any(form.fullmatch(path) for _, form in _PATHS)
+
+
+def is_below(path: str) -> bool:
+    """Whether what asks for this path is a client of the REST API, whether the resource exists or not."""
+    return _BELOW.match(path) is not None
 
 
 def call_of(request: Request) -> Call | Response:

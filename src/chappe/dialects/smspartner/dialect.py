@@ -29,6 +29,10 @@ UNSERVED: Final = "(unserved)"  # no path can be it: parentheses are in none of 
 
 _DEFAULTS: Final = AccountSettings()
 
+# What the provider has and we do not: single pages, and all pages below a name.
+PAGES_ELSEWHERE: Final = frozenset(("hlr/notify", "vn/callforward", "sondage/to/send", "rcs/send"))
+FAMILIES: Final = frozenset(("contact", "group", "groupe", "subaccount", "location"))
+
 Reader = Callable[[Values, Account, Moment], Command]
 Writer = Callable[[Any, Values, AccountSettings, bool], Response]
 
@@ -63,8 +67,11 @@ PAGES: Final[Mapping[str, tuple[Reader, Writer]]] = {
 
 
 def matches(path: str) -> bool:
-    """Everything below /v1/ is this dialect's, also what it does not know."""
-    return path.startswith(PREFIX) or path == "/v1"
+    """Whether the provider has such a page, served here or not. What else is below /v1/ may be another API's."""
+    if not path.startswith(PREFIX):
+        return False
+    verb = _verb(path)
+    return (verb in PAGES and verb != UNSERVED) or verb in PAGES_ELSEWHERE or verb.partition("/")[0] in FAMILIES
 
 
 def open(request: Request) -> Call:
