@@ -21,6 +21,7 @@ from chappe.core.model import (
     RECIPIENTS_MAX,
     Accepted,
     Account,
+    AccountSettings,
     Command,
     Reply,
     Report,
@@ -161,6 +162,15 @@ def test_a_send_is_read_and_its_outcome_answered(dialect: Dialect, form: str) ->
                 told = msgspec.structs.replace(command, skipped=left_out, scheduled_at=scheduled_at)
                 ids = ("00000001-1eb0-8000-a25a-ef35c0f52d35",) if command.public_ids else ()
                 _check(dialect.write(Accepted(4587, told, 0, ids), call), form)
+
+
+@pytest.mark.parametrize(("name", "told"), [("smspartner", True), ("allmysms", False)])
+@pytest.mark.parametrize("wanted", [True, False])
+def test_which_reports_a_send_has_beside_ends_is_its_own(name: str, told: bool, wanted: bool) -> None:
+    owner = Account(1, "demo", settings=AccountSettings(reports_waiting=wanted))
+    _, command = _sent(BY_NAME[name], account=owner)
+    assert (command.report_taken, command.report_skipped) == (told and wanted, told)
+    assert command.public_ids is BY_NAME[name].PUBLIC_IDS
 
 
 @EVERY
