@@ -112,7 +112,7 @@ async def test_what_was_put_aside_what_fails_and_what_waits_is_counted(database:
         await waiting.fold(shop.database)
         await troubles.note(shop.database, "release", "KeyError")
         async with shop.database.transaction() as tx:
-            rows = [MessageIn(0, "33600000001", "36111", 0, 0, b"x")]
+            rows = [MessageIn(0, "33600000001", "36111", b"x", b"k")]
             (number,) = await inbound.store_inbound(tx, red, rows, [datetime.now(UTC)])
             await inbound.mark(tx, [number], inbound.PUT_ASIDE, "could not be sorted: KeyError")
         await quarantine.keep(shop.database, datetime.now(UTC), red, "receipt", [], "error", b"raw")

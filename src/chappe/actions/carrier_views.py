@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 
 import msgspec
 
-from chappe.carriers.registry import profile_of
+from chappe.carriers.registry import KINDS, kind_of
 from chappe.core.carrier_config import Carrier, CarrierRoute
 from chappe.store import binds, carriers, demo, operator, quarantine
 from chappe.store.binds import BindView
@@ -37,6 +36,7 @@ class CarrierView(msgspec.Struct, frozen=True):
 
     name: str
     kind: str
+    address: str
     enabled: bool
     host: str
     port: int
@@ -105,15 +105,17 @@ def view(
     ready = [length.first_at for length in lengths if length.lane_class != LaneClass.WAITING]
     oldest_at = min(ready, default=None)
     settings = carrier.settings
+    kind = KINDS.get(carrier.kind)
     return CarrierView(
         name=carrier.name,
         kind=carrier.kind,
+        address=address(carrier),
         enabled=carrier.enabled,
         host=settings.host,
         port=settings.port,
         system_id=settings.system_id,
         profile=settings.profile or "generic",
-        settings=settings.settings,
+        settings=shown_options(carrier),
         window=settings.window,
         rate=settings.rate,
         binds=[
@@ -133,45 +135,56 @@ def view(
         oldest_at=oldest_at,
         in_doubt=in_doubt,
         receipts_unmatched=receipts_unmatched,
-        learnt=_learnt(carrier),
+        learnt=kind.learnt(carrier) if kind is not None else {},
         routes=len(routes),
         alarms=_alarms(bind_views, oldest_at, bool(routes), in_doubt, now, quarantined) if carrier.enabled else [],
         notes=_notes(of_demo, carrier),
     )
 
 
-def _learnt(carrier: Carrier) -> dict[str, str]:
-    if "learn" in carrier.learnt:
-        return {}
-    return dict(zip(("response_id_format", "receipt_id_format"), carrier.learnt, strict=True))
-
-
 def _notes(of_demo: demo.Stored | None, carrier: Carrier) -> list[str]:
     clear = clear_text_note(carrier)
-    return [*([] if of_demo is None else [demo_words(of_demo)]), *([clear] if clear else [])]
+    return [*([] if of_demo is None else [demo_words(of_demo)]), *([clear] if clear else []), *_lacks(carrier)]
+
+
+def _lacks(carrier: Carrier) -> list[str]:
+    """What the carrier cannot do, as it is set up, and what follows."""
+    try:
+        able = kind_of(carrier).capabilities(carrier)
+    except ValueError:  # its settings mean nothing any more, and another alarm says so
+        return []
+    found = []
+    if not able.receipts:
+        found.append("sends no receipts: what it takes ends as no_receipt")
+    if not able.replies:
+        found.append("brings no replies: a STOP does not come this way")
+    if not able.validity:
+        found.append("cannot be told until when to try: what it holds may arrive after its sending window has closed")
+    return found
 
 
 def clear_text_note(carrier: Carrier) -> str:
-    """A warning, a sentence without its end, when password and messages leave this machine without TLS; else empty."""
-    host = carrier.settings.host
-    try:
-        if profile_of(carrier).tls or _is_here(host):
-            return ""
-    except ValueError:  # its settings mean nothing any more, and another alarm says so
-        return ""
-    return (
-        f"the password and every message go to {host} unencrypted: `chappe carrier set {carrier.name} tls=on`, where "
-        "the carrier offers TLS; else reach it over a VPN or a private line"
-    )
+    """A warning of the carrier's settings, a sentence without its end, such as that everything goes out unencrypted."""
+    kind = KINDS.get(carrier.kind)
+    return "" if kind is None else kind.warning(carrier)
 
 
-def _is_here(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+def shown_options(carrier: Carrier) -> dict[str, str]:
+    """A carrier's options without its secrets."""
+    kind = KINDS.get(carrier.kind)
+    if kind is None:  # nobody here knows which of them are secret
+        return dict.fromkeys(carrier.settings.settings, "***")
+    known = kind.options
+    return {
+        name: "***" if name in known and known[name].secret else value
+        for name, value in carrier.settings.settings.items()
+    }
+
+
+def address(carrier: Carrier) -> str:
+    """Where a carrier is and who we are there, for people."""
+    kind = KINDS.get(carrier.kind)
+    return carrier.kind if kind is None else kind.address(carrier.settings)
 
 
 def demo_words(found: demo.Stored) -> str:

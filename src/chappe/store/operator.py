@@ -76,10 +76,10 @@ async def save_key(connection: Connection, account_id: int, key: str) -> bool:
     )
 
 
-async def carrier_for_update(connection: Connection, name: str) -> tuple[int, CarrierSettings] | None:
-    """A carrier's id and settings, with its row locked until the caller's transaction ends."""
-    row = await connection.fetchrow("select id, settings from carrier where name = $1 for update", name)
-    return (row["id"], msgspec.json.decode(row["settings"], type=CarrierSettings)) if row else None
+async def carrier_for_update(connection: Connection, name: str) -> tuple[int, CarrierSettings, str] | None:
+    """A carrier's id, settings and kind, with its row locked until the caller's transaction ends."""
+    row = await connection.fetchrow("select id, settings, kind from carrier where name = $1 for update", name)
+    return (row["id"], msgspec.json.decode(row["settings"], type=CarrierSettings), row["kind"]) if row else None
 
 
 async def save_carrier(

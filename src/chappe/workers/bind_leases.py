@@ -10,7 +10,7 @@ import msgspec
 
 from chappe.actions.windows import Windows
 from chappe.carriers import Link, LinkState
-from chappe.carriers.registry import KINDS, policy_of, rest_of, rules_of
+from chappe.carriers.registry import kind_of, policy_of, rest_of, rules_of
 from chappe.core.carrier_config import Carrier
 from chappe.core.routing import Router
 from chappe.observability.logs import get_logger
@@ -151,9 +151,8 @@ class Deliver:
             if self._not_before.get(bind, 0.0) > now or not self._share.wants(bind, len(self._running), now):
                 continue
             try:
-                KINDS[found.kind]
-                rules, policy = Rules(found.id, *rules_of(found)), policy_of(found)
-            except (ValueError, KeyError) as error:
+                rules, policy = Rules(found.id, *rules_of(found)), policy_of(found).receipts
+            except ValueError as error:
                 # One carrier that cannot be understood (settings of another version) must not stop the others.
                 log.error("carrier_settings_unusable", carrier=found.name, error=str(error))
                 continue
@@ -276,7 +275,7 @@ class Deliver:
 
     def _begin(self, bind: BindKey, taken: binds.Taken, carrier: Carrier, rules: Rules, policy: int) -> None:
         def make(wake: Callable[[], None]) -> Link:
-            return KINDS[carrier.kind](carrier, wake)
+            return kind_of(carrier).link(carrier, wake)
 
         pump = Pump(self._database, bind, taken, make, rules, policy, carrier.name, self._told, self._windows)
         task = asyncio.get_running_loop().create_task(pump.run())
