@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -22,6 +22,7 @@ from chappe.store.outage import DatabaseAway
 from chappe.workers.bind_driver import Pump
 from chappe.workers.bind_share import Share
 from chappe.workers.in_flight import Rules
+from chappe.workers.left_in_flight import recover
 from chappe.workers.process_identity import is_dead
 
 log = get_logger("chappe.deliver")
@@ -143,6 +144,7 @@ class Deliver:
                 await binds.expire(self._database, owner)
         free = await binds.free(self._database, self._owner)
         self._share.still_free(free)
+        await self._recover_surplus(known)
         for bind in free:
             found = known.get(bind.carrier_id)
             if found is None or bind in self._running or bind.slot >= found.settings.binds or self._is_ending(bind):
@@ -183,6 +185,27 @@ class Deliver:
             self._rounds_left = 0
             raise
         return self._carriers
+
+    async def _recover_surplus(self, known: Mapping[int, Carrier]) -> None:
+        """Decides about what is in flight on binds that nobody will drive: those above their carrier's number, and
+        those of carriers that are out of use or gone. Of a carrier that is gone nothing is sent once more."""
+        for bind in await binds.left(self._database):
+            found = known.get(bind.carrier_id)
+            if (found is not None and bind.slot < found.settings.binds) or bind in self._running:
+                continue
+            if found is None:
+                every = await carriers.all_carriers(self._database)
+                found = next((carrier for carrier in every if carrier.id == bind.carrier_id), None)
+            rules, policy, name = Rules(bind.carrier_id, "hold"), 0, ""
+            if found is not None:
+                try:
+                    rules, policy, name = Rules(found.id, *rules_of(found)), policy_of(found), found.name
+                except (ValueError, KeyError):  # told where the carrier's other binds are looked at
+                    continue
+            taken = await binds.take(self._database, bind, self._owner, LEASE_S)
+            if taken is not None:
+                await recover(self._database, bind, taken, rules, policy, name)
+                await binds.release(self._database, bind, taken.token)
 
     def _only_account(self, carrier_id: int) -> int:
         """The only account whose messages may leave through a carrier; 0: every account's."""
