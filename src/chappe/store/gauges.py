@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 from chappe.observability.metrics import Metric, Snapshot
 from chappe.store.database import Database
 from chappe.store.lanes import CLASSES, LaneClass
+from chappe.store.webhook_hosts import ORIGIN_BITS
 
 COUNTED_MAX = 10_000
+HOSTS_MAX = 100  # of one account, that are looked at: strangers decide how many there are
 
 GAUGES: dict[str, Metric] = {
     "chappe_database_up": Metric("gauge", "Whether the database answered the questions below."),
@@ -24,8 +26,12 @@ GAUGES: dict[str, Metric] = {
     "chappe_binds": Metric(
         "gauge", "Binds that should be there, by state; unowned: nobody drives it.", ("carrier", "state")
     ),
-    "chappe_in_doubt": Metric("gauge", "Messages of which nobody knows whether the carrier has them.", ("carrier",)),
-    "chappe_receipts_unmatched": Metric("gauge", "Receipts that wait for their message.", ("carrier",)),
+    "chappe_in_doubt": Metric(
+        "gauge", f"Messages of which nobody knows whether the carrier has them, up to {COUNTED_MAX}.", ("carrier",)
+    ),
+    "chappe_receipts_unmatched": Metric(
+        "gauge", f"Receipts that wait for their message, up to {COUNTED_MAX}.", ("carrier",)
+    ),
     "chappe_quarantined": Metric("gauge", "What carriers gave us and the database refused.", ("carrier",)),
     "chappe_inbound_put_aside": Metric("gauge", "Messages of subscribers that could not be sorted."),
     "chappe_tasks_failing": Metric("gauge", "Tasks of upkeep that failed when they were last tried."),
@@ -57,15 +63,41 @@ from lanes l cross join lateral (
         select from outbox o where o.lane = l.lane and (l.lane & 7 <> $1::int or o.key <= $2) limit $3) few
 ) c where l.lane is not null
 """
-_WEBHOOKS = """
-with recursive hosts as (
-    (select host, key from webhook order by host, key limit 1)
+# The hosts of one account lie side by side: both levels are found by skipping through the primary key.
+_WEBHOOKS = f"""
+with recursive accounts(account) as (
+    (select host >> {ORIGIN_BITS} from webhook order by host limit 1)
     union all
-    select n.host, n.key from hosts h cross join lateral (
-        select w.host, w.key from webhook w where w.host > h.host order by w.host, w.key limit 1) n
+    select (select w.host >> {ORIGIN_BITS} from webhook w where w.host >= (a.account + 1) << {ORIGIN_BITS}
+            order by w.host limit 1)
+    from accounts a where a.account is not null
+), hosts as materialized (
+    select h.host, h.key from accounts a cross join lateral (
+        with recursive found(host, key) as (
+            (select w.host, w.key from webhook w
+             where w.host >= a.account << {ORIGIN_BITS} and w.host < (a.account + 1) << {ORIGIN_BITS}
+             order by w.host, w.key limit 1)
+            union all
+            select n.host, n.key from found f cross join lateral (
+                select w.host, w.key from webhook w
+                where w.host > f.host and w.host < (a.account + 1) << {ORIGIN_BITS} order by w.host, w.key limit 1) n
+        ) select host, key from found limit $3
+    ) h where a.account is not null
 )
-select (select count(*) from (select from webhook where key <= $1 limit $2) few) as waiting,
+select (select count(*) from (
+            select from hosts h cross join lateral (
+                select from webhook w where w.host = h.host and w.key <= $1 order by w.key limit $2) w limit $2) few
+       ) as waiting,
        (select min(key) from hosts) as first_key
+"""
+# Carriers decide how many of them there are.
+_FEW = """
+select carrier_id, count(*)::float8 as number from (select carrier_id from {table} limit $1) few group by carrier_id
+"""
+_STRAYS = """
+select c.carrier_id, (select count(*) from (
+    select from receipt_unmatched u where u.carrier_id = c.carrier_id limit $2) few)::float8 as number
+from unnest($1::int[]) as c(carrier_id)
 """
 
 
@@ -85,21 +117,16 @@ async def read(database: Database) -> Snapshot:
                       sum(cardinality(b.in_flight))::float8 as in_flight
                from bind b left join carrier c on c.id = b.carrier_id group by 1, 2"""
         )
-        doubts = await connection.fetch(
-            "select carrier_id, count(*)::float8 as number from uncertain group by carrier_id"
-        )
-        strays = await connection.fetch(
-            "select carrier_id, count(*)::float8 as number from receipt_unmatched group by carrier_id"
-        )
-        quarantined = await connection.fetch(
-            "select carrier_id, count(*)::float8 as number from quarantine group by carrier_id"
-        )
+        doubts = await connection.fetch(_FEW.format(table="uncertain"), COUNTED_MAX)
+        strays = await connection.fetch(_STRAYS, list(names), COUNTED_MAX)
+        quarantined = await connection.fetch(_FEW.format(table="quarantine"), COUNTED_MAX)
         aside = await connection.fetchrow(
-            """select (select count(*) from inbound where state = 5)::float8 as put_aside,
+            """select (select count(*) from (select from inbound where state = 5 limit $1) few)::float8 as put_aside,
                       (select count(*) from trouble)::float8 as failing,
-                      (select coalesce(sum(parts), 0) from waiting_parts)::float8 as later"""
+                      (select coalesce(sum(parts), 0) from waiting_parts)::float8 as later""",
+            COUNTED_MAX,
         )
-        webhooks = await connection.fetchrow(_WEBHOOKS, now_key, COUNTED_MAX)
+        webhooks = await connection.fetchrow(_WEBHOOKS, now_key, COUNTED_MAX, HOSTS_MAX)
         leases = await connection.fetch(
             """select name, (expires_at >= clock_timestamp())::int as held from lease where name not like 'worker %'
                union all
