@@ -199,7 +199,7 @@ class Deliver:
             rules, policy, name = Rules(bind.carrier_id, "hold"), 0, ""
             if found is not None:
                 try:
-                    rules, policy, name = Rules(found.id, *rules_of(found)), policy_of(found), found.name
+                    rules, policy, name = Rules(found.id, *rules_of(found)), policy_of(found).receipts, found.name
                 except (ValueError, KeyError):  # told where the carrier's other binds are looked at
                     continue
             taken = await binds.take(self._database, bind, self._owner, LEASE_S)
