@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -12,7 +13,7 @@ from chappe.store import binds, carriers, demo, operator, quarantine
 from chappe.store.binds import BindView
 from chappe.store.database import Database
 from chappe.store.lanes import LaneClass
-from chappe.store.operator import LaneLength
+from chappe.store.operator import LaneLength, Oddity
 
 OLD = timedelta(minutes=5)  # a ready message that waits longer than this calls for attention
 
@@ -30,8 +31,17 @@ class Bind(msgspec.Struct, frozen=True):
     figures: dict[str, float]
 
 
+class UnknownWord(msgspec.Struct, frozen=True):
+    """A word of receipts that is in no table. resembles: a word that is, empty where none is near."""
+
+    word: str
+    receipts: int
+    resembles: str
+
+
 class CarrierView(msgspec.Struct, frozen=True):
     """One carrier. learnt: how it writes message ids, as found out by Chappe; empty while the ids need no rule.
+    oddities: how many of the latest receipts were unusual, by what it was; unknown_words: the words that end nothing;
     queue: messages by lane class; window: parts of one bind; alarms: sentences for the operator."""
 
     name: str
@@ -51,6 +61,8 @@ class CarrierView(msgspec.Struct, frozen=True):
     in_doubt: int
     receipts_unmatched: int
     learnt: dict[str, str]
+    oddities: dict[str, int]
+    unknown_words: list[UnknownWord]
     routes: int
     alarms: list[str]
     notes: list[str]
@@ -69,6 +81,7 @@ async def read(database: Database) -> tuple[list[CarrierView], Unrouted]:
     doubts = await operator.counts_of_doubt(database)
     strays = await operator.counts_of_strays(database)
     refused = await quarantine.counts(database)
+    odd = await operator.oddities(database)
     routes = await carriers.all_routes(database)
     bind_views = await binds.views(database)
     found_demo = await demo.read(database)
@@ -84,6 +97,7 @@ async def read(database: Database) -> tuple[list[CarrierView], Unrouted]:
             now,
             found_demo if found_demo is not None and found_demo.carrier_id == carrier.id else None,
             quarantined=refused.get(carrier.id, 0),
+            odd=[one for one in odd if one.carrier_id == carrier.id],
         )
         for carrier in await carriers.all_carriers(database)
     ]
@@ -100,6 +114,7 @@ def view(
     now: datetime,
     of_demo: demo.Stored | None = None,
     quarantined: int = 0,
+    odd: Sequence[Oddity] = (),
 ) -> CarrierView:
     """One carrier and its alarms; pure. of_demo: the demo, for its carrier."""
     ready = [length.first_at for length in lengths if length.lane_class != LaneClass.WAITING]
@@ -136,10 +151,23 @@ def view(
         in_doubt=in_doubt,
         receipts_unmatched=receipts_unmatched,
         learnt=kind.learnt(carrier) if kind is not None else {},
+        oddities=_oddities(odd),
+        unknown_words=[
+            UnknownWord(one.word, one.receipts, "" if kind is None else kind.resembling(one.word))
+            for one in odd
+            if one.word
+        ],
         routes=len(routes),
         alarms=_alarms(bind_views, oldest_at, bool(routes), in_doubt, now, quarantined) if carrier.enabled else [],
         notes=_notes(of_demo, carrier),
     )
+
+
+def _oddities(odd: Sequence[Oddity]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for one in odd:
+        found[one.oddity] = found.get(one.oddity, 0) + one.receipts
+    return found
 
 
 def _notes(of_demo: demo.Stored | None, carrier: Carrier) -> list[str]:

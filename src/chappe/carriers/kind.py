@@ -224,6 +224,10 @@ class Kind(ABC):
         """What was learnt, as options and their values; empty while nothing was."""
         return {}
 
+    def resembling(self, word: str) -> str:
+        """The known word of receipts that an unknown one resembles; empty when it resembles none."""
+        return ""
+
     def identity(self, settings: CarrierSettings) -> object:
         """What was learnt of a carrier is forgotten when this changes."""
         return settings

@@ -22,6 +22,7 @@ app = click.Group()
 
 name_argument = click.argument("name", help="Name of the carrier.")
 DOCTOR_WAIT_S_MAX = 3600
+UNKNOWN_WORDS_SHOWN = 5  # of each carrier, to people; --json has all
 
 
 @app.command()
@@ -172,6 +173,12 @@ def list_(data: Path | None, database_url: str | None, as_json: bool) -> None:
             lines += [f"    {figures}"] if figures else []
         if view.learnt:
             lines.append("  learnt: " + ", ".join(f"{name}={word}" for name, word in view.learnt.items()))
+        if view.oddities:
+            counts = ", ".join(f"{name} {count}" for name, count in view.oddities.items())
+            lines.append(f"  odd among the latest receipts: {counts}")
+        for word in view.unknown_words[:UNKNOWN_WORDS_SHOWN]:
+            meant = f"; it resembles {word.resembles}" if word.resembles else ""
+            lines.append(f"  ? unknown word {one_line(word.word)} in {word.receipts} receipts{meant}")
         lines += [f"  ! {alarm}" for alarm in view.alarms]
         lines += [f"  {note}" for note in view.notes]
     if not views:

@@ -158,3 +158,29 @@ __all__ = [
     "save_carrier",
     "save_key",
 ]
+
+
+class Oddity(msgspec.Struct, frozen=True):
+    """What was unusual about receipts of a carrier. word: of the receipt, where it is in no table; else empty."""
+
+    carrier_id: int
+    oddity: str
+    word: str
+    receipts: int
+
+
+RECEIPTS_LOOKED_AT = 20_000
+"""The latest of all carriers: a view must not read a table that grows without end."""
+
+
+async def oddities(database: Database) -> list[Oddity]:
+    """What was odd about the latest receipts, the most frequent first."""
+    rows = await database.fetch(
+        """select carrier_id, o.oddity, case when o.oddity = 'word_unknown' then r.word else '' end as word,
+                  count(*) as receipts
+           from (select carrier_id, word, oddity from receipt order by id desc limit $1) r
+           cross join lateral unnest(string_to_array(r.oddity, ',')) as o(oddity)
+           where r.oddity is not null group by 1, 2, 3 order by 4 desc, 2, 3 limit 500""",
+        RECEIPTS_LOOKED_AT,
+    )
+    return [Oddity(row["carrier_id"], row["oddity"], row["word"], row["receipts"]) for row in rows]

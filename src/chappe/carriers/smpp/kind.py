@@ -16,6 +16,7 @@ from chappe.carriers.smpp.profiles import learns_ids, profile_of
 from chappe.core.carrier_config import Carrier, CarrierSettings
 from chappe.observability.logs import get_logger
 from chappe.smpp.profile import KNOBS, PRESETS, FlashMethod, Mode, MultipartPolicy, ValidityFormat, profile
+from chappe.smpp.status_words import suggestion
 
 log = get_logger("chappe.carrier")
 
@@ -120,6 +121,9 @@ class SmppKind(Kind):
         if LEARN in carrier.learnt:
             return {}
         return dict(zip(("response_id_format", "receipt_id_format"), carrier.learnt, strict=True))
+
+    def resembling(self, word: str) -> str:
+        return suggestion(word)
 
     def identity(self, settings: CarrierSettings) -> object:
         """Another SMSC, or another word about its ids."""
