@@ -252,7 +252,7 @@ async def _between(store: Store, repetitions: int, count: int) -> Stage:
         with meter.own():
             for call, placed in zip(calls, batch, strict=True):
                 account = book.known(call.credentials, HOST)
-                if isinstance(account, Account) and rates.allow(account, DIALECT.NAME, call.verb):
+                if isinstance(account, Account) and rates.allow(account, DIALECT, call.verb):
                     sending.begin(account_id, 1)
                     commit.add(placed, lambda _: sending.end(account_id, 1))
             await commit.idle()

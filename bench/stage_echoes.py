@@ -15,6 +15,7 @@ from chappe.net.connection import Answer
 from chappe.store.database import Database
 from chappe.store.flags import Flag
 from chappe.store.messages import key_of
+from chappe.store.webhook_claims import WAITING
 
 
 class _Lends:
@@ -80,7 +81,7 @@ class EchoTurns(_Lends):
         self.recorded = 0
 
     async def fetch(self, _statement: str, *values: Any) -> Sequence[Any]:
-        results, want = values[6], values[19]  # r_message, p_want
+        results, want = values[6], values[-2]  # r_message, p_want
         self.recorded += results.count(",") + 1 if len(results) > 2 else 0
         first, self._given = self._given, min(self._given + want, len(self._rows))
         return self._rows[first : self._given]
@@ -136,15 +137,28 @@ class EchoLink:
         return None
 
 
+HOST_NUMBER = 1
+
+
+class _Row(tuple[Any, ...]):
+    """A row whose first columns also have names, as a claim reads them."""
+
+    def __getitem__(self, column: Any) -> Any:
+        return super().__getitem__({"host": 0, "key": 1}.get(column, column))
+
+
 class EchoWebhooks(_Lends):
     """Has so many webhooks of one host, and is told what became of them."""
 
     def __init__(self, count: int) -> None:
         now = datetime.now(UTC)
         delivered = int(State.DELIVERED)
+        url = f"http://{HOST}:1/r/"
         self._rows = [
-            (1, key_of(now), number, number << 16, now, delivered, 0, None, f"+3361{number:07d}", 38_000, delivered,
-             DIALECT.NAME, f"http://{HOST}:1/r/{number}", "", "", Flag.TRANSACTIONAL)
+            _Row(
+                (HOST_NUMBER, key_of(now), number, number << 16, now, delivered, 0, None, f"+3361{number:07d}",
+                 38_000, delivered, DIALECT.NAME, f"{url}{number}", "", "", Flag.TRANSACTIONAL)
+            )
             for number in range(1, count + 1)
         ]  # fmt: skip
         self._given = 0
@@ -153,8 +167,11 @@ class EchoWebhooks(_Lends):
     async def value(self, *_asked: Any) -> bool:
         return True  # the lease
 
-    async def fetch(self, _statement: str, *values: Any) -> Sequence[Any]:
-        first, self._given = self._given, min(self._given + values[2], len(self._rows))  # per host
+    async def fetch(self, statement: str, *values: Any) -> Sequence[Any]:
+        if statement == WAITING:
+            return self._rows[self._given : self._given + 1]  # the one host, while there is anything
+        wanted = int(values[-1].strip("{}"))  # rows of each host, and there is one host
+        first, self._given = self._given, min(self._given + wanted, len(self._rows))
         return self._rows[first : self._given]
 
     async def execute(self, _statement: str, *values: Any) -> str:

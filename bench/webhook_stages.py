@@ -15,7 +15,7 @@ from stage_store import DIALECT, SECRET, Store, pid_of
 from chappe.core.lifecycle import State
 from chappe.core.model import Report, submission_of
 from chappe.dialects import WebhookCall
-from chappe.net import Door
+from chappe.net.client import Door
 from chappe.store import webhooks
 from chappe.store.messages import key_of
 from chappe.store.webhooks import Pending, Told

@@ -17,13 +17,13 @@ from stage_store import SENDER, WINDOW, WORDS, Store, pid_of
 
 from chappe.actions.windows import Windows
 from chappe.carriers import TAKEN, Link, LinkState, Outgoing, ReceiptIn
-from chappe.carriers.registry import kind_of, policy_of, rules_of
+from chappe.carriers.registry import KINDS, policy_of, profile_of, rules_of
 from chappe.carriers.smpp.parts import Parts
-from chappe.carriers.smpp.profiles import profile_of
 from chappe.core.lifecycle import State
 from chappe.observability.metrics import metrics
-from chappe.store import binds
-from chappe.store.binds import BindKey, Claimed, Turn
+from chappe.store import bind_turn, binds
+from chappe.store.bind_turn import Claimed, Turn
+from chappe.store.binds import BindKey
 from chappe.store.database import Connection
 from chappe.store.lanes import LaneClass, lane
 from chappe.store.queue_head import Looks
@@ -69,7 +69,7 @@ class Bind:
     async def turn(self, connection: Connection, news: Turn, want: int) -> None:
         now = datetime.now(UTC)
         asked = (self._key, self._token, now, 0, news, (), self.lanes, want, self._looks)
-        self.claimed = await binds.turn(connection, *asked)
+        self.claimed = await bind_turn.turn(connection, *asked)
         if len(self.claimed) != want:
             raise BenchError(f"a turn claimed {len(self.claimed)} of {want} messages")
 
@@ -139,7 +139,7 @@ def _lease(given: tuple[BindKey, binds.Taken]) -> tuple[BindKey, int]:
 async def _bound(store: Store) -> AsyncIterator[tuple[Link, asyncio.Event]]:
     """A link of the carrier that is bound, and what it rings."""
     news = asyncio.Event()
-    link = kind_of(store.sent).link(store.sent, news.set)
+    link = KINDS[store.sent.kind](store.sent, news.set)
     await link.start()
     try:
         async with asyncio.timeout(BOUND_TIMEOUT_S):
@@ -223,12 +223,11 @@ async def _whole(store: Store, repetitions: int, count: int) -> list[Stage]:
         made: list[Link] = []
 
         def make(wake: Callable[[], None]) -> Link:
-            made.append(kind_of(store.sent).link(store.sent, wake))
+            made.append(KINDS[store.sent.kind](store.sent, wake))
             return made[0]
 
         rules = Rules(store.sent.id, *rules_of(store.sent))
-        policy = policy_of(store.sent).receipts
-        pump = Pump(store.database, key, lease, make, rules, policy, "sent", lambda: None, Windows({}))
+        pump = Pump(store.database, key, lease, make, rules, policy_of(store.sent), "sent", lambda: None, Windows({}))
         with meter.theirs(), meter.own():
             task = asyncio.create_task(pump.run())
             async with asyncio.timeout(TIMEOUT_S):

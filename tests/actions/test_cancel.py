@@ -13,9 +13,9 @@ from chappe.core.errors import Refusal
 from chappe.core.lifecycle import State
 from chappe.core.model import Account, AddOptOut, Cancel, Cancelled, Moment, submission_of
 from chappe.embedded.server import ConnectionParameters
-from chappe.store import binds, queue
-from chappe.store.binds import Requeue
+from chappe.store import outcomes, queue
 from chappe.store.lanes import LaneClass, lane
+from chappe.store.outcomes import Requeue
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
 
@@ -97,7 +97,7 @@ async def test_a_message_of_which_a_part_has_left_stays(database: ConnectionPara
         (row,) = await bind.turn(1)
         async with shop.database.transaction() as tx:
             again = Requeue(sent, lane(red, LaneClass.WAITING), row.key + 10**10, 1, 0b10, State.QUEUED)
-            await binds.requeue(tx, NOW, [again])
+            await outcomes.requeue(tx, NOW, [again])
         assert (await cancel(shop, account, sent)).result == "too_late"
         assert await shop.queued() == [sent]
 
@@ -130,7 +130,7 @@ async def test_of_a_claim_and_a_cancel_at_once_one_wins(database: ConnectionPara
                         Requeue(row.message_id, lane(red, LaneClass.COMMERCIAL), row.key, 0, 0, State.QUEUED)
                         for row in due
                     ]
-                    await binds.requeue(tx, NOW, rows)
+                    await outcomes.requeue(tx, NOW, rows)
 
             first = [release(), cancel(shop, account, sent[0])]
             chance.shuffle(first)

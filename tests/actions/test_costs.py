@@ -11,8 +11,8 @@ from chappe.actions.queries import answer
 from chappe.core.lifecycle import State
 from chappe.core.model import Account, Costs, Moment, ReadCosts
 from chappe.embedded.server import ConnectionParameters
-from chappe.store import binds, conversations
-from chappe.store.binds import Finish
+from chappe.store import conversations, outcomes
+from chappe.store.outcomes import Finish
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
 
@@ -76,6 +76,6 @@ async def test_a_long_message_of_which_a_part_stays_charged_was_sent(database: C
         assert len(await bind.turn(2)) == 2
         rows = [Finish(one, State.FAILED, kept, "refused", "failed") for one, kept in ((whole, 0), (part, 1))]
         async with shop.database.transaction(hot=True) as tx:
-            await binds.finish(tx, NEARLY_MARCH, rows)
+            await outcomes.finish(tx, NEARLY_MARCH, rows)
         assert await months(shop, account) == [(MARCH, PRICE, 1)]
         await shop.books_balance()

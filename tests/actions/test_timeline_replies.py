@@ -19,7 +19,7 @@ from chappe.actions.windows import Windows
 from chappe.core.model import Account, submission_of
 from chappe.core.window_profiles import PROFILES
 from chappe.embedded.server import ConnectionParameters
-from chappe.store import binds, messages, replies, webhooks
+from chappe.store import messages, outcomes, replies, webhooks
 from chappe.store.messages import key_of
 from chappe.store.replies import NewReply
 from chappe.workers import in_flight
@@ -117,7 +117,9 @@ async def test_a_message_that_was_held_when_its_turn_came_says_so_at_that_time(d
         verdict = Windows({}).check(account.id, row.flags, row.recipient, row.sender, SUNDAY)
         assert verdict is not None
         async with shop.database.transaction(hot=True) as tx:
-            await binds.requeue(tx, SUNDAY + timedelta(seconds=1), [in_flight.held(row, verdict, SUNDAY, Rules(red))])
+            await outcomes.requeue(
+                tx, SUNDAY + timedelta(seconds=1), [in_flight.held(row, verdict, SUNDAY, Rules(red))]
+            )
         await bind.turn(0)
         assert law(await told(shop, sent)) == [HELD]
 

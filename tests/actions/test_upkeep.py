@@ -13,10 +13,10 @@ from chappe.actions.upkeep import SILENCE, Book
 from chappe.core.lifecycle import State
 from chappe.core.model import message_id
 from chappe.embedded.server import ConnectionParameters
-from chappe.store import binds, carriers, queue
-from chappe.store.binds import Doubt, Requeue
+from chappe.store import carriers, outcomes, queue
 from chappe.store.lanes import LaneClass, lane
 from chappe.store.messages import key_of
+from chappe.store.outcomes import Doubt, Requeue
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
 
@@ -74,7 +74,7 @@ async def test_a_doubt_is_sent_once_more_when_its_time_comes(database: Connectio
         again, answered = await shop.messages(account, 2, transactional=True, parts=2)
         await bind.turn(2)
         async with shop.database.transaction(hot=True) as tx:
-            await binds.doubt(
+            await outcomes.doubt(
                 tx, NOW, red, [Doubt(one, key_of(later(seconds=10)), 0b10, "cut") for one in (again, answered)]
             )
         await bind.turn(0, receipts=[("x", "", 6)])
@@ -224,7 +224,7 @@ async def test_a_message_of_which_parts_are_there_stays_with_its_carrier(databas
         (sent,) = await shop.messages(account, parts=2)
         (row,) = await bind.turn(1)
         async with shop.database.transaction(hot=True) as tx:
-            await binds.requeue(tx, NOW, [Requeue(sent, row.lane, row.key, 1, 0b10, State.QUEUED)])
+            await outcomes.requeue(tx, NOW, [Requeue(sent, row.lane, row.key, 1, 0b10, State.QUEUED)])
         await bind.turn(0)
         await upkeep.fail_over(shop.database, later(seconds=60), await book_of(shop, red))
         assert [(r["lane"] // 8, r["parts_done"]) for r in await shop.outbox()] == [(red, 0b10)]
@@ -242,7 +242,7 @@ async def test_a_removed_carriers_queue_goes_to_whoever_takes_it(database: Conne
         assert {row["lane"] for row in await shop.outbox()} == {7}
         # the bind was still ending: what it gives back goes to a lane that nobody serves
         async with shop.database.transaction(hot=True) as tx:
-            await binds.requeue(tx, NOW, [Requeue(r.message_id, r.lane, r.key, 0, 0, State.QUEUED) for r in rows])
+            await outcomes.requeue(tx, NOW, [Requeue(r.message_id, r.lane, r.key, 0, 0, State.QUEUED) for r in rows])
         await bind.turn(0)
         await upkeep.fail_over(shop.database, later(seconds=5), await book_of(shop))
         assert {row["lane"] for row in await shop.outbox()} == {7}, "nobody else takes them: they wait"
@@ -301,7 +301,7 @@ async def test_other_readings_of_an_id_are_tried_and_learnt(database: Connection
         await upkeep.infer(shop.database, later(seconds=10), book)
         assert await shop.states(sent) == [State.DELIVERED] * 30
         assert await shop.events(sent[0]) == ["receipt_inferred"]
-        assert book.learnt[red].rule != ("learn", "learn")
+        assert book.learners[red].fixed is not None
         assert await shop.database.value("select count(*) from receipt_unmatched") == 1, "another number's stays"
         await shop.books_balance()
 
@@ -317,7 +317,7 @@ async def test_the_only_message_in_doubt_to_a_number_is_meant(
         sent = await shop.messages(account, doubts, numbers=["+33612345678"] * doubts)
         await bind.turn(doubts)
         async with shop.database.transaction(hot=True) as tx:
-            await binds.doubt(tx, NOW, red, [Doubt(one, 0, 0, "cut") for one in sent])
+            await outcomes.doubt(tx, NOW, red, [Doubt(one, 0, 0, "cut") for one in sent])
         await bind.turn(0)
         await _stray(shop, bind, "unknown-1", "33612345678")
         await upkeep.infer(shop.database, later(seconds=10), await book_of(shop))
@@ -333,7 +333,7 @@ async def test_what_is_on_its_way_is_not_sent_once_more(database: ConnectionPara
         (sent,) = await shop.messages(account, numbers=["+33612345678"], transactional=True)
         await bind.turn(1)
         async with shop.database.transaction(hot=True) as tx:
-            await binds.doubt(tx, NOW, red, [Doubt(sent, key_of(later(seconds=60)), 0, "cut")])
+            await outcomes.doubt(tx, NOW, red, [Doubt(sent, key_of(later(seconds=60)), 0, "cut")])
         await bind.turn(0, receipts=[("unknown-1", "33612345678", None)])
         await upkeep.infer(shop.database, later(seconds=10), await book_of(shop))
         assert await shop.state(sent) is State.SUBMITTED

@@ -11,7 +11,7 @@ from ipaddress import ip_network
 import pytest
 
 from chappe.core.errors import Fault
-from chappe.net import Door
+from chappe.net.client import Door
 
 LOOPBACK = (ip_network("127.0.0.1/32"),)
 

@@ -15,7 +15,7 @@ from chappe.actions.accept import accept
 from chappe.core.lifecycle import State
 from chappe.core.model import Account, Moment
 from chappe.embedded.server import ConnectionParameters
-from chappe.net import Door
+from chappe.net.client import Door
 from chappe.net.resolver import Resolver
 from chappe.store import webhook_limits
 from chappe.store.messages import key_of

@@ -29,7 +29,7 @@ ASK_S = 15.0
 POLL_S = 0.02
 TRACEBACKS_MAX = 5
 
-_PART = re.compile(r"\x00chappe\.\w+\x00([a-z]+)(?:-\d+)?\x00\d+\x00")  # python -m MODULE PART PARENT
+_PART = re.compile(r"\x00chappe\.[\w.]+\x00([a-z]+)(?:-\d+)?\x00\d+\x00")  # python -m MODULE PART PARENT
 
 T = TypeVar("T")
 

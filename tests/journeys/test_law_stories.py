@@ -15,7 +15,7 @@ from virtual_time import VirtualLoop
 
 from chappe.core.lifecycle import State
 from chappe.embedded.server import ConnectionParameters
-from chappe.store.binds import Claimed
+from chappe.store.bind_turn import Claimed
 
 NUMBER = "+33612345678"
 MONDAY = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # 10:00 in Paris
@@ -116,7 +116,7 @@ def test_a_turn_of_the_database_that_outlasts_the_window_sends_nothing(begin: Be
     message_id = send(world, world.customer(1_000_000))
     pump = world.workers[0].pump
     assert pump is not None
-    write = pump._write
+    write = pump._writer.write
 
     async def slowly(*given: Any) -> list[Claimed]:
         claimed = await write(*given)
@@ -124,7 +124,7 @@ def test_a_turn_of_the_database_that_outlasts_the_window_sends_nothing(begin: Be
             world.clock.jump(30)
         return claimed
 
-    pump._write = slowly  # type: ignore[method-assign]
+    pump._writer.write = slowly  # type: ignore[method-assign]
     turns(world)
     assert world.workers[0].network.heard == []
     assert state(world, message_id) is State.HELD

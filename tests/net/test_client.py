@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from chappe.core.errors import Fault, FaultKind
-from chappe.net import EXCERPT_BYTES_MAX, Answer, Door
+from chappe.net.client import Door
+from chappe.net.connection import EXCERPT_BYTES_MAX, Answer
 from chappe.net.name_cache import literal
 from chappe.net.resolver import Place
 

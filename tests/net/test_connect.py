@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from chappe.core.errors import Fault, FaultKind
-from chappe.net import Door
+from chappe.net.client import Door
 from chappe.net.connect import PLACES_MAX
 from chappe.net.name_cache import Names, alternating, literal
 from chappe.net.resolver import Place

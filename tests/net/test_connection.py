@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from chappe.core.errors import Fault
-from chappe.net import EXCERPT_BYTES_MAX, Door
 from chappe.net import connection as module
+from chappe.net.client import Door
+from chappe.net.connection import EXCERPT_BYTES_MAX
 
 pytestmark = pytest.mark.asyncio
 

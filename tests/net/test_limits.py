@@ -10,7 +10,7 @@ from ipaddress import ip_network
 import pytest
 
 from chappe.core.errors import Fault
-from chappe.net import Door
+from chappe.net.client import Door
 
 pytestmark = pytest.mark.asyncio
 

@@ -11,8 +11,8 @@ from name_server import name_server
 from shop import eventually
 
 from chappe.core.errors import Fault
-from chappe.net import Door
 from chappe.net import name_cache as module
+from chappe.net.client import Door
 from chappe.net.name_cache import Names
 from chappe.net.resolver import NoSuchName, Resolver
 

@@ -36,17 +36,18 @@ def test_a_part_whose_parent_ends_before_it_gives_orders_ends_too(kind: str) -> 
 @pytest.mark.parametrize("kind", processes.PARTS)
 def test_a_part_has_imported_the_rooms_it_needs_before_its_orders_come(kind: str) -> None:
     """And nothing that a process of this kind never uses."""
-    code = f"import sys; from chappe import parts\nfor name in parts.NEEDED[{kind!r}]: parts.import_module(name)\n"
-    code += "print(*sys.modules)"
+    needed = ", ".join(processes.NEEDED[kind])
+    code = f"import sys; import chappe.node.processes, {needed}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     rooms = {name.split(".")[1] for name in done.stdout.split() if name.startswith("chappe.")}
     assert {"handset": "handset", "work": "workers", "api": "dialects"}[kind] in rooms
-    assert {"cli", "wiring", "config"}.isdisjoint(rooms)
+    assert {"cli", "config"}.isdisjoint(rooms)
+    assert "chappe.node.serve" not in done.stdout.split()
     assert {"rich", "pydantic", "typer", "structlog"}.isdisjoint(done.stdout.split())
 
 
 @pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="needs Linux")
 def test_a_process_may_ask_to_interrupt_nobody() -> None:
-    code = "import os; from chappe import parts; parts.interrupt_nobody(); print(os.sched_getscheduler(0))"
+    code = "import os; from chappe.node import processes; processes.interrupt_nobody(); print(os.sched_getscheduler(0))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert int(done.stdout) == os.SCHED_BATCH

@@ -16,13 +16,13 @@ from chappe.actions.upkeep import Book
 from chappe.core.lifecycle import State
 from chappe.embedded.server import ConnectionParameters
 from chappe.store import (
-    binds,
+    bind_turn,
     messages,
     queue,
     queue_head,
     webhooks,
 )
-from chappe.store.binds import Turn
+from chappe.store.bind_turn import Turn
 from chappe.store.lanes import LaneClass, lane
 from chappe.store.messages import key_of
 from chappe.store.queue_head import Looks
@@ -205,7 +205,7 @@ async def test_a_turn_with_bounds_does_not_walk_over_receipts_that_came_early_an
 
             def turn(one: Looks | None, want: int) -> Any:
                 news = Turn(r_message=[sent[0]], r_part=[0], r_ref=["early 7"])
-                return lambda c: binds.turn(c, bind.key, bind.token, NOW, 0, news, sent, bind.lanes, want, one)
+                return lambda c: bind_turn.turn(c, bind.key, bind.token, NOW, 0, news, sent, bind.lanes, want, one)
 
             assert await _pages(shop, turn(None, 1)) > 2 * FEW_PAGES
             assert await _pages(shop, turn(_slow(), 1)) <= FEW_PAGES
@@ -223,7 +223,7 @@ async def test_a_receipt_that_came_early_is_matched_also_by_turns_with_bounds(da
         assert await shop.database.value("select count(*) from receipt_unmatched") == 1
         async with shop.database.connection(hot=True) as connection:
             news = Turn(r_message=[sent], r_part=[0], r_ref=["early"])
-            await binds.turn(connection, bind.key, bind.token, NOW, 0, news, [], bind.lanes, 5, looks=_slow())
+            await bind_turn.turn(connection, bind.key, bind.token, NOW, 0, news, [], bind.lanes, 5, looks=_slow())
         assert await shop.state(sent) is State.DELIVERED
         assert await shop.database.value("select count(*) from receipt_unmatched") == 0
 

@@ -18,9 +18,9 @@ from chappe.core.errors import Refusal
 from chappe.core.lifecycle import State
 from chappe.core.model import Accepted, Account, AccountSettings, Moment, Removed, RemoveOptOut, Send, message_id
 from chappe.embedded.server import ConnectionParameters
-from chappe.store import binds, cancel, optouts
-from chappe.store.binds import Doubt, Requeue
+from chappe.store import cancel, optouts, outcomes
 from chappe.store.messages import key_of
+from chappe.store.outcomes import Doubt, Requeue
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
 
@@ -145,7 +145,7 @@ async def test_parts_that_have_left_stay_charged_when_the_rest_is_stopped(databa
         (sent,) = await shop.messages(account, numbers=[STOPPED], parts=3)
         (row,) = await bind.turn(1)
         async with shop.database.transaction() as tx:
-            await binds.requeue(tx, NOW, [Requeue(sent, row.lane, row.key, 1, 0b10, State.QUEUED)])
+            await outcomes.requeue(tx, NOW, [Requeue(sent, row.lane, row.key, 1, 0b10, State.QUEUED)])
         await bind.turn(0)
         await opt_out(shop, account)
         assert await bind.turn(1) == []
@@ -271,7 +271,7 @@ async def test_what_is_in_doubt_stays_so_when_its_number_opts_out(database: Conn
         bind = await shop.bind(carrier_id)
         await bind.turn(5)
         async with shop.database.transaction() as tx:
-            await binds.doubt(tx, NOW, carrier_id, [Doubt(number, key_of(later(seconds=10)), 0, "no answer")])
+            await outcomes.doubt(tx, NOW, carrier_id, [Doubt(number, key_of(later(seconds=10)), 0, "no answer")])
         await bind.turn()
         if sweep:
             await opt_out(shop, account, sweep=True)
@@ -298,7 +298,7 @@ async def test_what_is_in_doubt_cannot_be_taken_back(database: ConnectionParamet
         bind = await shop.bind(carrier_id)
         await bind.turn(5)
         async with shop.database.transaction() as tx:
-            await binds.doubt(tx, NOW, carrier_id, [Doubt(number, key_of(later(seconds=10)), 0, "no answer")])
+            await outcomes.doubt(tx, NOW, carrier_id, [Doubt(number, key_of(later(seconds=10)), 0, "no answer")])
         await bind.turn()
         book = upkeep.Book()
         await upkeep.look(shop.database, later(seconds=11), book)

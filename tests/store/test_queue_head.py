@@ -11,9 +11,10 @@ from shop import NOW, Shop, eventually, later, opened
 
 from chappe.core.lifecycle import State
 from chappe.embedded.server import ConnectionParameters
-from chappe.store import binds, queue_head
-from chappe.store.binds import REFUND_ARRAY, TURN, Requeue
-from chappe.store.messages import key_of, numbers
+from chappe.store import bind_turn, outcomes, queue_head
+from chappe.store.bind_turn import TURN, Turn
+from chappe.store.messages import REFUND_ARRAY, key_of, numbers
+from chappe.store.outcomes import Requeue
 from chappe.store.queue_head import AGAIN_S, KEY_MIN, LANES_MAX, NEW_MICROS, ROW_S, SHARE, SLOW_S, Looks
 
 
@@ -123,7 +124,7 @@ def test_whatever_the_keys_everything_is_claimed_in_bounded_time(seed: int) -> N
 
 async def _pages(connection: Any, shop: Shop, bind: Any, bounds: list[int] | None) -> int:
     """How many pages a turn reads that claims one message, and then is taken back."""
-    values = [bind.key.carrier_id, bind.key.slot, bind.token, NOW, 0, REFUND_ARRAY, *["{}"] * 10, [], "{}"]
+    values = [bind.key.carrier_id, bind.key.slot, bind.token, NOW, 0, REFUND_ARRAY, *Turn().written(), "{}"]
     transaction = connection.transaction()
     await transaction.start()
     try:
@@ -183,8 +184,8 @@ async def test_what_goes_back_to_an_old_place_is_found_by_the_next_whole_look(
 
         async def claimed() -> list[int]:
             async with shop.database.connection(hot=True) as connection:
-                rows = await binds.turn(
-                    connection, bind.key, bind.token, now, 0, binds.Turn(), [], bind.lanes, 10, looks=one
+                rows = await bind_turn.turn(
+                    connection, bind.key, bind.token, now, 0, bind_turn.Turn(), [], bind.lanes, 10, looks=one
                 )
             return [row.message_id for row in rows]
 
@@ -192,6 +193,6 @@ async def test_what_goes_back_to_an_old_place_is_found_by_the_next_whole_look(
         assert await eventually(claimed) == sent
         place = await shop.message(sent[0])
         async with shop.database.transaction() as tx:
-            await binds.requeue(tx, now, [Requeue(sent[0], place["lane"], place["key"] - 1, 1, 0, State.QUEUED)])
+            await outcomes.requeue(tx, now, [Requeue(sent[0], place["lane"], place["key"] - 1, 1, 0, State.QUEUED)])
         assert await claimed() == [], "below the bound"
         assert await eventually(claimed) == [sent[0]]

@@ -12,9 +12,9 @@ from shop import NOW, PRICE, Bind, Shop, address_of, later, opened
 
 from chappe.core.lifecycle import FINAL, State
 from chappe.embedded.server import ConnectionParameters
-from chappe.store import binds, queue
-from chappe.store.binds import Finish
+from chappe.store import bind_turn, binds, outcomes, queue
 from chappe.store.database import Database
+from chappe.store.outcomes import Finish
 
 pytestmark = pytest.mark.every_postgres
 
@@ -97,7 +97,7 @@ async def test_of_contradicting_news_the_rules_choose(
         (sent,) = await submitted(shop, bind)
         if first is State.NO_RECEIPT:
             async with shop.database.transaction(hot=True) as tx:
-                await binds.finish(tx, NOW, [Finish(sent, first, 0, "no_receipt", "no_receipt")])
+                await outcomes.finish(tx, NOW, [Finish(sent, first, 0, "no_receipt", "no_receipt")])
         else:
             await bind.turn(0, receipts=[(f"r{sent}", "", first)])
         await bind.turn(0, receipts=[(f"r{sent}", "", then)])
@@ -213,8 +213,8 @@ async def test_receipts_on_two_binds_in_one_instant_find_each_other(database: Co
         (sent,) = await shop.messages(account)
         await one.turn(1)
         async with shop.database.transaction(hot=True) as tx:
-            news = binds.Turn(r_message=[sent], r_part=[0], r_ref=["x"])
-            await binds.turn(tx, one.key, one.token, NOW, 0, news, [], [], 0)
+            news = bind_turn.Turn(r_message=[sent], r_part=[0], r_ref=["x"])
+            await bind_turn.turn(tx, one.key, one.token, NOW, 0, news, [], [], 0)
             await two.turn(0, receipts=[("x", "", State.DELIVERED)])
         assert await shop.state(sent) is State.QUEUED
         found = await queue.matchable(shop.database, later(minutes=-1), 10)
@@ -277,7 +277,7 @@ class World:
 
     def __init__(self, shop: Shop, account: object, bind: Bind) -> None:
         self.shop, self.account, self.bind = shop, account, bind
-        self.flying: dict[int, binds.Claimed] = {}
+        self.flying: dict[int, bind_turn.Claimed] = {}
         self.references: list[tuple[str, int]] = []
         self.ends: dict[int, State] = {}
 
@@ -294,7 +294,7 @@ class World:
                 self.ends[row["id"]] = state
         assert sorted(self.flying) == await self.shop.in_flight()
 
-    def _one(self, place: int) -> binds.Claimed | None:
+    def _one(self, place: int) -> bind_turn.Claimed | None:
         rows = list(self.flying.values())
         return rows[place % len(rows)] if rows else None
 
@@ -331,26 +331,26 @@ class World:
         del self.flying[row.message_id]
         async with self.shop.database.transaction(hot=True) as tx:
             await decide(tx, row)  # type: ignore[operator]
-            await binds.turn(tx, self.bind.key, self.bind.token, NOW, 0, binds.Turn(), list(self.flying), [], 0)
+            await bind_turn.turn(tx, self.bind.key, self.bind.token, NOW, 0, bind_turn.Turn(), list(self.flying), [], 0)
 
     async def _refuse(self, place: int, kept: int) -> None:
         await self._decided(
-            place, lambda tx, row: binds.finish(tx, NOW, [Finish(row.message_id, State.REJECTED, kept, "no", "no")])
+            place, lambda tx, row: outcomes.finish(tx, NOW, [Finish(row.message_id, State.REJECTED, kept, "no", "no")])
         )
 
     async def _requeue(self, place: int, attempts: int) -> None:
         await self._decided(
             place,
-            lambda tx, row: binds.requeue(
-                tx, NOW, [binds.Requeue(row.message_id, row.lane, row.key, attempts, row.parts_done, State.QUEUED)]
+            lambda tx, row: outcomes.requeue(
+                tx, NOW, [outcomes.Requeue(row.message_id, row.lane, row.key, attempts, row.parts_done, State.QUEUED)]
             ),
         )
 
     async def _doubt(self, place: int, resend: int) -> None:
         await self._decided(
             place,
-            lambda tx, row: binds.doubt(
-                tx, NOW, self.bind.key.carrier_id, [binds.Doubt(row.message_id, 5 if resend else 0, 0, "cut")]
+            lambda tx, row: outcomes.doubt(
+                tx, NOW, self.bind.key.carrier_id, [outcomes.Doubt(row.message_id, 5 if resend else 0, 0, "cut")]
             ),
         )
 
@@ -359,7 +359,7 @@ class World:
         if rows:
             message = rows[place % len(rows)]["message_id"]
             async with self.shop.database.transaction(hot=True) as tx:
-                await binds.resolve_doubt(tx, NOW, [message])
+                await outcomes.resolve_doubt(tx, NOW, [message])
 
     async def _takeover(self, _: int, __: int) -> None:
         taken = await binds.take(self.shop.database, self.bind.key, "me", 60)

@@ -12,10 +12,10 @@ from chappe.actions import upkeep
 from chappe.actions.upkeep import Book
 from chappe.core.model import Account
 from chappe.embedded.server import ConnectionParameters
-from chappe.store import binds, cancel, carriers, optouts, waiting
-from chappe.store.binds import Doubt, Requeue
+from chappe.store import cancel, carriers, optouts, outcomes, waiting
 from chappe.store.lanes import LaneClass, lane
 from chappe.store.messages import key_of
+from chappe.store.outcomes import Doubt, Requeue
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
 
@@ -61,7 +61,7 @@ async def test_every_way_into_and_out_of_a_waiting_lane_is_counted(database: Con
         (row,) = await bind.turn(1)  # to be tried again, then in doubt, then heard of
         async with shop.database.transaction(hot=True) as tx:
             again = Requeue(row.message_id, lane(red, LaneClass.WAITING), key_of(later(minutes=1)), 1, 0, 3)
-            await binds.requeue(tx, NOW, [again])
+            await outcomes.requeue(tx, NOW, [again])
         await bind.turn(0)
         assert await counted(shop, one, other) == [1, 2]
         book = Book()
@@ -70,11 +70,11 @@ async def test_every_way_into_and_out_of_a_waiting_lane_is_counted(database: Con
         (row,) = await bind.turn(1)
         assert await counted(shop, one, other) == [0, 2]
         async with shop.database.transaction(hot=True) as tx:
-            await binds.doubt(tx, NOW, red, [Doubt(row.message_id, key_of(later(minutes=9)), 0, "cut")])
+            await outcomes.doubt(tx, NOW, red, [Doubt(row.message_id, key_of(later(minutes=9)), 0, "cut")])
         await bind.turn(0)
         assert await counted(shop, one, other) == [1, 2]
         async with shop.database.transaction(hot=True) as tx:
-            await binds.resolve_doubt(tx, NOW, [row.message_id])
+            await outcomes.resolve_doubt(tx, NOW, [row.message_id])
         assert await counted(shop, one, other) == [0, 2]
 
         await carriers.remove(shop.database, "red")  # to the waiting lane of no carrier

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,35 +16,44 @@ from law_wire import Network
 from chappe.core.carrier_config import Carrier
 from chappe.core.http import Response
 from chappe.core.model import AccountSettings
-from chappe.store.connections import Connections
-from chappe.store.database import HOT_SETTINGS, SETTINGS, Database
+from chappe.store.database import Database
+from chappe.store.database.connections import Connections
 from chappe.workers.bind_driver import Pump
 
 
 class CountedDatabase(Database):
-    """A Database that knows how many of its connections are in use, and closes none because virtual time passes."""
+    """A Database that knows how many connections are in use, of those beside it too, and closes none because virtual
+    time passes."""
 
-    in_use = 0
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._uses = [0]
 
-    async def open(self) -> None:
-        def connections(settings: dict[str, str]) -> Connections:
-            # the order of commits is what counts here, not the power of the machine
-            own = settings | {"application_name": "law", "synchronous_commit": "off"}
-            return Connections(
-                lambda: asyncpg.connect(**self.address.arguments(), server_settings=own), most=4, idle_s=math.inf
-            )
+    @property
+    def in_use(self) -> int:
+        return self._uses[0]
 
-        self._ordinary = connections(SETTINGS)
-        self._hot = connections(HOT_SETTINGS)
+    def beside(self, *, ordinary: int, hot: int) -> Database:
+        beside = super().beside(ordinary=ordinary, hot=hot)
+        assert isinstance(beside, CountedDatabase)
+        beside._uses = self._uses
+        return beside
+
+    def _connections(self, most: int, settings: dict[str, str], command_s: float) -> Connections:
+        # the order of commits is what counts here, not the power of the machine; a command has as long as it takes
+        own = settings | {"application_name": "law", "synchronous_commit": "off"}
+        return Connections(
+            lambda: asyncpg.connect(**self.address.arguments(), server_settings=own), most, idle_s=math.inf
+        )
 
     @asynccontextmanager
     async def connection(self, *, hot: bool = False) -> AsyncIterator[Any]:
-        self.in_use += 1
+        self._uses[0] += 1
         try:
             async with super().connection(hot=hot) as connection:
                 yield connection
         finally:
-            self.in_use -= 1
+            self._uses[0] -= 1
 
 
 class SteppedPump(Pump):
@@ -78,6 +87,9 @@ class Answer:
     def send(self, response: Response) -> None:
         assert self.response is None
         self.response = response
+
+    def when_read(self, done: Callable[[], None]) -> None:
+        done()
 
     def fail(self, error: BaseException) -> None:
         self.error = error

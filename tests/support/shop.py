@@ -15,8 +15,9 @@ from chappe.core.lifecycle import State
 from chappe.core.model import Account, AccountSettings, Recipient, Send, Skipped, message_id
 from chappe.core.routing import Router
 from chappe.embedded.server import ConnectionParameters
-from chappe.store import accounts, binds, carriers, messages
-from chappe.store.binds import BindKey, Claimed, Turn
+from chappe.store import accounts, bind_turn, binds, carriers, messages
+from chappe.store.bind_turn import Claimed, Turn
+from chappe.store.binds import BindKey
 from chappe.store.database import Address, Database
 from chappe.store.lanes import LaneClass, lane
 from chappe.store.messages import Placed, Stored
@@ -202,7 +203,7 @@ class Bind:
             news.c_raw.append(b"raw")
         asked = self.lanes if lanes is None else lanes
         async with self.shop.database.connection(hot=True) as connection:
-            return await binds.turn(connection, self.key, self.token, now, policy, news, still, asked, want)
+            return await bind_turn.turn(connection, self.key, self.token, now, policy, news, still, asked, want)
 
     @property
     def lanes(self) -> list[int]:

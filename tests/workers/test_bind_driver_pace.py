@@ -11,11 +11,11 @@ import pytest
 from scripted_smsc import Smsc, listening
 from shop import Shop, eventually, opened
 
-from chappe.carriers.registry import kind_of, policy_of, rules_of
+from chappe.carriers.registry import KINDS, policy_of, rules_of
 from chappe.carriers.smpp.transport import Wire
 from chappe.embedded.server import ConnectionParameters
 from chappe.smpp.pdu import SubmitSm
-from chappe.store import binds, carriers
+from chappe.store import bind_turn, binds, carriers
 from chappe.store.binds import BindKey
 from chappe.workers import bind_driver as module
 from chappe.workers.bind_driver import Pump
@@ -33,12 +33,12 @@ async def delivered(shop: Shop, smsc: Smsc, window: int, count: int) -> None:
     taken = await binds.take(shop.database, BindKey(carrier_id, 0), "me", 60)
     assert taken is not None
     rules = Rules(carrier_id, *rules_of(carrier))
-    policy = policy_of(carrier).receipts
+    policy = policy_of(carrier)
     pump = Pump(
         shop.database,
         BindKey(carrier_id, 0),
         taken,
-        lambda wake: kind_of(carrier).link(carrier, wake),
+        lambda wake: KINDS[carrier.kind](carrier, wake),
         rules,
         policy,
         "red",
@@ -58,9 +58,9 @@ async def test_a_large_window_is_claimed_in_halves_and_never_more_than_is_free(
     database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch, window: int, halves: bool
 ) -> None:
     claims: list[tuple[int, int, int]] = []
-    turn = binds.turn
+    turn = bind_turn.turn
 
-    async def watched(*given: Any, **more: Any) -> list[binds.Claimed]:
+    async def watched(*given: Any, **more: Any) -> list[bind_turn.Claimed]:
         still, want = given[6], given[8]
         assert isinstance(still, Sequence)
         claimed = await turn(*given, **more)

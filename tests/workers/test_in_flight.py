@@ -9,10 +9,11 @@ import pytest
 from chappe.carriers import TAKEN, PartResult
 from chappe.core.errors import FaultKind
 from chappe.core.lifecycle import State
-from chappe.store.binds import Claimed, Finish, Turn
+from chappe.store.bind_turn import Claimed, Turn
 from chappe.store.flags import Flag
 from chappe.store.lanes import LaneClass
 from chappe.store.messages import key_of
+from chappe.store.outcomes import Finish
 from chappe.workers.in_flight import (
     VALIDITY,
     Decisions,

@@ -14,8 +14,8 @@ from shop import SECRET, Shop, address_of, eventually, opened
 
 from chappe.core.lifecycle import State
 from chappe.embedded.server import ConnectionParameters
-from chappe.net import Door
-from chappe.store import binds, webhooks
+from chappe.net.client import Door
+from chappe.store import outcomes, webhooks
 from chappe.store.database import Database
 from chappe.store.messages import key_of
 from chappe.store.webhook_hosts import host_of
@@ -385,10 +385,10 @@ async def test_news_of_an_end_that_gave_money_back_tell_what_it_cost_then(databa
         taken, kept = await shop.messages(account, 2, parts=3, report_url=ear.url)
         async with shop.database.connection(hot=True) as connection:
             ends = [
-                binds.Finish(taken, State.CANCELLED, 0, "cancelled", "cancelled"),
-                binds.Finish(kept, State.FAILED, 1, "failed", "failed"),  # one part of three had left
+                outcomes.Finish(taken, State.CANCELLED, 0, "cancelled", "cancelled"),
+                outcomes.Finish(kept, State.FAILED, 1, "failed", "failed"),  # one part of three had left
             ]
-            await binds.finish(connection, datetime.now(UTC), ends)
+            await outcomes.finish(connection, datetime.now(UTC), ends)
         async with telling(shop):
             await gone(shop)
         assert {(body["phone"], body["status"], body["cost"]) for body in ear.heard} == {

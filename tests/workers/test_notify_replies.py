@@ -12,7 +12,7 @@ import pytest
 from shop import NOW, Shop, eventually, opened
 
 from chappe.embedded.server import ConnectionParameters
-from chappe.net import Door
+from chappe.net.client import Door
 from chappe.store import replies
 from chappe.store.replies import NewReply
 from chappe.workers import notify as module

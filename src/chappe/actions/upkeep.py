@@ -11,21 +11,22 @@ from chappe.actions import inbound, reschedule_held
 from chappe.actions.budget import Budget
 from chappe.actions.windows import Windows
 from chappe.carriers import inference
-from chappe.carriers.kind import LEARN, Ids, Learnt
-from chappe.carriers.registry import kind_of, policy_of, silence_of
+from chappe.carriers.registry import learns_ids, policy_of, profile_of, silence_of
 from chappe.core.carrier_config import Carrier
 from chappe.core.lifecycle import State
 from chappe.core.routing import Demo, Route, Router
 from chappe.core.stop_replies import Words
 from chappe.observability.logs import get_logger
 from chappe.observability.metrics import metrics
+from chappe.smpp.message_ids import Learner, canonical
+from chappe.smpp.profile import IdFormat
 from chappe.store import (
-    binds,
     carriers,
     conversations,
     demo,
     idempotency,
     optouts,
+    outcomes,
     quarantine,
     queue,
     refunds,
@@ -34,11 +35,11 @@ from chappe.store import (
     waiting,
 )
 from chappe.store import upkeep_due as store_signs
-from chappe.store.binds import Requeue
 from chappe.store.database import Database
 from chappe.store.flags import Flag
 from chappe.store.lanes import BULK_RECIPIENTS, CLASSES, LaneClass, lane
 from chappe.store.messages import key_of
+from chappe.store.outcomes import Requeue
 from chappe.store.queue_head import Looks
 from chappe.store.upkeep_due import Signs
 
@@ -81,7 +82,7 @@ class Book:
     router: Router = field(default_factory=lambda: Router([]))
     carriers: dict[int, Carrier] = field(default_factory=dict)
     down: frozenset[int] = frozenset()
-    learnt: dict[int, Learnt] = field(default_factory=dict)  # of ids, by carrier
+    learners: dict[int, Learner] = field(default_factory=dict)
     inferred: dict[tuple[int, timedelta], int] = field(default_factory=dict)  # up to which stray, by carrier and age
     retention_days: int = 400
     words: Words = inbound.NO_OTHER_WORDS
@@ -155,7 +156,7 @@ async def look(database: Database, now: datetime, book: Book, budget: Budget = U
 def _is_understood(carrier: Carrier) -> bool:
     """Whether the settings mean anything here; one carrier of another version must not stop upkeep for the others."""
     try:
-        kind_of(carrier).check(carrier)
+        profile_of(carrier)
     except ValueError as error:
         log.error("carrier_settings_unusable", carrier=carrier.name, error=str(error))
         return False
@@ -189,10 +190,10 @@ async def release(database: Database, now: datetime, book: Book, budget: Budget 
             due = await queue.take_due(tx, now, _waiting_lanes(book), BATCH, book.looks)
             over = {row.message_id for row in due if row.refused and _destination(row, book) is None}
             if over:
-                await binds.finish(tx, now, await refusals.ends(tx, sorted(over)))
+                await outcomes.finish(tx, now, await refusals.ends(tx, sorted(over)))
             placed = [_placed(row, now, book) for row in due if row.message_id not in over]
             if placed:
-                await binds.requeue(tx, now, placed)
+                await outcomes.requeue(tx, now, placed)
             doubtful = [row.message_id for row in placed if row.what == SENT_AGAIN]
             if doubtful:
                 await queue.clear_doubt(tx, doubtful)
@@ -279,7 +280,7 @@ async def _fail_over(database: Database, now: datetime, book: Book, lane_: int, 
         if leaving:
             async with database.transaction(hot=True) as tx:
                 taken = await queue.take(tx, [row for row in rows if row.message_id in leaving])
-                await binds.requeue(tx, now, [leaving[row.message_id] for row in taken])
+                await outcomes.requeue(tx, now, [leaving[row.message_id] for row in taken])
             elsewhere += len(taken)
         ended = len(rows) < BATCH
         after = (rows[-1].key, rows[-1].message_id) if rows else after
@@ -316,7 +317,7 @@ async def match(database: Database, now: datetime, book: Book, budget: Budget = 
     for carrier_id, refs in (await queue.matchable(database, now - STRAY_TRIED, BATCH)).items():
         carrier = book.carriers.get(carrier_id)
         async with database.transaction() as tx:
-            await queue.match(tx, now, carrier_id, policy_of(carrier).receipts if carrier else 0, refs)
+            await queue.match(tx, now, carrier_id, policy_of(carrier) if carrier else 0, refs)
     return False
 
 
@@ -342,11 +343,12 @@ async def _infer(
     database: Database, now: datetime, book: Book, carrier: Carrier, strays: Sequence[queue.Stray]
 ) -> None:
     """One batch, in one transaction."""
-    policy = policy_of(carrier).receipts
-    named = kind_of(carrier).ids(carrier)
-    written = [named.read(stray.raw) for stray in strays]
+    policy = policy_of(carrier)
+    made = profile_of(carrier)
+    learns = learns_ids(carrier)
+    written = [inference.read(stray.raw, made) for stray in strays]
     ids = [{stray.carrier_ref, *one.ids} for stray, one in zip(strays, written, strict=True)]
-    asked = [(place, form) for place, some in enumerate(ids) if named.learns for form in named.forms(some)]
+    asked = [(place, form) for place, some in enumerate(ids) if learns for form in inference.forms(some)]
     adopted: list[queue.Adopted] = []
     async with database.transaction() as tx:
         fitting: dict[int, dict[int, queue.Candidate]] = {}
@@ -373,29 +375,32 @@ async def _infer(
         if len(several) == 1
         for id in written[place].ids[:1] or (strays[place].carrier_ref,)
     ]
-    await _learn(database, book, carrier, named, pairs)
+    await _learn(database, book, carrier, pairs)
 
 
-async def _learn(database: Database, book: Book, carrier: Carrier, ids: Ids, pairs: Sequence[tuple[str, str]]) -> None:
+async def _learn(database: Database, book: Book, carrier: Carrier, pairs: Sequence[tuple[str, str]]) -> None:
     """What pairs of an answered id and a receipt's say of how the carrier writes them; a rule is stored, and told."""
-    before = book.learnt.get(carrier.id)
-    after = ids.learn(before, pairs)
-    book.learnt[carrier.id] = after
-    if after.broken:
+    known = IdFormat(carrier.learnt[0]), IdFormat(carrier.learnt[1])
+    before = book.learners.get(carrier.id, Learner(fixed=None if IdFormat.LEARN in known else known))
+    learner = before
+    changed = False
+    for answered, received in pairs:
+        if learner.fixed is not None and canonical(received, learner.fixed[1]) == answered:
+            continue  # it was answered when the rule was known, and received by a process that did not know it yet
+        learner = learner.learn(answered, received)
+        changed = changed or learner.changed
+    book.learners[carrier.id] = learner
+    if changed:
         log.error("carrier_id_formats_changed", carrier=carrier.name)
-    if after.rule != (before.rule if before is not None else _stored_rule(carrier)):
-        await carriers.learn(database, carrier.id, *after.rule)
+    if learner.fixed != before.fixed:
+        rule = learner.fixed or (IdFormat.LEARN, IdFormat.LEARN)
+        await carriers.learn(database, carrier.id, rule[0].value, rule[1].value)
         log.warning(
             "carrier_id_formats_learnt",
             carrier=carrier.name,
-            response_id_format=after.rule[0],
-            receipt_id_format=after.rule[1],
+            response_id_format=rule[0].value,
+            receipt_id_format=rule[1].value,
         )
-
-
-def _stored_rule(carrier: Carrier) -> tuple[str, str]:
-    """What is known of the carrier's ids; half a rule is none."""
-    return (LEARN, LEARN) if LEARN in carrier.learnt else carrier.learnt
 
 
 async def silence(database: Database, now: datetime, book: Book, budget: Budget = UNLIMITED) -> bool:

@@ -111,9 +111,9 @@ def removed(account: str, limit: int, data: Path | None, database_url: str | Non
 )
 @installation_options
 def near(account: str, limit: int, data: Path | None, database_url: str | None, as_json: bool) -> None:
-    """Lists replies that may have been meant as a STOP and were not obeyed.
+    """Lists replies that may have meant STOP.
 
-    `chappe stop add NUMBER` obeys one; the account setting stop_words teaches a word.
+    They were not obeyed. `chappe stop add NUMBER` obeys one; the account setting stop_words teaches a word.
     """
 
     async def work(database: Database) -> list[NearMiss]:

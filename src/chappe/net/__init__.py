@@ -1,10 +1,10 @@
 """The only outgoing HTTP: a client of our own, bounded in time and size, unable to reach addresses that are not public.
 
-    door        what callers see: one request and its answer; who may use which connection, and who waits
-    target      what a URL asks for: the origin it leads to, and the octets of a request
-    names       addresses of host names, believed for a while
+    client      the door, which callers see: one request and its answer; who may use which connection, and who waits
+    url         what a URL asks for: the origin it leads to, and the octets of a request
+    name_cache  addresses of host names, believed for a while
     resolver    who is asked for them: the DNS, and the machine's list of hosts
-    reaching    from addresses to a connection: the guard's last word, the race of addresses, TLS
+    connect     from addresses to a connection: the guard's last word, the race of addresses, TLS
     guard       which addresses may be reached
     ports       which ports may not, unless the operator names them
     connection  one connection: octets out, an answer in, its clock
@@ -12,11 +12,6 @@
 A customer chooses the URLs that we call, so every URL is a stranger's. The guard sits where the socket is made: it sees
 the address that is really connected to, whatever the URL, the resolver or a redirect made of it. Redirects are never
 followed: a 3xx is an answer. Why it is ours: docs/decisions/0020.
+
+Nothing is imported here: every command reads `url`, and few need the client.
 """
-
-from chappe.net.client import Door
-from chappe.net.connection import EXCERPT_BYTES_MAX, Answer
-from chappe.net.guard import Networks, may_reach
-from chappe.net.url import pointed_to
-
-__all__ = ["EXCERPT_BYTES_MAX", "Answer", "Door", "Networks", "may_reach", "pointed_to"]

@@ -31,7 +31,7 @@ from chappe.store.database import Address, Bell, Database, Listener, ready
 if TYPE_CHECKING:
     from chappe.actions.windows import Windows
     from chappe.core.http import Request, Response
-    from chappe.net import Door
+    from chappe.net.client import Door
     from chappe.web.listener import Listener as HttpListener
     from chappe.web.listener import Reply
     from chappe.web.node_endpoints import Pages
@@ -183,13 +183,8 @@ async def drained(stop: asyncio.Event, seconds: float) -> None:
 
 async def run_api(orders: Orders, part: str) -> None:
     """One process of the customers' APIs."""
-    from chappe.actions.windows import Windows
-    from chappe.core.window_profiles import read_profiles
-    from chappe.dialects.registry import Directory, read_hosts
-    from chappe.store import accounts
     from chappe.store.channels import CONFIGURATION_CHANNEL, OUTBOX_CHANNEL
     from chappe.web.reading import SWITCH_S
-    from chappe.web.server import Api
 
     stop = signalled()
     loop = asyncio.get_running_loop()
@@ -199,22 +194,7 @@ async def run_api(orders: Orders, part: str) -> None:
             return
         bell = Bell(orders.address, OUTBOX_CHANNEL)
         pages = node_pages(database, orders, lambda: api.commit_s)
-        api = Api(
-            database,
-            bell,
-            await accounts.installation_secret(database),
-            loop.time,
-            sender_default=orders.sender_default,
-            stop_mention=orders.stop_mention,
-            senders_denied=orders.senders_denied,
-            numbers_own_only=orders.numbers_own_only,
-            playground=orders.demo,
-            numbers_automatic=orders.numbers_automatic,
-            windows=Windows(read_profiles(orders.windows)),
-            processor_share=orders.processor_share,
-            pages=pages.table(),
-            directory=Directory(read_hosts(orders.dialect_hosts)),
-        )
+        api = await _api(orders, database, bell, pages)
         sys.setswitchinterval(SWITCH_S)
         changed = asyncio.Event()
         listener = Listener(orders.address, [CONFIGURATION_CHANNEL], lambda _channel: changed.set())
@@ -234,6 +214,32 @@ async def run_api(orders: Orders, part: str) -> None:
             task.cancel()
         await listener.close()
         await bell.close()
+
+
+async def _api(orders: Orders, database: Database, bell: Bell, pages: Pages) -> Api:
+    """The application behind the listener, within what the installation sets."""
+    from chappe.actions.windows import Windows
+    from chappe.core.window_profiles import read_profiles
+    from chappe.dialects.registry import Directory, read_hosts
+    from chappe.store import accounts
+    from chappe.web.server import Api
+
+    return Api(
+        database,
+        bell,
+        await accounts.installation_secret(database),
+        asyncio.get_running_loop().time,
+        sender_default=orders.sender_default,
+        stop_mention=orders.stop_mention,
+        senders_denied=orders.senders_denied,
+        numbers_own_only=orders.numbers_own_only,
+        playground=orders.demo,
+        numbers_automatic=orders.numbers_automatic,
+        windows=Windows(read_profiles(orders.windows)),
+        processor_share=orders.processor_share,
+        pages=pages.table(),
+        directory=Directory(read_hosts(orders.dialect_hosts)),
+    )
 
 
 def _customers_listener(orders: Orders, api: Api, database: Database) -> HttpListener:
@@ -340,7 +346,7 @@ async def _door(
 ) -> tuple[Door, tuple[asyncio.Task[None], ...]]:
     """The way out for webhooks, and what follows the configuration for it: which private addresses may be reached by
     themselves depends on the carriers."""
-    from chappe.net import Door
+    from chappe.net.client import Door
     from chappe.web.undeclared import MARK
     from chappe.workers.private import Automatic
     from chappe.workers.webhook_shares import CALLS_MAX, CALLS_PER_HOST
@@ -442,7 +448,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
         "chappe.workers.bind_leases",
         "chappe.workers.notify",
         "chappe.workers.upkeep",
-        "chappe.net",
+        "chappe.net.client",
         "chappe.observability.node_metrics",
     ),
     "handset": ("chappe.handset.smsc", "chappe.web.listener"),

@@ -100,11 +100,6 @@ def serve(config: Config) -> int:
     read_profiles(config.windows)  # a mistake is told before anything starts
     read_hosts(config.dialect_hosts)
     check_words(Words(config.stop_words, config.start_words))
-    if os.geteuid() == 0 and not config.listens_on_loopback:
-        log.warning(
-            "served_as_root",
-            what="customers reach processes that run as root: run Chappe as its own user (docs/operators/install.md)",
-        )
     account_defaults(config)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(config))
@@ -132,6 +127,7 @@ async def _serve(config: Config) -> int:
             parts = _started(config, doors, supervisor)
         found = await bring_up(config, address)
         await _set_account_defaults(config, address)
+        _warn_of_root(config)
         orders = msgspec.structs.replace(_orders(config, address, found), counts=str(counts))
         await _instruct(config, doors, supervisor, parts, orders, found.accounts, stop)
         waiting = [asyncio.ensure_future(stop.wait()), *([watching] if watching else [])]
@@ -148,6 +144,15 @@ async def _serve(config: Config) -> int:
             watching.cancel()
             await server.stop()
     return 0
+
+
+def _warn_of_root(config: Config) -> None:
+    """Tells the operator when customers on other machines reach processes that run as root."""
+    if os.geteuid() == 0 and not config.listens_on_loopback:
+        log.warning(
+            "served_as_root",
+            what="customers reach processes that run as root: run Chappe as its own user (docs/operators/install.md)",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Binds: who drives them, what they hold, and their turns.
+"""Binds: who drives them, and what they hold. Their turns are in bind_turn.py.
 
 A bind is driven by whoever has its row's newest token and an unexpired lease; the database's clock decides. What a bind
 has claimed and not yet accounted for stands in its row, as ids: after a crash that is what is in doubt.
@@ -6,18 +6,13 @@ has claimed and not yet accounted for stands in its row, as ids: after a crash t
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
-import asyncpg
 import msgspec
 
-from chappe.store.database import LEASE_LOST, Connection, Database, LockHeld
-from chappe.store.messages import REFUND_STATES, key_of, numbers, texts
-from chappe.store.queue_head import KEY_MIN, Looks
-from chappe.store.timeline import BY_ANY_WAY, BY_RANGE
+from chappe.store.database import Database, LockHeld
+from chappe.store.messages import numbers
 
 
 class LeaseLost(Exception):
@@ -56,14 +51,6 @@ async def free(database: Database, owner: str) -> list[BindKey]:
         """select b.carrier_id, b.slot from bind b join carrier c on c.id = b.carrier_id
            where c.enabled and (b.expires_at < clock_timestamp() or b.owner = $1) order by 1, 2""",
         owner,
-    )
-    return [BindKey(row["carrier_id"], row["slot"]) for row in rows]
-
-
-async def left(database: Database) -> list[BindKey]:
-    """The binds that nobody has and that hold messages, also of carriers that are out of use or gone."""
-    rows = await database.fetch(
-        "select carrier_id, slot from bind where in_flight <> '{}' and expires_at < clock_timestamp() order by 1, 2"
     )
     return [BindKey(row["carrier_id"], row["slot"]) for row in rows]
 
@@ -274,289 +261,6 @@ async def views(database: Database) -> list[BindView]:
     ]
 
 
-class Claimed(msgspec.Struct, frozen=True, gc=False):
-    """A message claimed by a bind: all that is needed to send it, and its place in the queue to put it back."""
-
-    message_id: int
-    lane: int
-    key: int
-    attempts: int
-    parts_done: int
-    account_id: int
-    parts: int
-    doubts: int
-    recipient: str
-    text: str
-    sender: str
-    flags: int
-    report_host: int | None
-    dialect: str
-    due_at: datetime
-
-
-class Turn(msgspec.Struct):
-    """What one turn writes: see sql/functions/bind_turn.sql for the arrays. Lists grow between turns."""
-
-    r_message: list[int] = msgspec.field(default_factory=list)
-    r_part: list[int] = msgspec.field(default_factory=list)
-    r_ref: list[str] = msgspec.field(default_factory=list)
-    w_message: list[int] = msgspec.field(default_factory=list)
-    w_host: list[int] = msgspec.field(default_factory=list)
-    c_ref: list[str] = msgspec.field(default_factory=list)
-    c_source: list[str] = msgspec.field(default_factory=list)
-    c_state: list[int | None] = msgspec.field(default_factory=list)
-    c_word: list[str] = msgspec.field(default_factory=list)
-    c_error: list[str] = msgspec.field(default_factory=list)
-    c_raw: list[bytes] = msgspec.field(default_factory=list)
-    c_other: list[str] = msgspec.field(default_factory=list)
-    c_reason: list[str] = msgspec.field(default_factory=list)
-    c_oddity: list[str] = msgspec.field(default_factory=list)
-    # Parts of long messages without an id of their own, for share_parts: written after the rest.
-    s_message: list[int] = msgspec.field(default_factory=list)
-    s_part: list[int] = msgspec.field(default_factory=list)
-    s_ref: list[str] = msgspec.field(default_factory=list)
-
-    @property
-    def empty(self) -> bool:
-        return not (self.r_message or self.c_ref or self.w_message)
-
-    def written(self) -> tuple[object, ...]:
-        """The arrays as bind_turn takes them, in its order."""
-        return (
-            numbers(self.r_message),
-            numbers(self.r_part),
-            texts(self.r_ref),
-            numbers(self.w_message),
-            numbers(self.w_host),
-            texts(self.c_ref),
-            texts(self.c_source),
-            numbers(self.c_state),
-            texts(self.c_word),
-            texts(self.c_error),
-            self.c_raw,
-            _sparse(self.c_other),
-            _sparse(self.c_reason),
-            _sparse(self.c_oddity),
-        )
-
-
-def _sparse(column: list[str]) -> str:
-    """A column that is nearly always empty, as a whole or not at all."""
-    return texts(column) if any(column) else "{}"
-
-
-TURN = """select * from bind_turn($1, $2::int::smallint, $3, $4, $5, $6::text::smallint[],
-    $7::text::bigint[], $8::text::smallint[], $9::text::text[], $10::text::bigint[], $11::text::bigint[],
-    $12::text::text[], $13::text::text[], $14::text::smallint[], $15::text::text[], $16::text::text[], $17,
-    $18::text::text[], $19::text::text[], $20::text::text[],
-    $21::text::bigint[], $22::text::int[], $23, $24::text::bigint[])"""
-REFUND_ARRAY = numbers(REFUND_STATES)
-
-
-def _bounds(looks: Looks | None, lanes: Sequence[int], want: int, at_s: float) -> list[int] | None:
-    """What a turn gives as p_from."""
-    if looks is None:
-        return None
-    if looks.slow and want <= 0:  # it looks at no lane, and shall look through nothing else
-        return [KEY_MIN] * len(lanes)
-    return looks.bounds(lanes, at_s)
-
-
-async def turn(
-    connection: Connection,
-    bind: BindKey,
-    token: int,
-    now: datetime,
-    policy: int,
-    news: Turn,
-    still: Sequence[int],
-    lanes: Sequence[int],
-    want: int,
-    looks: Looks | None = None,
-) -> list[Claimed]:
-    """One turn of a bind; raises LeaseLost, and then nothing is recorded. looks: of this bind, kept from turn to turn;
-    None: each looks everywhere."""
-    began_s = time.monotonic()
-    bounds = _bounds(looks, lanes, want, began_s)
-    try:
-        rows: list[Any] = await connection.fetch(
-            TURN,
-            bind.carrier_id,
-            bind.slot,
-            token,
-            now,
-            policy,
-            REFUND_ARRAY,
-            *news.written(),
-            numbers(still),
-            numbers(lanes),
-            want,
-            None if bounds is None else numbers(bounds),
-        )
-    except asyncpg.PostgresError as error:
-        if error.sqlstate == LEASE_LOST:
-            raise LeaseLost from error
-        raise
-    claimed = [Claimed(*row) for row in rows]
-    if looks is not None and want > 0:
-        ended_s = time.monotonic()
-        looks.looked(
-            {row.lane: row.key for row in claimed},
-            whole=bounds is None,
-            now_key=key_of(now),
-            ended_s=ended_s,
-            took_s=ended_s - began_s,
-            found=len(claimed),
-            empty=lanes if len(claimed) < want else (),
-        )
-    return claimed
-
-
-class Requeue(msgspec.Struct, frozen=True):
-    """A message that goes back to the queue. what: the event's name, empty for none."""
-
-    message_id: int
-    lane: int
-    key: int
-    attempts: int
-    parts_done: int
-    state: int
-    what: str = ""
-    detail: str = ""
-
-
-class Finish(msgspec.Struct, frozen=True):
-    """A message that ends otherwise than by a receipt. kept: parts that the carrier has and that stay charged."""
-
-    message_id: int
-    state: int
-    kept: int
-    reason: str
-    what: str
-    detail: str = ""
-
-
-class Doubt(msgspec.Struct, frozen=True):
-    """A message of which nobody knows whether the carrier has it. key 0: held; else when it is sent once more."""
-
-    message_id: int
-    key: int
-    parts_done: int
-    detail: str
-
-
-async def requeue(connection: Connection, now: datetime, rows: Sequence[Requeue]) -> None:
-    await connection.execute(
-        """select requeue($1, $2::text::bigint[], $3::text::int[], $4::text::bigint[], $5::text::smallint[],
-           $6::text::int[], $7::text::smallint[], $8, $9)""",
-        now,
-        numbers([r.message_id for r in rows]),
-        numbers([r.lane for r in rows]),
-        numbers([r.key for r in rows]),
-        numbers([r.attempts for r in rows]),
-        numbers([r.parts_done for r in rows]),
-        numbers([r.state for r in rows]),
-        [r.what for r in rows],
-        [r.detail for r in rows],
-    )
-
-
-async def finish(connection: Connection, now: datetime, rows: Sequence[Finish]) -> None:
-    await connection.execute(
-        """select finish($1, $2::text::smallint[], $3::text::bigint[], $4::text::smallint[], $5::text::smallint[],
-           $6, $7, $8)""",
-        now,
-        REFUND_ARRAY,
-        numbers([r.message_id for r in rows]),
-        numbers([r.state for r in rows]),
-        numbers([r.kept for r in rows]),
-        [r.reason for r in rows],
-        [r.what for r in rows],
-        [r.detail for r in rows],
-    )
-
-
-async def doubt(connection: Connection, now: datetime, carrier_id: int, rows: Sequence[Doubt]) -> None:
-    await connection.execute(
-        "select doubt($1, $2, $3::text::bigint[], $4::text::bigint[], $5::text::int[], $6)",
-        now,
-        carrier_id,
-        numbers([r.message_id for r in rows]),
-        numbers([r.key for r in rows]),
-        numbers([r.parts_done for r in rows]),
-        [r.detail for r in rows],
-    )
-
-
-class Left(msgspec.Struct, frozen=True):
-    """A message that a dead owner left in flight."""
-
-    message_id: int
-    parts: int
-    doubts: int
-    flags: int
-    parts_done: int
-
-
-async def left_in_flight(connection: Connection, carrier_id: int, message_ids: Sequence[int]) -> list[Left]:
-    """What a dead owner held, with the parts that the carrier is known to have (bit n: part n)."""
-    known = await _parts_known(connection, carrier_id, message_ids)
-    rows = await connection.fetch(
-        """select m.id as message_id, m.parts, m.doubts, s.flags
-           from message m join submission s on s.id = m.id >> 16
-           where m.id = any ($1::text::bigint[]) order by m.id""",
-        numbers(message_ids),
-    )
-    return [Left(**dict(row), parts_done=known.get(row["message_id"], 0)) for row in rows]
-
-
-NEAR_IDS = 1000 << 16
-
-
-async def _parts_known(connection: Connection, carrier_id: int, message_ids: Sequence[int]) -> dict[int, int]:
-    """Of each message of which a carrier has given ids, the parts that it gave them for (bit n: part n).
-
-    In a transaction. Each look through the index of a large table takes milliseconds: ids near each other share one.
-    """
-    ranges: list[list[int]] = []
-    for one in sorted(message_ids):
-        if ranges and one - ranges[-1][1] <= NEAR_IDS:
-            ranges[-1][1] = one
-        else:
-            ranges.append([one, one])
-    await connection.execute(BY_RANGE)
-    rows = await connection.fetch(
-        """select r.message_id, bit_or(1 << r.part) as parts
-           from unnest($2::text::bigint[], $3::text::bigint[]) as w(first, last)
-           cross join lateral (select message_id, part from reference
-                               where carrier_id = $1 and message_id between w.first and w.last offset 0) r
-           where r.message_id = any ($4::text::bigint[]) group by r.message_id""",
-        carrier_id,
-        numbers([first for first, _ in ranges]),
-        numbers([last for _, last in ranges]),
-        numbers(message_ids),
-    )
-    await connection.execute(BY_ANY_WAY)
-    return {row["message_id"]: row["parts"] for row in rows}
-
-
-async def resolve_doubt(connection: Connection, now: datetime, message_ids: Sequence[int]) -> None:
-    """The carrier has these messages after all."""
-    await connection.execute("select resolve_doubt($1, $2::text::bigint[])", now, numbers(message_ids))
-
-
-async def note(connection: Connection, now: datetime, what: str, notes: Sequence[tuple[int, str]]) -> None:
-    """Events of messages: (message id, detail)."""
-    await connection.execute(
-        """insert into event (message_id, at, what, detail)
-           select m, $1, $2, d from unnest($3::bigint[], $4::text[]) as n(m, d)""",
-        now,
-        what,
-        [message_id for message_id, _ in notes],
-        [detail for _, detail in notes],
-    )
-
-
 async def fence(database: Database, bind: BindKey, token: int) -> Taken | None:
     """What the bind's row says to be in flight, and a new token; None when the lease is another's.
 
@@ -570,30 +274,3 @@ async def fence(database: Database, bind: BindKey, token: int) -> Taken | None:
         token,
     )
     return Taken(rows[0]["token"], tuple(rows[0]["in_flight"])) if rows else None
-
-
-class Place(msgspec.Struct, frozen=True):
-    """Where a message had its place in the queue, how often it was put off, and the parts that a carrier is known to
-    have (bit n: part n)."""
-
-    message_id: int
-    lane: int
-    key: int
-    attempts: int
-    parts_done: int
-
-
-async def places(connection: Connection, carrier_id: int, message_ids: Sequence[int]) -> list[Place]:
-    """Where messages had their place in the queue, in its order."""
-    known = await _parts_known(connection, carrier_id, message_ids)
-    rows = await connection.fetch(
-        """select m.id as message_id, m.lane, m.key, coalesce(e.attempts, 0)::integer as attempts
-           from message m
-           left join (select message_id, count(*) as attempts from event
-                      where message_id = any ($1::text::bigint[]) and what = 'retry' group by message_id) e
-                     on e.message_id = m.id
-           where m.id = any ($1::text::bigint[]) order by m.key, m.id""",
-        numbers(message_ids),
-    )
-    # part 0 is the whole of a message of one part, and no bit
-    return [Place(**dict(row), parts_done=known.get(row["message_id"], 0) & ~1) for row in rows]

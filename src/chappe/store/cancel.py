@@ -7,10 +7,10 @@ from datetime import datetime
 import msgspec
 
 from chappe.core.lifecycle import State
-from chappe.store import binds
-from chappe.store.binds import Finish
+from chappe.store import outcomes
 from chappe.store.database import Connection
 from chappe.store.messages import key_of
+from chappe.store.outcomes import Finish
 from chappe.store.sql import fill_in
 
 
@@ -52,7 +52,7 @@ async def take_back(connection: Connection, submission_id: int, now: datetime, l
     ids = sorted(row["message_id"] for row in rows)
     if ids:
         ended = [Finish(message_id, State.CANCELLED, 0, "cancelled", "cancelled") for message_id in ids]
-        await binds.finish(connection, now, ended)
+        await outcomes.finish(connection, now, ended)
     return ids
 
 

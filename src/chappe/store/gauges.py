@@ -9,12 +9,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from chappe.observability.metrics import Metric, Snapshot
-from chappe.store.database import Database
+from chappe.store.database import Connection, Database
 from chappe.store.lanes import CLASSES, LaneClass
-from chappe.store.webhook_hosts import ORIGIN_BITS
 
 COUNTED_MAX = 10_000
-HOSTS_MAX = 100  # of one account, that are looked at: strangers decide how many there are
 
 GAUGES: dict[str, Metric] = {
     "chappe_database_up": Metric("gauge", "Whether the database answered the questions below."),
@@ -26,12 +24,8 @@ GAUGES: dict[str, Metric] = {
     "chappe_binds": Metric(
         "gauge", "Binds that should be there, by state; unowned: nobody drives it.", ("carrier", "state")
     ),
-    "chappe_in_doubt": Metric(
-        "gauge", f"Messages of which nobody knows whether the carrier has them, up to {COUNTED_MAX}.", ("carrier",)
-    ),
-    "chappe_receipts_unmatched": Metric(
-        "gauge", f"Receipts that wait for their message, up to {COUNTED_MAX}.", ("carrier",)
-    ),
+    "chappe_in_doubt": Metric("gauge", "Messages of which nobody knows whether the carrier has them.", ("carrier",)),
+    "chappe_receipts_unmatched": Metric("gauge", "Receipts that wait for their message.", ("carrier",)),
     "chappe_quarantined": Metric("gauge", "What carriers gave us and the database refused.", ("carrier",)),
     "chappe_inbound_put_aside": Metric("gauge", "Messages of subscribers that could not be sorted."),
     "chappe_tasks_failing": Metric("gauge", "Tasks of upkeep that failed when they were last tried."),
@@ -63,108 +57,88 @@ from lanes l cross join lateral (
         select from outbox o where o.lane = l.lane and (l.lane & 7 <> $1::int or o.key <= $2) limit $3) few
 ) c where l.lane is not null
 """
-# The hosts of one account lie side by side: both levels are found by skipping through the primary key.
-_WEBHOOKS = f"""
-with recursive accounts(account) as (
-    (select host >> {ORIGIN_BITS} from webhook order by host limit 1)
+_WEBHOOKS = """
+with recursive hosts as (
+    (select host, key from webhook order by host, key limit 1)
     union all
-    select (select w.host >> {ORIGIN_BITS} from webhook w where w.host >= (a.account + 1) << {ORIGIN_BITS}
-            order by w.host limit 1)
-    from accounts a where a.account is not null
-), hosts as materialized (
-    select h.host, h.key from accounts a cross join lateral (
-        with recursive found(host, key) as (
-            (select w.host, w.key from webhook w
-             where w.host >= a.account << {ORIGIN_BITS} and w.host < (a.account + 1) << {ORIGIN_BITS}
-             order by w.host, w.key limit 1)
-            union all
-            select n.host, n.key from found f cross join lateral (
-                select w.host, w.key from webhook w
-                where w.host > f.host and w.host < (a.account + 1) << {ORIGIN_BITS} order by w.host, w.key limit 1) n
-        ) select host, key from found limit $3
-    ) h where a.account is not null
+    select n.host, n.key from hosts h cross join lateral (
+        select w.host, w.key from webhook w where w.host > h.host order by w.host, w.key limit 1) n
 )
-select (select count(*) from (
-            select from hosts h cross join lateral (
-                select from webhook w where w.host = h.host and w.key <= $1 order by w.key limit $2) w limit $2) few
-       ) as waiting,
+select (select count(*) from (select from webhook where key <= $1 limit $2) few) as waiting,
        (select min(key) from hosts) as first_key
 """
-# Carriers decide how many of them there are.
-_FEW = """
-select carrier_id, count(*)::float8 as number from (select carrier_id from {table} limit $1) few group by carrier_id
+
+
+_BINDS = """
+select b.carrier_id, case when b.expires_at < clock_timestamp() then 'unowned' else b.state end as state,
+       (count(*) filter (where c.enabled))::float8 as number, sum(cardinality(b.in_flight))::float8 as in_flight
+from bind b left join carrier c on c.id = b.carrier_id group by 1, 2
 """
-_STRAYS = """
-select c.carrier_id, (select count(*) from (
-    select from receipt_unmatched u where u.carrier_id = c.carrier_id limit $2) few)::float8 as number
-from unnest($1::int[]) as c(carrier_id)
+# Rows of a table that are few while all goes well, counted by carrier.
+_BY_CARRIER = {
+    "chappe_in_doubt": "uncertain",
+    "chappe_receipts_unmatched": "receipt_unmatched",
+    "chappe_quarantined": "quarantine",
+}
+# One number each.
+_PLAIN = {
+    "chappe_inbound_put_aside": "select count(*) from inbound where state = 5",
+    "chappe_tasks_failing": "select count(*) from trouble",
+    "chappe_parts_later": "select coalesce(sum(parts), 0) from waiting_parts",
+}
+_LEASES = """
+select name, (expires_at >= clock_timestamp())::int as held from lease where name not like 'worker %'
+union all
+select 'worker', count(*) from lease where name like 'worker %' and expires_at >= clock_timestamp()
 """
+_STANDBYS = "select sync_state, count(*) as number from pg_stat_replication where sync_state is not null group by 1"
 
 
 async def read(database: Database) -> Snapshot:
     """The figures now; raises one of CONNECTION_ERRORS or DatabaseError."""
-    began = datetime.now(UTC)
     async with database.connection() as connection:
+        began = datetime.now(UTC)
         now = await connection.fetchval("select clock_timestamp()")
-        ended = datetime.now(UTC)
-        now_key = int(now.timestamp() * 1_000_000)
-        waiting_class = int(LaneClass.WAITING)
-        lanes = await connection.fetch(_LANES, waiting_class, now_key, COUNTED_MAX)
+        offset_s = ((began + (datetime.now(UTC) - began) / 2) - now).total_seconds()
         names = {row["id"]: row["name"] for row in await connection.fetch("select id, name from carrier")}
-        binds = await connection.fetch(
-            """select b.carrier_id, case when b.expires_at < clock_timestamp() then 'unowned' else b.state end as state,
-                      (count(*) filter (where c.enabled))::float8 as number,
-                      sum(cardinality(b.in_flight))::float8 as in_flight
-               from bind b left join carrier c on c.id = b.carrier_id group by 1, 2"""
-        )
-        doubts = await connection.fetch(_FEW.format(table="uncertain"), COUNTED_MAX)
-        strays = await connection.fetch(_STRAYS, list(names), COUNTED_MAX)
-        quarantined = await connection.fetch(_FEW.format(table="quarantine"), COUNTED_MAX)
-        aside = await connection.fetchrow(
-            """select (select count(*) from (select from inbound where state = 5 limit $1) few)::float8 as put_aside,
-                      (select count(*) from trouble)::float8 as failing,
-                      (select coalesce(sum(parts), 0) from waiting_parts)::float8 as later""",
-            COUNTED_MAX,
-        )
-        webhooks = await connection.fetchrow(_WEBHOOKS, now_key, COUNTED_MAX, HOSTS_MAX)
-        leases = await connection.fetch(
-            """select name, (expires_at >= clock_timestamp())::int as held from lease where name not like 'worker %'
-               union all
-               select 'worker', count(*) from lease where name like 'worker %' and expires_at >= clock_timestamp()"""
-        )
-        standbys = await connection.fetch(
-            """select sync_state, count(*)::float8 as number from pg_stat_replication
-               where sync_state is not null group by 1"""
-        )
-    figures = _Figures(names)
-    figures.plain("chappe_database_up", 1.0)
-    figures.plain("chappe_clock_offset_seconds", ((began + (ended - began) / 2) - now).total_seconds())
-    for row in lanes:
+        figures = _Figures(names)
+        figures.plain("chappe_database_up", 1.0)
+        figures.plain("chappe_clock_offset_seconds", offset_s)
+        now_key = int(now.timestamp() * 1_000_000)
+        await _read_queues(connection, figures, now_key)
+        await _read_carriers(connection, figures)
+        for name, question in _PLAIN.items():
+            figures.plain(name, float(await connection.fetchval(question)))
+        for row in await connection.fetch(_LEASES):
+            figures.plain("chappe_leases_held", float(row["held"]), row["name"])
+        for row in await connection.fetch(_STANDBYS):
+            figures.plain("chappe_standbys", float(row["number"]), row["sync_state"])
+    return figures.snapshot()
+
+
+async def _read_queues(connection: Connection, figures: _Figures, now_key: int) -> None:
+    """What waits: messages by carrier, and webhooks."""
+    for row in await connection.fetch(_LANES, int(LaneClass.WAITING), now_key, COUNTED_MAX):
         figures.add("chappe_lane_waiting", row["lane"] // CLASSES, float(row["waiting"]))
         if row["waiting"]:
             figures.most("chappe_lane_oldest_seconds", row["lane"] // CLASSES, max(row["oldest_s"] or 0.0, 0.0))
-    for row in binds:
-        if row["number"]:  # those of a carrier that is gone or disabled are nobody's business
-            figures.add("chappe_binds", row["carrier_id"], row["number"], row["state"])
-        figures.add("chappe_in_flight", row["carrier_id"], row["in_flight"])
-    figures.plain("chappe_inbound_put_aside", aside["put_aside"])
-    figures.plain("chappe_tasks_failing", aside["failing"])
-    figures.plain("chappe_parts_later", aside["later"])
-    for name, rows in (
-        ("chappe_in_doubt", doubts),
-        ("chappe_receipts_unmatched", strays),
-        ("chappe_quarantined", quarantined),
-    ):
-        for row in rows:
-            figures.add(name, row["carrier_id"], row["number"])
+    webhooks = await connection.fetchrow(_WEBHOOKS, now_key, COUNTED_MAX)
+    assert webhooks is not None
     figures.plain("chappe_webhooks_waiting", float(webhooks["waiting"]))
     behind_s = (now_key - webhooks["first_key"]) / 1e6 if webhooks["first_key"] is not None else 0.0
     figures.plain("chappe_webhooks_oldest_seconds", max(behind_s, 0.0))
-    for row in leases:
-        figures.plain("chappe_leases_held", float(row["held"]), row["name"])
-    for row in standbys:
-        figures.plain("chappe_standbys", row["number"], row["sync_state"])
-    return figures.snapshot()
+
+
+async def _read_carriers(connection: Connection, figures: _Figures) -> None:
+    """What carriers have of ours, and what we have of theirs that is not settled."""
+    for row in await connection.fetch(_BINDS):
+        if row["number"]:  # those of a carrier that is gone or disabled are nobody's business
+            figures.add("chappe_binds", row["carrier_id"], row["number"], row["state"])
+        figures.add("chappe_in_flight", row["carrier_id"], row["in_flight"])
+    for name, table in _BY_CARRIER.items():
+        counts = f"select carrier_id, count(*) as number from {table} group by carrier_id"
+        for row in await connection.fetch(counts):
+            figures.add(name, row["carrier_id"], float(row["number"]))
 
 
 class _Figures:

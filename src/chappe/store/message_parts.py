@@ -7,9 +7,10 @@ from datetime import datetime
 
 import msgspec
 
-from chappe.store.binds import REFUND_ARRAY, Turn, resolve_doubt
+from chappe.store.bind_turn import Turn
 from chappe.store.database import Connection
-from chappe.store.messages import numbers, texts
+from chappe.store.messages import REFUND_ARRAY, numbers, texts
+from chappe.store.outcomes import resolve_doubt
 
 
 class PartLate(msgspec.Struct, frozen=True):

@@ -81,6 +81,9 @@ def numbers(values: Sequence[int | None]) -> str:
     return "{" + written + "}"
 
 
+REFUND_ARRAY = numbers(REFUND_STATES)
+
+
 def texts(values: Sequence[str | None]) -> str:
     """An array of texts as PostgreSQL reads it from text."""
     if None not in values:

@@ -8,8 +8,8 @@ from datetime import date, datetime
 import msgspec
 
 from chappe.core.model import OptOut
-from chappe.store.binds import REFUND_ARRAY
 from chappe.store.database import Connection, Database
+from chappe.store.messages import REFUND_ARRAY
 from chappe.store.rows import converted
 from chappe.store.sql import fill_in
 

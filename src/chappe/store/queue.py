@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from chappe.core.lifecycle import State
-from chappe.store.binds import REFUND_ARRAY, Finish, finish, resolve_doubt
 from chappe.store.database import Connection, Database
-from chappe.store.messages import key_of, numbers, texts
+from chappe.store.messages import REFUND_ARRAY, key_of, numbers, texts
+from chappe.store.outcomes import Finish, finish, resolve_doubt
 from chappe.store.queue_head import KEY_MIN, Looks
 from chappe.store.sql import fill_in
 

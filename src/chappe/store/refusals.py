@@ -7,9 +7,9 @@ from datetime import datetime
 
 import msgspec
 
-from chappe.store.binds import Finish
 from chappe.store.database import Connection, Database
 from chappe.store.messages import numbers
+from chappe.store.outcomes import Finish
 
 
 class Refusal(msgspec.Struct, frozen=True):

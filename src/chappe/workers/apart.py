@@ -9,7 +9,7 @@ from datetime import datetime
 import msgspec
 
 from chappe.carriers import MessageIn
-from chappe.store.binds import Turn
+from chappe.store.bind_turn import Turn
 from chappe.workers.in_flight import Decisions
 
 # The lists of a turn that go by a message, or by a receipt.

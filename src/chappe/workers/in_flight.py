@@ -12,11 +12,12 @@ from chappe.core import retry
 from chappe.core.errors import FaultKind
 from chappe.core.lifecycle import State
 from chappe.core.window import Verdict
-from chappe.store.binds import Claimed, Doubt, Finish, Requeue, Turn
+from chappe.store.bind_turn import Claimed, Turn
 from chappe.store.flags import Flag
 from chappe.store.lanes import LaneClass, lane
 from chappe.store.message_parts import Cut, PartLate
 from chappe.store.messages import key_of
+from chappe.store.outcomes import Doubt, Finish, Requeue
 from chappe.store.refusals import Refusal
 
 VALIDITY = timedelta(hours=48)

@@ -18,14 +18,16 @@ from chappe.core.model import Report, submission_of
 from chappe.core.publicid import public_id
 from chappe.dialects import WebhookCall
 from chappe.dialects.registry import BY_NAME
-from chappe.net import Answer, Door, pointed_to
+from chappe.net.client import Door
+from chappe.net.connection import Answer
+from chappe.net.url import pointed_to
 from chappe.observability.logs import get_logger
 from chappe.observability.metrics import metrics
 from chappe.store import webhook_limits, webhooks
 from chappe.store.database import CONNECTION_ERRORS, Database, DatabaseError
+from chappe.store.database.outage import DatabaseAway
 from chappe.store.flags import Flag
 from chappe.store.messages import key_of
-from chappe.store.outage import DatabaseAway
 from chappe.store.queue_head import Looks
 from chappe.store.webhook_claims import Shares
 from chappe.store.webhook_hosts import account_of

@@ -20,7 +20,7 @@ from chappe.observability.logs import get_logger
 from chappe.observability.metrics import metrics
 from chappe.store import troubles, webhooks
 from chappe.store.database import CONNECTION_ERRORS, RETRY_ERRORS, Database, DatabaseError
-from chappe.store.outage import DatabaseAway
+from chappe.store.database.outage import DatabaseAway
 from chappe.store.queue_head import Pace
 from chappe.store.upkeep_due import Signs
 from chappe.workers.process_identity import is_dead

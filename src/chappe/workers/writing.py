@@ -10,8 +10,9 @@ from chappe.carriers import MessageIn
 from chappe.core.lifecycle import State
 from chappe.observability.logs import get_logger
 from chappe.observability.metrics import metrics
-from chappe.store import binds, inbound, message_parts, quarantine, refusals
-from chappe.store.binds import BindKey, Claimed, LeaseLost, Requeue, Turn
+from chappe.store import bind_turn, binds, inbound, message_parts, outcomes, quarantine, refusals
+from chappe.store.bind_turn import Claimed, Turn
+from chappe.store.binds import BindKey, LeaseLost
 from chappe.store.database import (
     BROKEN_ERRORS,
     CONNECTION_ERRORS,
@@ -21,6 +22,7 @@ from chappe.store.database import (
     Connection,
     Database,
 )
+from chappe.store.outcomes import Requeue
 from chappe.store.queue_head import Looks
 from chappe.workers.apart import Piece, apart, together
 from chappe.workers.in_flight import Decisions
@@ -72,10 +74,10 @@ class TurnWriter:
             try:
                 if decisions.empty and not messages and not news.s_message:
                     async with self._database.connection(hot=True) as connection:
-                        return await binds.turn(connection, *asked)
+                        return await bind_turn.turn(connection, *asked)
                 async with self._database.transaction(hot=True) as tx:
                     await self._write_unusual(tx, now, decisions, messages, arrivals)
-                    claimed = await binds.turn(tx, *asked)
+                    claimed = await bind_turn.turn(tx, *asked)
                     if news.s_message:
                         await message_parts.share(tx, now, self._bind.carrier_id, self._policy, news)
                     return claimed
@@ -114,7 +116,7 @@ class TurnWriter:
                 async with self._database.transaction(hot=True) as tx:
                     await self._write_unusual(tx, now, whole.decisions, whole.messages, whole.arrivals)
                     held = [*still, *sorted(left.difference(whole.message_ids))]
-                    await binds.turn(tx, self._bind, self.token, now, self._policy, whole.news, held, [], 0)
+                    await bind_turn.turn(tx, self._bind, self.token, now, self._policy, whole.news, held, [], 0)
                     if whole.news.s_message:
                         await message_parts.share(tx, now, self._bind.carrier_id, self._policy, whole.news)
             except RETRY_ERRORS:
@@ -157,21 +159,21 @@ class TurnWriter:
         arrivals: list[datetime],
     ) -> None:
         if decisions.requeue:
-            await binds.requeue(tx, now, decisions.requeue)
+            await outcomes.requeue(tx, now, decisions.requeue)
         if decisions.refusals:
             await refusals.note(tx, now, decisions.refusals)
         if decisions.finish:
-            await binds.finish(tx, now, decisions.finish)
+            await outcomes.finish(tx, now, decisions.finish)
         if decisions.doubt:
-            await binds.doubt(tx, now, self._bind.carrier_id, decisions.doubt)
+            await outcomes.doubt(tx, now, self._bind.carrier_id, decisions.doubt)
         if decisions.resolved:
-            await binds.resolve_doubt(tx, now, decisions.resolved)
+            await outcomes.resolve_doubt(tx, now, decisions.resolved)
         if decisions.cuts:
             await message_parts.note_cuts(tx, decisions.cuts)
         if decisions.parts_late:
             await message_parts.note_parts(tx, now, self._bind.carrier_id, decisions.parts_late)
         if decisions.late_refused:
-            await binds.note(tx, now, "refused_late", decisions.late_refused)
+            await outcomes.note(tx, now, "refused_late", decisions.late_refused)
         if messages:
             self.inbound_ids = await inbound.store_inbound(tx, self._bind.carrier_id, messages, arrivals)
 
@@ -195,12 +197,12 @@ class TurnWriter:
                 released = set(self.held).difference(still)
                 if unknown:
                     async with self._database.transaction() as tx:
-                        found = await binds.places(tx, self._bind.carrier_id, sorted(unknown))
+                        found = await outcomes.places(tx, self._bind.carrier_id, sorted(unknown))
                         back = [
                             Requeue(p.message_id, p.lane, p.key, p.attempts, p.parts_done, State.QUEUED) for p in found
                         ]
-                        await binds.requeue(tx, datetime.now(UTC), back)
-                        await binds.turn(tx, self._bind, self.token, datetime.now(UTC), 0, Turn(), still, [], 0)
+                        await outcomes.requeue(tx, datetime.now(UTC), back)
+                        await bind_turn.turn(tx, self._bind, self.token, datetime.now(UTC), 0, Turn(), still, [], 0)
                 return bool(unknown) or bool(released and not released & held)
             except CONNECTION_ERRORS:
                 if asyncio.get_running_loop().time() > self.give_up_at:

@@ -22,7 +22,8 @@ from chappe.carriers.http.options import HttpProfile, Meaning
 from chappe.carriers.http.requests import Account, request
 from chappe.core.carrier_config import Carrier
 from chappe.core.errors import Fault, FaultKind
-from chappe.net import Answer, Door
+from chappe.net.client import Door
+from chappe.net.connection import Answer
 from chappe.observability.logs import get_logger
 
 log = get_logger("chappe.carrier")
