@@ -24,6 +24,8 @@ SOURCES = sorted(
 )
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)")
+# A file of the project as a page names it: tests/core/test_window.py.
+FILE = re.compile(r"(?<![\w/.-])(?:src|tests|bench|scripts)/[\w./-]*\w\.\w+")
 # A document as code and other documents name it: docs/operators/limits.md.
 NAMED = re.compile(r"(?<![\w/.])docs/[\w./-]*\w\.(?:md|png)\b")
 
@@ -84,6 +86,12 @@ def test_every_document_that_the_code_and_the_documents_name_exists() -> None:
         if not (ROOT / name).exists() and source.name != Path(__file__).name
     }
     assert wrong == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_file_of_the_project_that_a_page_names_exists(page: Path) -> None:
+    named = FILE.findall((ROOT / page).read_text(encoding="utf-8"))
+    assert sorted({name for name in named if not (ROOT / name).exists()}) == []
 
 
 def test_every_document_is_listed_in_an_index() -> None:
