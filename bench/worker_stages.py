@@ -17,8 +17,9 @@ from stage_store import SENDER, WINDOW, WORDS, Store, pid_of
 
 from chappe.actions.windows import Windows
 from chappe.carriers import TAKEN, Link, LinkState, Outgoing, ReceiptIn
-from chappe.carriers.registry import KINDS, policy_of, profile_of, rules_of
+from chappe.carriers.registry import kind_of, policy_of, rules_of
 from chappe.carriers.smpp.parts import Parts
+from chappe.carriers.smpp.profiles import profile_of
 from chappe.core.lifecycle import State
 from chappe.observability.metrics import metrics
 from chappe.store import bind_turn, binds
@@ -139,7 +140,7 @@ def _lease(given: tuple[BindKey, binds.Taken]) -> tuple[BindKey, int]:
 async def _bound(store: Store) -> AsyncIterator[tuple[Link, asyncio.Event]]:
     """A link of the carrier that is bound, and what it rings."""
     news = asyncio.Event()
-    link = KINDS[store.sent.kind](store.sent, news.set)
+    link = kind_of(store.sent).link(store.sent, news.set)
     await link.start()
     try:
         async with asyncio.timeout(BOUND_TIMEOUT_S):
@@ -223,11 +224,12 @@ async def _whole(store: Store, repetitions: int, count: int) -> list[Stage]:
         made: list[Link] = []
 
         def make(wake: Callable[[], None]) -> Link:
-            made.append(KINDS[store.sent.kind](store.sent, wake))
+            made.append(kind_of(store.sent).link(store.sent, wake))
             return made[0]
 
         rules = Rules(store.sent.id, *rules_of(store.sent))
-        pump = Pump(store.database, key, lease, make, rules, policy_of(store.sent), "sent", lambda: None, Windows({}))
+        policy = policy_of(store.sent).receipts
+        pump = Pump(store.database, key, lease, make, rules, policy, "sent", lambda: None, Windows({}))
         with meter.theirs(), meter.own():
             task = asyncio.create_task(pump.run())
             async with asyncio.timeout(TIMEOUT_S):

@@ -78,7 +78,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     postgres_bin_dir: Annotated[Folder, _help("Where the programs of the embedded PostgreSQL are; auto: look for them.")] = None
     postgres_user: Annotated[str | None, _help("System user that runs the embedded PostgreSQL when root starts Chappe; auto: look for one.")] = None
 
-    dialect_hosts: Annotated[tuple[Annotated[str, Meta(pattern="^[^=]+=[^=]+$")], ...], _expects("HOST=DIALECT, separated by commas, such as sms.example.com=smspartner"), _help("Hosts at which one API is spoken whatever the path; docs/moving.md tells when that is needed.")] = ()
+    dialect_hosts: Annotated[tuple[Annotated[str, Meta(pattern="^[^=]+=[^=]+$")], ...], _expects("HOST=DIALECT, separated by commas, such as sms.example.com=smspartner"), _help("Hosts at which one API is spoken whatever the path; docs/operators/network.md tells when that is needed.")] = ()
     body_bytes_max: Annotated[int, Meta(ge=1), _help("Largest HTTP body accepted; a larger one is answered with 413.")] = 2_000_000
     processor_share: Annotated[float, Meta(gt=0, le=0.5), _help("Of an API process's time, what one account may have for long to have large requests read.")] = 0.25
     connections_per_address_max: Annotated[int, Meta(ge=1, le=100_000), _help("Connections of one IPv4 address or IPv6 /64 in one API process; one more is answered with 503. Trusted proxies are not counted.")] = 128
@@ -97,7 +97,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     stop_mention: Annotated[str, Meta(min_length=1, max_length=60), _help("Opt-out mention appended on request; {sender} stands for sender_default.")] = " STOP {sender}"
     stop_words: Annotated[tuple[str, ...], _help("Words that mean STOP at the beginning of a reply, beside the usual ones.")] = ()
     start_words: Annotated[tuple[str, ...], _help("Words that take a STOP back, beside START, REPRISE and UNSTOP.")] = ()
-    windows: Annotated[dict[str, Any], _expects("tables, as [windows.NAME] in chappe.toml"), _help("Sending windows of your own, beside those that come with Chappe; docs/windows.md has the keys.")] = {}
+    windows: Annotated[dict[str, Any], _expects("tables, as [windows.NAME] in chappe.toml"), _help("Sending windows of your own, beside those that come with Chappe; docs/operators/own-windows.md has the keys.")] = {}
     price_premium_micros: Annotated[Micros, _help("Price of a premium part for accounts without their own price.")] = 38_000
     price_lowcost_micros: Annotated[Micros, _help("Price of a low cost part for accounts without their own price.")] = 23_000
     price_hlr_micros: Annotated[Micros, _help("Price of an HLR lookup for accounts without their own price.")] = 5_000

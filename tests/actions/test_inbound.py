@@ -14,6 +14,7 @@ from chappe.actions import optouts as optout_actions
 from chappe.actions import upkeep
 from chappe.actions.queries import answer
 from chappe.carriers import MessageIn
+from chappe.carriers.smpp.deliver_parser import Reader
 from chappe.core import gsm7
 from chappe.core.errors import Refusal
 from chappe.core.lifecycle import State
@@ -23,7 +24,7 @@ from chappe.core.stop_replies import Words
 from chappe.embedded.server import ConnectionParameters
 from chappe.smpp import concatenation
 from chappe.smpp.pdu import DeliverSm
-from chappe.smpp.profile import LongMethod
+from chappe.smpp.profile import LongMethod, profile
 from chappe.store import carriers, conversations, inbound, optouts, virtual_numbers
 from chappe.store.lanes import LaneClass
 
@@ -32,6 +33,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
 PHONE = "+33600000001"
 CODE = "36111"
 LONG = "+33700000001"
+PARSER = Reader(profile())
 _sequences = itertools.count(1)
 
 
@@ -59,10 +61,8 @@ def parts(texts: list[str], reference: int, source: str = PHONE[1:], to: str = C
 async def arrive(
     shop: Shop, carrier_id: int, *pdus: DeliverSm, now: datetime = NOW, sort: bool = True, answered: bool = True
 ) -> list[int]:
-    rows = [
-        MessageIn(0, p.source_addr.decode(), p.destination_addr.decode(), p.esm_class, p.data_coding, p.encode())
-        for p in pdus
-    ]
+    rows = [one for one in (PARSER.read(0, pdu, pdu.encode()) for pdu in pdus) if isinstance(one, MessageIn)]
+    assert len(rows) == len(pdus)
     async with shop.database.transaction() as tx:
         ids = await inbound.store_inbound(tx, carrier_id, rows, [now] * len(rows))
     if answered:

@@ -213,8 +213,19 @@ def test_a_carrier_is_added_changed_and_removed_and_its_password_never_shown(
     (carrier,) = listed.document["carriers"]
     assert (carrier["name"], len(carrier["binds"]), carrier["queue"]) == ("main", 2, {})
     assert any("no route" in alarm for alarm in carrier["alarms"])
+    assert (carrier["oddities"], carrier["unknown_words"]) == ({}, [])
+    query(
+        database,
+        """insert into receipt (id, carrier_id, received_at, word, error, carrier_ref, source, raw, oddity)
+           select n, (select id from carrier), now(), 'DELVRD', '', 'x', '', '', 'address,word_unknown'
+           from generate_series(1, 2) n returning 1""",
+    )
+    (carrier,) = chappe("carrier", "list", "--json").document["carriers"]
+    assert carrier["oddities"] == {"address": 2, "word_unknown": 2}
+    assert carrier["unknown_words"] == [{"word": "DELVRD", "receipts": 2, "resembles": "DELIVRD"}]
     text = chappe("carrier", "list")
     assert "bind 1: down" in text.out
+    assert "unknown word DELVRD in 2 receipts; it resembles DELIVRD" in text.out
     assert not any(word in told.out for word in ("sesame", "other") for told in (added, changed, listed, text))
     assert chappe("carrier", "remove", "main", "--json").document == {"removed": "main"}
     assert chappe("carrier", "list", "--json").document["carriers"] == []

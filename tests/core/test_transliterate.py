@@ -38,8 +38,9 @@ def test_all_latin_letters_of_european_languages_are_written() -> None:
     assert lost == ["ĸ", "Ŋ", "Ŧ", "ŧ"], "not used in the languages of our countries"
 
 
-def test_the_documentation_has_the_whole_table() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "texts.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_the_documentation_has_the_whole_table(language: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "users" / language / "texts.md").read_text(encoding="utf-8")
     for _, group, to in TABLE:
         for character in group:
             assert character in page or f"U+{ord(character):04X}" in page, f"{character!r} -> {to!r}"

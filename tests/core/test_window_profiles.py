@@ -47,11 +47,8 @@ def test_the_profiles_that_come_with_chappe(
     assert profile.source
 
 
-def test_the_documentation_lists_every_profile_with_its_hours() -> None:
-    page = Path(__file__).parents[2].joinpath("docs/windows.md").read_text()
-    for profile in PROFILES.values():
-        start = f"| `{profile.name}` | {profile.open}-{profile.close} | {profile.sundays} | {profile.outside} |"
-        assert start in page
+def test_the_documentation_lists_every_field_of_a_profile() -> None:
+    page = Path(__file__).parents[2].joinpath("docs/operators/own-windows.md").read_text()
     for field in (*Profile.__struct_fields__, "base"):
         assert field == "name" or f"| `{field}` |" in page
 

@@ -21,6 +21,7 @@ from chappe.core.model import (
     RECIPIENTS_MAX,
     Accepted,
     Account,
+    AccountSettings,
     Command,
     Reply,
     Report,
@@ -34,7 +35,11 @@ from chappe.dialects.registry import BY_NAME, DIALECTS
 SOURCES = Path(chappe.dialects.__file__).parent.parent
 
 EVERY = pytest.mark.parametrize("dialect", DIALECTS, ids=[dialect.NAME for dialect in DIALECTS])
-FORMS = pytest.mark.parametrize("form", ["json", "xml"])
+EVERY_FORM = pytest.mark.parametrize(
+    ("dialect", "form"),
+    [(dialect, form) for dialect in DIALECTS for form in SENDS[dialect.NAME]],
+    ids=lambda value: value if isinstance(value, str) else value.NAME,
+)
 
 
 def _check(response: Response, form: str | None = None) -> None:
@@ -84,15 +89,11 @@ def test_a_path_belongs_to_one_dialect_at_most(path: str) -> None:
     assert sum(dialect.matches(path) for dialect in DIALECTS) <= 1
 
 
-EVERY_CODE = pytest.mark.parametrize(
-    ("dialect", "code"),
-    [(dialect, code) for dialect in DIALECTS for code in dialect.REFUSAL.CODES],
+@pytest.mark.parametrize(
+    ("dialect", "form", "code"),
+    [(dialect, form, code) for dialect in DIALECTS for form in SENDS[dialect.NAME] for code in dialect.REFUSAL.CODES],
     ids=lambda value: value if isinstance(value, str) else value.NAME,
 )
-
-
-@EVERY_CODE
-@FORMS
 def test_every_refusal_is_answered_in_every_form(dialect: Dialect, form: str, code: str) -> None:
     call = Call(Credentials("KEY", "demo"), "send", form, {})
     request = SENDS[dialect.NAME][form]
@@ -147,8 +148,7 @@ def test_a_dialect_has_the_common_refusals_and_those_that_it_raises(dialect: Dia
         Refusal(next(iter(own)))
 
 
-@EVERY
-@FORMS
+@EVERY_FORM
 def test_a_send_is_read_and_its_outcome_answered(dialect: Dialect, form: str) -> None:
     for account in ACCOUNTS:
         call, command = _sent(dialect, form, account)
@@ -161,6 +161,15 @@ def test_a_send_is_read_and_its_outcome_answered(dialect: Dialect, form: str) ->
                 told = msgspec.structs.replace(command, skipped=left_out, scheduled_at=scheduled_at)
                 ids = ("00000001-1eb0-8000-a25a-ef35c0f52d35",) if command.public_ids else ()
                 _check(dialect.write(Accepted(4587, told, 0, ids), call), form)
+
+
+@pytest.mark.parametrize(("name", "told"), [("smspartner", True), ("allmysms", False)])
+@pytest.mark.parametrize("wanted", [True, False])
+def test_which_reports_a_send_has_beside_ends_is_its_own(name: str, told: bool, wanted: bool) -> None:
+    owner = Account(1, "demo", settings=AccountSettings(reports_waiting=wanted))
+    _, command = _sent(BY_NAME[name], account=owner)
+    assert (command.report_taken, command.report_skipped) == (told and wanted, told)
+    assert command.public_ids is BY_NAME[name].PUBLIC_IDS
 
 
 @EVERY
@@ -233,7 +242,7 @@ def test_every_reply_can_be_told(dialect: Dialect, method: str, kind: str, parts
 def test_whatever_the_actions_answer_can_be_written(
     dialect: Dialect, path: str, fields: dict[str, object], headers: dict[str, str]
 ) -> None:
-    for form in ("json", "xml"):
+    for form in SENDS[dialect.NAME]:
         wanted = {"apiKey": "KEY", "login": "demo", "_format": form, "returnformat": form}
         request = Request(
             "POST", path, urlencode({"_format": form}).encode(), {"content-type": "application/json"} | headers,
@@ -326,12 +335,11 @@ BODIES = (
 TYPES = st.sampled_from(
     ["", "application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b"]
 )
+MORE_PATHS = {"smspartner": ("/v1/vn/send", "/v1/x"), "allmysms": ("/http/9.0/sendSms", "/http/sendSms_v8.php")}
 PATHS = {
-    "smspartner": ("/v1/send", "/v1/vn/send", "/v1/x", *sorted({path for path, _, _ in ASKS["smspartner"]})),
-    "allmysms": (
-        *("/http/9.0/", "/http/9.0/sendSms", "/http/sendSms_v8.php", "/http/9.0/x"),
-        *sorted({path for path, _, _ in ASKS["allmysms"]}),
-    ),
+    name: sorted({one.path for one in SENDS[name].values()} | {path for path, _, _ in ASKS[name]} | {"/x"})
+    + list(MORE_PATHS.get(name, ()))
+    for name in BY_NAME
 }
 
 

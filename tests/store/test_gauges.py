@@ -90,6 +90,44 @@ async def test_queues_binds_doubts_and_webhooks_are_seen(
     assert capped["chappe_webhooks_waiting"] == {(): 2.0}
 
 
+async def test_what_strangers_decide_how_much_there_is_costs_a_bounded_look(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hosts of one account, rows that wait for a retry, receipts that nobody waits for."""
+    monkeypatch.setattr(gauges, "HOSTS_MAX", 5)
+    monkeypatch.setattr(gauges, "COUNTED_MAX", 10)
+    async with opened(database) as shop:
+        red, now = await shop.carrier("red"), datetime.now(UTC)
+        for account, hosts, key in ((1, 4_000, now + timedelta(hours=1)), (2, 3, now - timedelta(seconds=50))):
+            await shop.database.execute(
+                """insert into webhook (host, key, id, message_id, at, state)
+                   select ($1::bigint << 32) + n, $2, $1 * 10000 + n, n, now(), 6 from generate_series(1, $3::int) n""",
+                account,
+                key_of(key),
+                hosts,
+            )
+        await shop.database.execute(
+            """insert into receipt_unmatched (carrier_id, carrier_ref, receipt_id, received_at)
+               select $1, 'x' || n, n, now() from generate_series(1, 4000) n""",
+            red,
+        )
+        await shop.database.execute("analyze webhook")
+        async with shop.database.connection() as connection:
+            plan = await connection.fetch(
+                f"explain (analyze, format text) {gauges._WEBHOOKS}", key_of(now), 10, gauges.HOSTS_MAX
+            )
+        found = figures(await read(shop.database))
+    rows = [
+        int(line[0].split("actual")[1].split("rows=")[1].split()[0].split(".")[0])
+        for line in plan
+        if "actual" in line[0]
+    ]
+    assert max(rows) < 50, "\n".join(line[0] for line in plan)
+    assert found["chappe_webhooks_waiting"] == {(): 3.0}
+    assert found["chappe_webhooks_oldest_seconds"][()] == pytest.approx(50, abs=20)
+    assert found["chappe_receipts_unmatched"] == {("red",): 10.0}
+
+
 async def test_binds_of_carriers_that_are_gone_or_disabled_ring_nobody(database: ConnectionParameters) -> None:
     async with opened(database) as shop:
         red, _ = await shop.carrier("red", binds=2), await shop.carrier("blue")
@@ -112,7 +150,7 @@ async def test_what_was_put_aside_what_fails_and_what_waits_is_counted(database:
         await waiting.fold(shop.database)
         await troubles.note(shop.database, "release", "KeyError")
         async with shop.database.transaction() as tx:
-            rows = [MessageIn(0, "33600000001", "36111", 0, 0, b"x")]
+            rows = [MessageIn(0, "33600000001", "36111", b"x", b"k")]
             (number,) = await inbound.store_inbound(tx, red, rows, [datetime.now(UTC)])
             await inbound.mark(tx, [number], inbound.PUT_ASIDE, "could not be sorted: KeyError")
         await quarantine.keep(shop.database, datetime.now(UTC), red, "receipt", [], "error", b"raw")

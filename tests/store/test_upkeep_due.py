@@ -106,7 +106,7 @@ async def test_what_a_subscriber_wrote_shows_until_it_is_sorted(database: Connec
         book = await _book(shop)
         async with shop.database.transaction() as tx:
             await inbound.store_inbound(
-                tx, carrier_id, [MessageIn(0, "33600000001", "36111", 0, 0, b"not a PDU")], [NOW]
+                tx, carrier_id, [MessageIn(0, "33600000001", "36111", b"not a PDU", b"k")], [NOW]
             )
         assert "written" in await _signs(shop, book)
         await upkeep.sort_replies(shop.database, NOW, book)
@@ -118,7 +118,7 @@ async def test_a_part_that_waits_shows_when_it_has_waited_long_enough(database: 
         carrier_id = await shop.carrier()
         book = await _book(shop)
         async with shop.database.transaction() as tx:
-            await inbound.store_inbound(tx, carrier_id, [MessageIn(0, "33600000001", "36111", 0, 0, b"part")], [NOW])
+            await inbound.store_inbound(tx, carrier_id, [MessageIn(0, "33600000001", "36111", b"part", b"k")], [NOW])
             await tx.execute("update inbound set state = 1")
         assert "written" not in await _signs(shop, book, later(minutes=29))
         assert "written" in await _signs(shop, book, later(minutes=31))

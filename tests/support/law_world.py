@@ -24,7 +24,7 @@ from virtual_time import Clock, VirtualLoop
 
 from chappe.actions import optouts, upkeep
 from chappe.actions.windows import Windows
-from chappe.carriers.registry import KINDS, policy_of, rules_of
+from chappe.carriers.registry import kind_of, policy_of, rules_of
 from chappe.core.carrier_config import Carrier
 from chappe.core.http import Request
 from chappe.core.lifecycle import State
@@ -247,9 +247,9 @@ class World:
                 self.database,
                 key,
                 taken,
-                lambda wake: KINDS[carrier.kind](carrier, wake),
+                lambda wake: kind_of(carrier).link(carrier, wake),
                 DoubtRules(carrier.id, *rules_of(carrier)),
-                policy_of(carrier),
+                policy_of(carrier).receipts,
                 carrier.name,
                 lambda: None,
                 self.windows,

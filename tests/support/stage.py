@@ -11,7 +11,7 @@ from typing import Any
 from scripted_smsc import Smsc, listening
 from shop import Shop, eventually, opened
 
-from chappe.carriers.registry import KINDS, policy_of, rules_of
+from chappe.carriers.registry import kind_of, policy_of, rules_of
 from chappe.core.lifecycle import State
 from chappe.embedded.server import ConnectionParameters
 from chappe.store import binds, carriers
@@ -42,9 +42,9 @@ class Stage:
             database or self.shop.database,
             BindKey(carrier_id, 0),
             taken,
-            lambda wake: KINDS[carrier.kind](carrier, wake),
+            lambda wake: kind_of(carrier).link(carrier, wake),
             Rules(carrier_id, *rules_of(carrier)),
-            policy_of(carrier),
+            policy_of(carrier).receipts,
             carrier.name,
             lambda: None,
         )

@@ -12,7 +12,7 @@ from scripted_smsc import Smsc, listening
 from shop import Shop, eventually, opened
 
 from chappe.actions import inbound
-from chappe.carriers.registry import KINDS, policy_of, rules_of
+from chappe.carriers.registry import kind_of, policy_of, rules_of
 from chappe.embedded.server import ConnectionParameters
 from chappe.smpp.pdu import DeliverSm
 from chappe.store import binds, carriers
@@ -36,9 +36,9 @@ async def pumping(shop: Shop, smsc: Smsc) -> AsyncIterator[None]:
         shop.database,
         BindKey(red, 0),
         taken,
-        lambda wake: KINDS[carrier.kind](carrier, wake),
+        lambda wake: kind_of(carrier).link(carrier, wake),
         Rules(red, *rules_of(carrier)),
-        policy_of(carrier),
+        policy_of(carrier).receipts,
         carrier.name,
         lambda: None,
     )

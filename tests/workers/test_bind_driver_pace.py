@@ -11,7 +11,7 @@ import pytest
 from scripted_smsc import Smsc, listening
 from shop import Shop, eventually, opened
 
-from chappe.carriers.registry import KINDS, policy_of, rules_of
+from chappe.carriers.registry import kind_of, policy_of, rules_of
 from chappe.carriers.smpp.transport import Wire
 from chappe.embedded.server import ConnectionParameters
 from chappe.smpp.pdu import SubmitSm
@@ -33,12 +33,12 @@ async def delivered(shop: Shop, smsc: Smsc, window: int, count: int) -> None:
     taken = await binds.take(shop.database, BindKey(carrier_id, 0), "me", 60)
     assert taken is not None
     rules = Rules(carrier_id, *rules_of(carrier))
-    policy = policy_of(carrier)
+    policy = policy_of(carrier).receipts
     pump = Pump(
         shop.database,
         BindKey(carrier_id, 0),
         taken,
-        lambda wake: KINDS[carrier.kind](carrier, wake),
+        lambda wake: kind_of(carrier).link(carrier, wake),
         rules,
         policy,
         "red",

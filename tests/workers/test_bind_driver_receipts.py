@@ -9,6 +9,7 @@ from scripted_smsc import Smsc
 from shop import eventually
 from stage import Stage, staged
 
+from chappe.actions import carrier_views
 from chappe.carriers.smpp.transport import Wire
 from chappe.core.lifecycle import State
 from chappe.embedded.server import ConnectionParameters
@@ -335,3 +336,24 @@ async def test_receipts_on_a_transmitter_are_taken_or_refused_as_set(
             await stage.submitted(more)
             assert await stage.shop.state(sent) is state
             assert await stage.shop.database.value("select count(*) from receipt") == 0
+
+
+async def test_what_is_odd_about_receipts_and_which_words_nobody_knows_is_shown(
+    database: ConnectionParameters,
+) -> None:
+    words = ["DELVRD", "DELVRD", "QWXZ", "DELIVRD"]
+    async with staged(database) as stage:
+        await stage.start(await stage.carrier())
+        await stage.carrier("blue")
+        sent = await stage.send(len(words))
+        await stage.submitted(sent)
+        numbers = [(await stage.shop.message(one))["recipient"].removeprefix("+") for one in sent]
+        for place, word in enumerate(words):
+            stage.smsc.receipt(f"id{place + 1}", numbers[place], word)
+        await eventually(lambda: stage.shop.database.value("select count(*) = 4 from receipt"))
+        views, _ = await carrier_views.read(stage.shop.database)
+        red, other = sorted(views, key=lambda view: view.name == "blue")
+        assert (other.oddities, other.unknown_words) == ({}, [])
+        assert red.oddities["word_unknown"] == 3
+        shown = [(one.word, one.receipts, one.resembles) for one in red.unknown_words]
+        assert shown == [("DELVRD", 2, "DELIVRD"), ("QWXZ", 1, "")]

@@ -13,7 +13,7 @@ from scripted_smsc import listening
 from shop import Shop, eventually, opened
 
 from chappe.actions.windows import Windows
-from chappe.carriers.registry import KINDS, policy_of, rules_of
+from chappe.carriers.registry import kind_of, policy_of, rules_of
 from chappe.core.lifecycle import State
 from chappe.core.window_profiles import PROFILES, WEEKDAYS, Profile
 from chappe.embedded.server import ConnectionParameters
@@ -54,9 +54,9 @@ async def pumping(shop: Shop, carrier_id: int, windows: Windows) -> AsyncIterato
         shop.database,
         BindKey(carrier_id, 0),
         taken,
-        lambda wake: KINDS[carrier.kind](carrier, wake),
+        lambda wake: kind_of(carrier).link(carrier, wake),
         Rules(carrier_id, *rules_of(carrier)),
-        policy_of(carrier),
+        policy_of(carrier).receipts,
         carrier.name,
         lambda: None,
         windows,

@@ -164,6 +164,33 @@ async def test_what_a_dead_process_held_is_taken_over_within_a_round(database: C
             await eventually(decided)
 
 
+SURPLUS = {
+    "above its carrier's number": "update carrier set settings = settings || '{\"binds\": 1}'::jsonb where id = $1",
+    "of a carrier out of use": "update carrier set enabled = false where id = $1",
+    "of a carrier that is gone": "delete from carrier where id = $1",
+}
+
+
+@pytest.mark.parametrize("change", SURPLUS.values(), ids=SURPLUS.keys())
+async def test_what_a_bind_holds_that_nobody_will_drive_is_decided(database: ConnectionParameters, change: str) -> None:
+    async with opened(database, hot=6) as shop, listening() as smsc:
+        red = await carrier(shop, smsc, binds=3)
+        dead = own_name().rpartition(":")[0] + ":0"
+        bind = await shop.bind(red, slot=2, owner=dead, lease_s=3600)
+        left = await sent(shop, 2)
+        await bind.turn(2)
+        await shop.database.execute(change, red)
+        async with delivering(shop):
+
+            async def decided() -> bool:
+                return await shop.states(left) == [State.UNCERTAIN] * 2
+
+            await eventually(decided)
+            await eventually(lambda: shop.database.value("select coalesce(bool_and(in_flight = '{}'), true) from bind"))
+            if "enabled" not in change:
+                await eventually(lambda: shop.database.value("select count(*) = 0 from bind where slot = 2"))
+
+
 async def test_two_processes_share_the_binds_and_one_takes_all_when_the_other_ends(
     database: ConnectionParameters,
 ) -> None:

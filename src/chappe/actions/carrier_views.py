@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 
 import msgspec
 
-from chappe.carriers.registry import profile_of
+from chappe.carriers.registry import KINDS, kind_of
 from chappe.core.carrier_config import Carrier, CarrierRoute
 from chappe.store import binds, carriers, demo, operator, quarantine
 from chappe.store.binds import BindView
 from chappe.store.database import Database
 from chappe.store.lanes import LaneClass
-from chappe.store.operator import LaneLength
+from chappe.store.operator import LaneLength, Oddity
 
 OLD = timedelta(minutes=5)  # a ready message that waits longer than this calls for attention
 
@@ -31,12 +31,22 @@ class Bind(msgspec.Struct, frozen=True):
     figures: dict[str, float]
 
 
+class UnknownWord(msgspec.Struct, frozen=True):
+    """A word of receipts that is in no table. resembles: a word that is, empty where none is near."""
+
+    word: str
+    receipts: int
+    resembles: str
+
+
 class CarrierView(msgspec.Struct, frozen=True):
     """One carrier. learnt: how it writes message ids, as found out by Chappe; empty while the ids need no rule.
+    oddities: how many of the latest receipts were unusual, by what it was; unknown_words: the words that end nothing;
     queue: messages by lane class; window: parts of one bind; alarms: sentences for the operator."""
 
     name: str
     kind: str
+    address: str
     enabled: bool
     host: str
     port: int
@@ -51,6 +61,8 @@ class CarrierView(msgspec.Struct, frozen=True):
     in_doubt: int
     receipts_unmatched: int
     learnt: dict[str, str]
+    oddities: dict[str, int]
+    unknown_words: list[UnknownWord]
     routes: int
     alarms: list[str]
     notes: list[str]
@@ -69,6 +81,7 @@ async def read(database: Database) -> tuple[list[CarrierView], Unrouted]:
     doubts = await operator.counts_of_doubt(database)
     strays = await operator.counts_of_strays(database)
     refused = await quarantine.counts(database)
+    odd = await operator.oddities(database)
     routes = await carriers.all_routes(database)
     bind_views = await binds.views(database)
     found_demo = await demo.read(database)
@@ -84,6 +97,7 @@ async def read(database: Database) -> tuple[list[CarrierView], Unrouted]:
             now,
             found_demo if found_demo is not None and found_demo.carrier_id == carrier.id else None,
             quarantined=refused.get(carrier.id, 0),
+            odd=[one for one in odd if one.carrier_id == carrier.id],
         )
         for carrier in await carriers.all_carriers(database)
     ]
@@ -100,20 +114,23 @@ def view(
     now: datetime,
     of_demo: demo.Stored | None = None,
     quarantined: int = 0,
+    odd: Sequence[Oddity] = (),
 ) -> CarrierView:
     """One carrier and its alarms; pure. of_demo: the demo, for its carrier."""
     ready = [length.first_at for length in lengths if length.lane_class != LaneClass.WAITING]
     oldest_at = min(ready, default=None)
     settings = carrier.settings
+    kind = KINDS.get(carrier.kind)
     return CarrierView(
         name=carrier.name,
         kind=carrier.kind,
+        address=address(carrier),
         enabled=carrier.enabled,
         host=settings.host,
         port=settings.port,
         system_id=settings.system_id,
         profile=settings.profile or "generic",
-        settings=settings.settings,
+        settings=shown_options(carrier),
         window=settings.window,
         rate=settings.rate,
         binds=[
@@ -133,45 +150,69 @@ def view(
         oldest_at=oldest_at,
         in_doubt=in_doubt,
         receipts_unmatched=receipts_unmatched,
-        learnt=_learnt(carrier),
+        learnt=kind.learnt(carrier) if kind is not None else {},
+        oddities=_oddities(odd),
+        unknown_words=[
+            UnknownWord(one.word, one.receipts, "" if kind is None else kind.resembling(one.word))
+            for one in odd
+            if one.word
+        ],
         routes=len(routes),
         alarms=_alarms(bind_views, oldest_at, bool(routes), in_doubt, now, quarantined) if carrier.enabled else [],
         notes=_notes(of_demo, carrier),
     )
 
 
-def _learnt(carrier: Carrier) -> dict[str, str]:
-    if "learn" in carrier.learnt:
-        return {}
-    return dict(zip(("response_id_format", "receipt_id_format"), carrier.learnt, strict=True))
+def _oddities(odd: Sequence[Oddity]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for one in odd:
+        found[one.oddity] = found.get(one.oddity, 0) + one.receipts
+    return found
 
 
 def _notes(of_demo: demo.Stored | None, carrier: Carrier) -> list[str]:
     clear = clear_text_note(carrier)
-    return [*([] if of_demo is None else [demo_words(of_demo)]), *([clear] if clear else [])]
+    return [*([] if of_demo is None else [demo_words(of_demo)]), *([clear] if clear else []), *_lacks(carrier)]
+
+
+def _lacks(carrier: Carrier) -> list[str]:
+    """What the carrier cannot do, as it is set up, and what follows."""
+    try:
+        able = kind_of(carrier).capabilities(carrier)
+    except ValueError:  # its settings mean nothing any more, and another alarm says so
+        return []
+    found = []
+    if not able.receipts:
+        found.append("sends no receipts: what it takes ends as no_receipt")
+    if not able.replies:
+        found.append("brings no replies: a STOP does not come this way")
+    if not able.validity:
+        found.append("cannot be told until when to try: what it holds may arrive after its sending window has closed")
+    return found
 
 
 def clear_text_note(carrier: Carrier) -> str:
-    """A warning, a sentence without its end, when password and messages leave this machine without TLS; else empty."""
-    host = carrier.settings.host
-    try:
-        if profile_of(carrier).tls or _is_here(host):
-            return ""
-    except ValueError:  # its settings mean nothing any more, and another alarm says so
-        return ""
-    return (
-        f"the password and every message go to {host} unencrypted: `chappe carrier set {carrier.name} tls=on`, where "
-        "the carrier offers TLS; else reach it over a VPN or a private line"
-    )
+    """A warning of the carrier's settings, a sentence without its end, such as that everything goes out unencrypted."""
+    kind = KINDS.get(carrier.kind)
+    return "" if kind is None else kind.warning(carrier)
 
 
-def _is_here(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+def shown_options(carrier: Carrier) -> dict[str, str]:
+    """A carrier's options without its secrets."""
+    kind = KINDS.get(carrier.kind)
+    if kind is None:  # nobody here knows which of them are secret
+        return dict.fromkeys(carrier.settings.settings, "***")
+    known = kind.options
+    return {
+        name: "***" if name in known and known[name].secret else value
+        for name, value in carrier.settings.settings.items()
+    }
+
+
+def address(carrier: Carrier) -> str:
+    """Where a carrier is and who we are there, for people."""
+    kind = KINDS.get(carrier.kind)
+    return carrier.kind if kind is None else kind.address(carrier.settings)
 
 
 def demo_words(found: demo.Stored) -> str:

@@ -1,8 +1,8 @@
 """Receive: what subscribers wrote becomes replies of accounts, and opt-outs.
 
-A pump stores each PDU before it is acknowledged; here they are put together, read, and given to whom they answer. STOP
-is obeyed in the same transaction as its reply is stored, and for every account that wrote to the number lately when it
-cannot be told which of them is meant.
+A pump stores each part before it is acknowledged; here they are put together, read as their carrier's kind reads them,
+and given to whom they answer. STOP is obeyed in the same transaction as its reply is stored, and for every account that
+wrote to the number lately when it cannot be told which of them is meant.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 
 from chappe.actions import stop_confirmation
 from chappe.actions.virtual_numbers import DIGITS_MAX, e164
-from chappe.carriers.registry import profile_of
-from chappe.core import gsm7
+from chappe.carriers.kind import Fragment, ReplyReader
+from chappe.carriers.registry import reader_of
 from chappe.core.carrier_config import Carrier
 from chappe.core.model import Account
 from chappe.core.routing import Router
@@ -23,11 +23,6 @@ from chappe.core.stop_replies import NEAR_MISS, Words
 from chappe.dialects.registry import BY_NAME, DIALECTS
 from chappe.observability.logs import get_logger
 from chappe.observability.metrics import metrics
-from chappe.smpp import concatenation, data_coding, pdu
-from chappe.smpp.concatenation import Piece
-from chappe.smpp.header import DecodeError
-from chappe.smpp.pdu import DataSm, DeliverSm
-from chappe.smpp.profile import LongMethod, Profile, profile
 from chappe.store import accounts, conversations, inbound, optouts, replies, virtual_numbers
 from chappe.store.conversations import Talk
 from chappe.store.database import CONNECTION_ERRORS, RETRY_ERRORS, Connection, Database
@@ -51,7 +46,6 @@ PHONE_REPEATS: Final = timedelta(minutes=5)
 of some 40 s); equal parts with equal references that come later were written again."""
 NOTED: Final = timedelta(seconds=2)
 """After this long it is known whether an answer was written, unless the process that would have noted it has died."""
-_GENERIC: Final = profile("generic", {})
 NO_OTHER_WORDS: Final = Words()
 NO_ROUTES: Final = Router([])
 LATELY: Final = timedelta(days=30)
@@ -60,16 +54,11 @@ LATELY: Final = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One PDU that could be read."""
+    """One stored row that could be read, and what it says."""
 
     row: Arrived
-    piece: Piece
-    profile: Profile
-
-    @property
-    def of(self) -> tuple[object, int, int]:
-        """What parts of one message have in common, beside source, destination and carrier."""
-        return self.piece.method, self.piece.reference, self.piece.total
+    fragment: Fragment
+    reader: ReplyReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +77,12 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one transaction's PDUs are judged by. talks: of their numbers, the last message of each account; words: the
-    installation's; confirmations: what was said of those of STOP; unclear: carriers' numbers of which something is not
-    looked at before the next time, and so nothing that follows it."""
+    """What one transaction's messages are judged by.
+
+    talks: of their numbers, the last message of each account; words: the installation's; confirmations: what was said
+    of those of STOP; readers: by carrier, of those seen so far; unclear: carriers' numbers of which something is not
+    looked at before the next time, and so nothing that follows it.
+    """
 
     now: datetime
     carriers: Mapping[int, Carrier]
@@ -98,7 +90,7 @@ class Round:
     words: Words
     router: Router
     confirmations: list[str]
-    profiles: dict[int, Profile]
+    readers: dict[int, ReplyReader]
     unclear: set[tuple[int, str]]
 
 
@@ -125,7 +117,7 @@ async def sort(
     confirmations: list[str] = []
     unclear: set[tuple[int, str]] = set()
     position = 0
-    profiles = {carrier_id: _profile(carrier) for carrier_id, carrier in carriers.items()}
+    readers: dict[int, ReplyReader] = {}
     for _ in range(ROUNDS_MAX):
         if not await inbound.anything(database, now - PARTS_WAIT):
             break
@@ -135,7 +127,7 @@ async def sort(
             late = await inbound.late(tx, now - PARTS_WAIT, BATCH)
             numbers = {_source(row) for row in (*new, *late)}
             talks = await conversations.of_numbers(tx, [number for number in numbers if _is_number(number)])
-            round_ = Round(now, carriers, talks, words, router, confirmations, profiles, unclear)
+            round_ = Round(now, carriers, talks, words, router, confirmations, readers, unclear)
             for row in new:
                 position = row.id
                 await _guarded(tx, row, round_, late=False)
@@ -146,7 +138,7 @@ async def sort(
 
 
 def _source(row: Arrived) -> str:
-    """The number that a PDU came from; empty where it cannot be read, which is told when the PDU is sorted."""
+    """The number that a message came from; empty where it cannot be read, which is told when it is sorted."""
     try:
         return e164(row.source)
     except Exception as error:
@@ -155,7 +147,7 @@ def _source(row: Arrived) -> str:
 
 
 async def _guarded(tx: Connection, row: Arrived, round_: Round, *, late: bool) -> None:
-    """One PDU; one that cannot be sorted is put aside, told and counted, so that it does not hold up the others."""
+    """One row; one that cannot be sorted is put aside, told and counted, so that it does not hold up the others."""
     try:
         async with tx.transaction():
             await _sort(tx, row, round_, late=late)
@@ -173,17 +165,21 @@ async def try_again(database: Database) -> None:
 
 
 async def _sort(tx: Connection, row: Arrived, round_: Round, *, late: bool) -> None:
-    part = _read(row, round_.profiles)
-    if part is None:
+    reader = _reader(row, round_)
+    fragment = reader.read(row.raw)
+    if fragment is None:
         await inbound.mark(tx, [row.id], inbound.NOBODYS, "no message that could be read")
         return
+    if row.key is None:
+        row = await inbound.note_key(tx, row, *reader.stored(row.raw))
+    part = Part(row, fragment, reader)
     if not late:
         if (row.carrier_id, row.source) in round_.unclear:
-            if part.piece.seqnum == 1:
+            if fragment.part == 1:
                 await _stop_early(tx, part, round_)
             return
         earlier = await inbound.equal_before(tx, row, row.received_at - REPEATED_WITHIN)
-        again = earlier is not None and is_repeated(earlier, row, round_.now, long=part.piece.total > 1)
+        again = earlier is not None and is_repeated(earlier, row, round_.now, long=fragment.parts > 1)
         if again is None:
             round_.unclear.add((row.carrier_id, row.source))
             return
@@ -192,13 +188,13 @@ async def _sort(tx: Connection, row: Arrived, round_: Round, *, late: bool) -> N
             await inbound.mark(tx, [row.id], inbound.REPEATED, f"possible_duplicate of {earlier.id}")
             return
     together = [part]
-    if part.piece.total > 1:
-        waiting = await inbound.siblings(tx, row, _mark(part.piece))
-        others = [_read(other, round_.profiles) for other in waiting if other.id != row.id]
-        together = _of_one_message(part, [other for other in others if other is not None and other.of == part.of])
-        if not late and len({one.piece.seqnum for one in together}) < part.piece.total:
+    if fragment.parts > 1:
+        waiting = [other for other in await inbound.siblings(tx, row) if other.id != row.id]
+        read = [(other, reader.read(other.raw)) for other in waiting]
+        together = _of_one_message(part, [Part(other, found, reader) for other, found in read if found is not None])
+        if not late and len({one.fragment.part for one in together}) < fragment.parts:
             await inbound.mark(tx, [row.id], inbound.WAITING)
-            if part.piece.seqnum == 1:
+            if fragment.part == 1:
                 await _stop_early(tx, part, round_)
             return
     ids = [one.row.id for one in together]
@@ -219,23 +215,23 @@ def _of_one_message(part: Part, others: Iterable[Part]) -> list[Part]:
     A phone that always uses one reference, and whose message lost a part, would otherwise have two messages mixed: of
     parts with the same place and other words the one that came nearest in time counts; the others stay.
     """
-    chosen = {part.piece.seqnum: part}
+    chosen = {part.fragment.part: part}
     kept = [part]
     for other in sorted(others, key=lambda one: (abs(one.row.id - part.row.id), one.row.id)):
-        there = chosen.setdefault(other.piece.seqnum, other)
-        if there.piece.body == other.piece.body:  # the chosen one, or a copy of it
+        there = chosen.setdefault(other.fragment.part, other)
+        if there.fragment.body == other.fragment.body:  # the chosen one, or a copy of it
             kept.append(other)
     return sorted(kept, key=lambda one: one.row.id)
 
 
 def is_repeated(earlier: inbound.Earlier, row: Arrived, now: datetime, *, long: bool) -> bool | None:
-    """Whether a PDU that equals an earlier one is the same, sent again, and not another of the same words; None while
-    it is too early to tell. Pure.
+    """Whether a message that equals an earlier one is the same, sent again, and not another of the same words; None
+    while it is too early to tell. Pure.
 
-    A deliver_sm has no id, and people do write the same twice. Parts of a long message have a reference, which most
-    phones change with each message: equal ones that follow soon are the same. Some phones always use one reference, so
-    later ones are judged like short messages. Of those only what happened to our answer to the earlier one
-    tells: a carrier sends again what it has no answer to, after its timer or on its next connection.
+    A message of a subscriber has no id, and people do write the same twice. Parts of a long message have a reference,
+    which most phones change with each message: equal ones that follow soon are the same. Some phones always use one
+    reference, so later ones are judged like short messages. Of those only what happened to our answer to the earlier
+    one tells: a carrier sends again what it has no answer to, after its timer or on its next connection.
     """
     if long and row.received_at - earlier.received_at < PHONE_REPEATS:
         return True
@@ -260,49 +256,20 @@ async def _stop_early(tx: Connection, first: Part, round_: Round) -> None:
 # -- reading
 
 
-def _profile(carrier: Carrier) -> Profile:
-    try:
-        return profile_of(carrier)
-    except ValueError:
-        log.warning("carrier_settings_unreadable", carrier=carrier.name)
-        return _GENERIC
-
-
-def _read(row: Arrived, profiles: Mapping[int, Profile]) -> Part | None:
-    try:
-        found = pdu.decode(row.raw)
-    except DecodeError:
-        return None
-    if not isinstance(found, DeliverSm | DataSm):
-        return None
-    octets = found.short_message if isinstance(found, DeliverSm) else b""
-    return Part(row, concatenation.read(found.esm_class, octets, found.tlvs), profiles.get(row.carrier_id, _GENERIC))
-
-
-def _mark(piece: Piece) -> bytes:
-    """Octets that every part of the same message has in it, and hardly another (3GPP TS 23.040, 9.2.3.24)."""
-    reference = piece.reference
-    if piece.method is LongMethod.UDH8:
-        return bytes((0x00, 3, reference, piece.total))
-    if piece.method is LongMethod.UDH16:
-        return bytes((0x08, 4, *reference.to_bytes(2, "big"), piece.total))
-    return reference.to_bytes(2, "big")
+def _reader(row: Arrived, round_: Round) -> ReplyReader:
+    """Who reads what this carrier brings."""
+    found = round_.readers.get(row.carrier_id)
+    if found is None:
+        found = round_.readers[row.carrier_id] = reader_of(round_.carriers.get(row.carrier_id))
+    return found
 
 
 def _whole(together: Sequence[Part]) -> Whole | None:
     """The message of these parts, with marks where some are missing; None when it is no text."""
     first = together[0]
     row = first.row
-    joined = concatenation.join([part.piece for part in together])
-    # A copy replaces nothing, so the data_coding of the first of each place is the one that counts.
-    data_codings = {part.piece.seqnum: part.row.data_coding for part in reversed(together)}
-    found = data_coding.decode_received(
-        joined,
-        [data_codings.get(seqnum, 0) for seqnum in range(1, len(joined.pieces) + 1)],
-        first.profile,
-        gsm7.decode,
-    )
-    if found.text is None:
+    found = first.reader.compose([part.fragment for part in together])
+    if found is None:
         return None
     return Whole(
         carrier_id=row.carrier_id,
@@ -311,8 +278,8 @@ def _whole(together: Sequence[Part]) -> Whole | None:
         to=e164(row.destination),
         text=_storable(found.text),
         parts=tuple(_storable(text) for text in found.parts),
-        reference=first.piece.reference,
-        oddities=tuple(oddity for oddity in found.oddities if oddity != "partial"),
+        reference=first.fragment.reference,
+        oddities=found.oddities,
     )
 
 

@@ -11,15 +11,14 @@ from chappe.actions import inbound, reschedule_held
 from chappe.actions.budget import Budget
 from chappe.actions.windows import Windows
 from chappe.carriers import inference
-from chappe.carriers.registry import learns_ids, policy_of, profile_of, silence_of
+from chappe.carriers.kind import LEARN, Ids, Learnt
+from chappe.carriers.registry import kind_of, policy_of, silence_of
 from chappe.core.carrier_config import Carrier
 from chappe.core.lifecycle import State
 from chappe.core.routing import Demo, Route, Router
 from chappe.core.stop_replies import Words
 from chappe.observability.logs import get_logger
 from chappe.observability.metrics import metrics
-from chappe.smpp.message_ids import Learner, canonical
-from chappe.smpp.profile import IdFormat
 from chappe.store import (
     carriers,
     conversations,
@@ -82,7 +81,7 @@ class Book:
     router: Router = field(default_factory=lambda: Router([]))
     carriers: dict[int, Carrier] = field(default_factory=dict)
     down: frozenset[int] = frozenset()
-    learners: dict[int, Learner] = field(default_factory=dict)
+    learnt: dict[int, Learnt] = field(default_factory=dict)  # of ids, by carrier
     inferred: dict[tuple[int, timedelta], int] = field(default_factory=dict)  # up to which stray, by carrier and age
     retention_days: int = 400
     words: Words = inbound.NO_OTHER_WORDS
@@ -156,7 +155,7 @@ async def look(database: Database, now: datetime, book: Book, budget: Budget = U
 def _is_understood(carrier: Carrier) -> bool:
     """Whether the settings mean anything here; one carrier of another version must not stop upkeep for the others."""
     try:
-        profile_of(carrier)
+        kind_of(carrier).check(carrier)
     except ValueError as error:
         log.error("carrier_settings_unusable", carrier=carrier.name, error=str(error))
         return False
@@ -317,7 +316,7 @@ async def match(database: Database, now: datetime, book: Book, budget: Budget = 
     for carrier_id, refs in (await queue.matchable(database, now - STRAY_TRIED, BATCH)).items():
         carrier = book.carriers.get(carrier_id)
         async with database.transaction() as tx:
-            await queue.match(tx, now, carrier_id, policy_of(carrier) if carrier else 0, refs)
+            await queue.match(tx, now, carrier_id, policy_of(carrier).receipts if carrier else 0, refs)
     return False
 
 
@@ -343,12 +342,11 @@ async def _infer(
     database: Database, now: datetime, book: Book, carrier: Carrier, strays: Sequence[queue.Stray]
 ) -> None:
     """One batch, in one transaction."""
-    policy = policy_of(carrier)
-    made = profile_of(carrier)
-    learns = learns_ids(carrier)
-    written = [inference.read(stray.raw, made) for stray in strays]
+    policy = policy_of(carrier).receipts
+    named = kind_of(carrier).ids(carrier)
+    written = [named.read(stray.raw) for stray in strays]
     ids = [{stray.carrier_ref, *one.ids} for stray, one in zip(strays, written, strict=True)]
-    asked = [(place, form) for place, some in enumerate(ids) if learns for form in inference.forms(some)]
+    asked = [(place, form) for place, some in enumerate(ids) if named.learns for form in named.forms(some)]
     adopted: list[queue.Adopted] = []
     async with database.transaction() as tx:
         fitting: dict[int, dict[int, queue.Candidate]] = {}
@@ -375,32 +373,29 @@ async def _infer(
         if len(several) == 1
         for id in written[place].ids[:1] or (strays[place].carrier_ref,)
     ]
-    await _learn(database, book, carrier, pairs)
+    await _learn(database, book, carrier, named, pairs)
 
 
-async def _learn(database: Database, book: Book, carrier: Carrier, pairs: Sequence[tuple[str, str]]) -> None:
+async def _learn(database: Database, book: Book, carrier: Carrier, ids: Ids, pairs: Sequence[tuple[str, str]]) -> None:
     """What pairs of an answered id and a receipt's say of how the carrier writes them; a rule is stored, and told."""
-    known = IdFormat(carrier.learnt[0]), IdFormat(carrier.learnt[1])
-    before = book.learners.get(carrier.id, Learner(fixed=None if IdFormat.LEARN in known else known))
-    learner = before
-    changed = False
-    for answered, received in pairs:
-        if learner.fixed is not None and canonical(received, learner.fixed[1]) == answered:
-            continue  # it was answered when the rule was known, and received by a process that did not know it yet
-        learner = learner.learn(answered, received)
-        changed = changed or learner.changed
-    book.learners[carrier.id] = learner
-    if changed:
+    before = book.learnt.get(carrier.id)
+    after = ids.learn(before, pairs)
+    book.learnt[carrier.id] = after
+    if after.broken:
         log.error("carrier_id_formats_changed", carrier=carrier.name)
-    if learner.fixed != before.fixed:
-        rule = learner.fixed or (IdFormat.LEARN, IdFormat.LEARN)
-        await carriers.learn(database, carrier.id, rule[0].value, rule[1].value)
+    if after.rule != (before.rule if before is not None else _stored_rule(carrier)):
+        await carriers.learn(database, carrier.id, *after.rule)
         log.warning(
             "carrier_id_formats_learnt",
             carrier=carrier.name,
-            response_id_format=rule[0].value,
-            receipt_id_format=rule[1].value,
+            response_id_format=after.rule[0],
+            receipt_id_format=after.rule[1],
         )
+
+
+def _stored_rule(carrier: Carrier) -> tuple[str, str]:
+    """What is known of the carrier's ids; half a rule is none."""
+    return (LEARN, LEARN) if LEARN in carrier.learnt else carrier.learnt
 
 
 async def silence(database: Database, now: datetime, book: Book, budget: Budget = UNLIMITED) -> bool:

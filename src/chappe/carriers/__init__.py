@@ -1,4 +1,5 @@
-"""How we speak to networks: the contract of a link to a carrier. The kinds are in registry.py.
+"""How we speak to networks: the contract of a link to a carrier. What a kind of carrier is: kind.py; the kinds:
+registry.py.
 
 A link is one bind. It never waits for the database and the database never waits for it: the worker hands messages
 over, the link puts what comes of them into lists, calls `wake`, and the worker takes the lists when it has its turn.
@@ -63,7 +64,7 @@ class PartResult(msgspec.Struct, frozen=True, gc=False):
 
 
 class ReceiptIn(msgspec.Struct, frozen=True, gc=False):
-    """A receipt. state: the lifecycle's number, None for news that ends nothing; raw: the PDU as it came.
+    """A receipt. state: the lifecycle's number, None for news that ends nothing; raw: as it came, for kind.Ids.
 
     other: another id that it has as well; reason: our word for the error, where the carrier's table has it; oddities:
     words for what was unusual, `by_text` for a receipt that anybody can have written.
@@ -82,15 +83,20 @@ class ReceiptIn(msgspec.Struct, frozen=True, gc=False):
 
 
 class MessageIn(msgspec.Struct, frozen=True):
-    """A message of a subscriber, or anything that is no receipt; raw: the PDU as it came; arrived_s: the loop's time
-    then."""
+    """A message of a subscriber, or one part of it, or anything that is no receipt.
+
+    raw: as it came, in a form that the kind's reader (kind.ReplyReader) can read at any later time, with whatever
+    settings the carrier has then. key: equal when the carrier sends the same once more, and else different. message:
+    what the parts of one message have in common, beside their addresses; empty for one that stands alone. arrived_s:
+    the loop's time then.
+    """
 
     token: int
     source: str
     destination: str
-    esm_class: int
-    data_coding: int
     raw: bytes
+    key: bytes
+    message: str = ""
     arrived_s: float = 0.0
 
 

@@ -2,89 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
+from typing import Final
 
-from chappe.carriers import Link
+import msgspec
+
+from chappe.carriers.kind import Fragment, Kind, Policy, ReplyReader, Text
+from chappe.carriers.smpp.kind import SMPP
 from chappe.core.carrier_config import Carrier
-from chappe.smpp.profile import IdFormat, MultipartPolicy, Profile, profile
 
-_POLICIES = {
-    MultipartPolicy.ALL: 0,
-    MultipartPolicy.ANY: 1,
-    MultipartPolicy.FIRST: 2,
-    MultipartPolicy.LAST: 3,
-}
+KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
+    {
+        SMPP.name: SMPP,
+    }
+)
 
 
-def profile_of(carrier: Carrier) -> Profile:
-    """The profile of a stored carrier, with what was learnt where it says so; raises ValueError for settings that no
-    longer mean anything."""
-    made = _as_set(carrier)
-    response, receipt = (IdFormat(word) for word in carrier.learnt)
-    if IdFormat.LEARN not in (response, receipt) and learns_ids(carrier):
-        made = replace(
-            made,
-            response_id_format=response if made.response_id_format is IdFormat.LEARN else made.response_id_format,
-            receipt_id_format=receipt if made.receipt_id_format is IdFormat.LEARN else made.receipt_id_format,
-        )
-    return made
+def kind_of(carrier: Carrier) -> Kind:
+    """The kind of a stored carrier; raises ValueError for one that this version does not know."""
+    found = KINDS.get(carrier.kind)
+    if found is None:
+        raise ValueError(f"unknown kind {carrier.kind[:40]}")
+    return found
 
 
-def learns_ids(carrier: Carrier) -> bool:
-    """Whether its settings leave it to us to find out how it writes ids."""
-    made = _as_set(carrier)
-    return IdFormat.LEARN in (made.response_id_format, made.receipt_id_format)
-
-
-def _as_set(carrier: Carrier) -> Profile:
-    return profile(carrier.settings.profile or "generic", carrier.settings.settings)
-
-
-def policy_of(carrier: Carrier) -> int:
-    """Which parts' receipts make the message's, as apply_receipts numbers it."""
-    return _POLICIES[profile_of(carrier).multipart_policy]
+def policy_of(carrier: Carrier) -> Policy:
+    """What the workers ask of a carrier; raises ValueError for settings that no longer mean anything."""
+    return kind_of(carrier).policy(carrier)
 
 
 def silence_of(carrier: Carrier) -> timedelta:
-    """After how long without a receipt a message is given up: its validity and the margin."""
-    made = profile_of(carrier)
-    return timedelta(seconds=made.validity_s + made.receipt_margin_s)
+    """After how long without a receipt a message is given up; raises ValueError like policy_of."""
+    return timedelta(seconds=policy_of(carrier).silence_s)
 
 
 def rules_of(carrier: Carrier) -> tuple[str, float]:
-    """What becomes of messages in doubt: policy, and seconds of grace."""
-    made = profile_of(carrier)
-    return made.uncertain_policy.value, made.uncertain_grace_s
+    """What becomes of messages in doubt: policy, and seconds of grace; raises ValueError like policy_of."""
+    found = policy_of(carrier)
+    return found.uncertain, found.uncertain_grace_s
 
 
 def rest_of(carrier: Carrier) -> float:
-    """Seconds that the carrier wants between the end of a session and the next bind, whoever makes it."""
-    return profile_of(carrier).rebind_delay_s
+    """Seconds that the carrier wants between the end of a session and the next, whoever makes it; raises ValueError
+    like policy_of."""
+    return policy_of(carrier).rest_s
 
 
-def _smpp(carrier: Carrier, wake: Callable[[], None]) -> Link:
-    from chappe.carriers.smpp.link import SmppLink  # only a worker makes links; commands and APIs want profiles
-
-    settings = carrier.settings
-    made = profile_of(carrier)
-    rate = settings.rate or made.rate_per_s
-    return SmppLink(
-        carrier.name,
-        settings.host,
-        settings.port,
-        settings.system_id,
-        settings.password,
-        settings.window,
-        rate / settings.binds,
-        made,
-        wake,
-    )
+def reader_of(carrier: Carrier | None) -> ReplyReader:
+    """Reads stored messages of a carrier's subscribers; where the carrier is gone, those of any kind."""
+    found = None if carrier is None else KINDS.get(carrier.kind)
+    return _AnyReader() if found is None else found.reader(carrier)
 
 
-KINDS: dict[str, Callable[[Carrier, Callable[[], None]], Link]] = {
-    "smpp": _smpp,
-}
+class _AnyReader:
+    """Reads what some kind can read. No two kinds take the same octets for a message: a PDU begins with its length, a
+    request over HTTP is stored as JSON."""
 
-__all__ = ["KINDS", "learns_ids", "policy_of", "profile_of", "rest_of", "rules_of", "silence_of"]
+    def __init__(self) -> None:
+        self._readers = [kind.reader(None) for kind in KINDS.values()]
+
+    def read(self, raw: bytes) -> Fragment | None:
+        for reader in self._readers:
+            if (found := reader.read(raw)) is not None:
+                return msgspec.structs.replace(found, content=(reader, found))
+        return None
+
+    def stored(self, raw: bytes) -> tuple[bytes, str]:
+        for reader in self._readers:
+            if reader.read(raw) is not None:
+                return reader.stored(raw)
+        return self._readers[0].stored(raw)
+
+    def compose(self, fragments: Sequence[Fragment]) -> Text | None:
+        reader: ReplyReader = fragments[0].content[0]
+        return reader.compose([fragment.content[1] for fragment in fragments])
+
+
+__all__ = ["KINDS", "kind_of", "policy_of", "reader_of", "rest_of", "rules_of", "silence_of"]

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chappe.cli.installation import configuration, installation_options, json_option, perform
-from chappe.cli.output import Misuse, emit, one_line, say, table
+from chappe.cli.output import Misuse, emit, one_line, printable, say, table
 from chappe.cli.secrets import asked, secret
 
 if TYPE_CHECKING:
-    from chappe.cli.carrier_doctor import Diagnosis
+    from chappe.carriers.kind import Examination
     from chappe.core.carrier_config import Carrier
     from chappe.store.database import Database
 
@@ -22,13 +22,15 @@ app = click.Group()
 
 name_argument = click.argument("name", help="Name of the carrier.")
 DOCTOR_WAIT_S_MAX = 3600
+UNKNOWN_WORDS_SHOWN = 5  # of each carrier, to people; --json has all
 
 
 @app.command()
 @name_argument
-@click.option("--host", required=True, help="Host or address of its SMSC.")
+@click.option("--kind", default="smpp", show_default=True, help="What it speaks.")
+@click.option("--host", default="", help="Host or address of its SMSC.")
 @click.option("--port", type=int, help="Port of its SMSC; may also stand behind the host, as host:port.")
-@click.option("--system-id", required=True, help="Who we are there.")
+@click.option("--system-id", default="", help="Who we are there.")
 @click.option("--password", help="The password; -: a line of standard input; left out: asked for.")
 @click.option("--password-file", type=click.Path(path_type=Path), help="File whose first line is the password.")
 @click.option("--window", type=int, show_default="profile's", help="Unanswered parts of one bind.")
@@ -40,6 +42,7 @@ DOCTOR_WAIT_S_MAX = 3600
 @installation_options
 def add(
     name: str,
+    kind: str,
     host: str,
     port: int | None,
     system_id: str,
@@ -55,23 +58,18 @@ def add(
     database_url: str | None,
     as_json: bool,
 ) -> None:
-    """Adds an SMPP carrier.
+    """Adds a carrier.
 
     It is bound without a restart. `chappe route add` then says what goes there.
     """
     config = configuration(data, database_url)
-    secret = _password(password, password_file)
+    secret = _password(password, password_file) if _takes_password(kind) or password or password_file else ""
 
     async def work(database: Database) -> tuple[Carrier, str]:
         from chappe.actions import carrier_views, carriers
-        from chappe.actions.carrier_errors import CarrierMisuse
-        from chappe.smpp.profile import settings as read_settings
 
-        try:
-            knobs = read_settings(settings)
-        except ValueError as error:
-            raise CarrierMisuse(str(error)) from None
         made = carriers.made(
+            kind=kind,
             host=host,
             port=port,
             system_id=system_id,
@@ -80,13 +78,13 @@ def add(
             rate=rate,
             binds=binds,
             profile_names=profile,
-            settings=knobs,
+            settings=carriers.read_settings(settings),
         )
         if replace:
             carriers.check_name(name)
-            carrier = await carriers.replace(database, name, made)
+            carrier = await carriers.replace(database, name, made, kind)
         else:
-            carrier = await carriers.add(database, name, made)
+            carrier = await carriers.add(database, name, made, kind)
         return carrier, await carrier_views.demo_note(database, carrier)
 
     carrier, note = perform(config, work)
@@ -160,7 +158,7 @@ def list_(data: Path | None, database_url: str | None, as_json: bool) -> None:
     assert isinstance(unrouted, Unrouted)
     lines: list[str] = []
     for view in views:
-        head = f"{view.name}  {view.host}:{view.port} as {view.system_id}"
+        head = f"{view.name}  {view.address}"
         limit = f"{view.rate:g} parts/s" if view.rate else "no rate limit"
         lines.append(f"{head}  profile {view.profile}, window {view.window} x {len(view.binds)}, {limit}")
         queue = ", ".join(f"{count} {lane}" for lane, count in view.queue.items()) or "empty"
@@ -175,6 +173,12 @@ def list_(data: Path | None, database_url: str | None, as_json: bool) -> None:
             lines += [f"    {figures}"] if figures else []
         if view.learnt:
             lines.append("  learnt: " + ", ".join(f"{name}={word}" for name, word in view.learnt.items()))
+        if view.oddities:
+            counts = ", ".join(f"{name} {count}" for name, count in view.oddities.items())
+            lines.append(f"  odd among the latest receipts: {counts}")
+        for word in view.unknown_words[:UNKNOWN_WORDS_SHOWN]:
+            meant = f"; it resembles {word.resembles}" if word.resembles else ""
+            lines.append(f"  ? unknown word {one_line(word.word)} in {word.receipts} receipts{meant}")
         lines += [f"  ! {alarm}" for alarm in view.alarms]
         lines += [f"  {note}" for note in view.notes]
     if not views:
@@ -185,26 +189,35 @@ def list_(data: Path | None, database_url: str | None, as_json: bool) -> None:
 
 
 @app.command()
+@click.option("--kind", default="smpp", show_default=True, help="The kind of carriers.")
 @json_option
-def profiles(as_json: bool) -> None:
+def profiles(kind: str, as_json: bool) -> None:
     """Lists presets and knobs of profiles.
 
     Presets are for --profile, knobs for --set, with units, defaults and what is allowed.
     """
-    from chappe.smpp.profile import KNOBS, PRESETS
+    from chappe.actions.carrier_errors import CarrierMisuse
+    from chappe.actions.carriers import kind_named
 
+    try:
+        found = kind_named(kind)
+    except CarrierMisuse as error:
+        raise Misuse(str(error)) from None
+    options = found.options.values()
     knobs = [
-        {"knob": k.name, "unit": k.unit, "default": _plain(k.default), "allowed": k.allowed, "help": k.help}
-        for k in KNOBS.values()
+        {"knob": o.name, "unit": o.unit, "default": o.default, "allowed": o.allowed, "help": o.help} for o in options
     ]
-    presets = [{"profile": name, "sets": dict(values)} for name, values in PRESETS.items()]
+    presets = [{"profile": name, "sets": dict(values)} for name, values in found.presets.items()]
     text = "\n\n".join(
         (
             table(
                 ("profile", "sets"),
-                [(name, " ".join(f"{k}={v}" for k, v in values.items())) for name, values in PRESETS.items()],
+                [(name, " ".join(f"{k}={v}" for k, v in values.items())) for name, values in found.presets.items()],
             ),
-            table(("knob", "default", "allowed", "what it does"), [(*_row(k),) for k in KNOBS.values()]),
+            table(
+                ("knob", "default", "allowed", "what it does"),
+                [(o.name, f"{o.default} {o.unit}".strip(), o.allowed, o.help) for o in options],
+            ),
         )
     )
     emit({"profiles": presets, "knobs": knobs}, text, as_json=as_json)
@@ -229,24 +242,19 @@ def doctor(
     number = _number(to) if to else ""
     config = configuration(data, database_url)
 
-    async def work(database: Database) -> Diagnosis:
+    async def work(database: Database) -> Examination:
         from chappe.actions import carriers
-        from chappe.carriers.registry import profile_of
-        from chappe.cli import carrier_doctor
+        from chappe.carriers.registry import kind_of
 
         carrier = await carriers.get(database, name)
         began_at = datetime.now(UTC)
-        diagnosis = await carrier_doctor.examine(
-            carrier, profile_of(carrier), number, sender or config.sender_default, wait
-        )
-        await carriers.forget_probes(database, carrier, carrier_doctor.references(diagnosis), began_at)
-        return diagnosis
+        found = await kind_of(carrier).examine(carrier, number, sender or config.sender_default, wait)
+        await carriers.forget_probes(database, carrier, found.references, began_at)
+        return found
 
-    diagnosis = perform(config, work)
-    from chappe.cli.carrier_doctor import text
-
-    emit(diagnosis, text(diagnosis), as_json=as_json)
-    if not diagnosis.healthy:
+    found = perform(config, work)
+    emit(found.document, "\n".join(printable(line) for line in found.lines), as_json=as_json)
+    if not found.healthy:
         raise click.exceptions.Exit(1)
 
 
@@ -263,24 +271,12 @@ def document(carrier: Carrier) -> dict[str, Any]:
     """A carrier for programs, without its password."""
     import msgspec
 
+    from chappe.actions.carrier_views import shown_options
+
     settings = msgspec.to_builtins(carrier.settings)
     del settings["password"]
+    settings["settings"] = shown_options(carrier)
     return {"name": carrier.name, "kind": carrier.kind, "enabled": carrier.enabled, **settings}
-
-
-def _row(knob: Any) -> tuple[str, str, str, str]:
-    default = _plain(knob.default)
-    return knob.name, f"{default} {knob.unit}".strip(), knob.allowed, knob.help
-
-
-def _plain(value: object) -> str:
-    from enum import Enum
-
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return str(value.value) if isinstance(value, Enum) else str(value)
 
 
 def _warn(carrier: Carrier) -> None:
@@ -291,12 +287,21 @@ def _warn(carrier: Carrier) -> None:
 
 
 def _sentence(carrier: Carrier, note: str = "") -> str:
+    from chappe.actions.carrier_views import address
+
     s = carrier.settings
     rate = f"{s.rate:g} parts/s" if s.rate else "no rate limit"
     return (
-        f"{carrier.name}: {s.host}:{s.port} as {s.system_id}, profile {s.profile or 'generic'}, "
+        f"{carrier.name}: {address(carrier)}, profile {s.profile or 'generic'}, "
         f"{s.binds} bind{'s' if s.binds > 1 else ''}, window {s.window}, {rate}" + (f"\n{note}" if note else "")
     )
+
+
+def _takes_password(kind: str) -> bool:
+    from chappe.carriers.registry import KINDS
+
+    found = KINDS.get(kind)
+    return found is not None and "password" in found.fields
 
 
 def _password(given: str | None, file: Path | None) -> str:

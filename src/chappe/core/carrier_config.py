@@ -8,14 +8,15 @@ import msgspec
 class CarrierSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How to reach one carrier, as `chappe carrier add` takes it.
 
-    window: unanswered parts of one bind; rate: parts a second of all binds together, 0 for no limit; profile: names of
-    smpp profiles, settings: single knobs on top of them.
+    host, port, system_id, password: empty for kinds that keep these among their options. window: unanswered parts of
+    one bind; rate: parts a second of all binds together, 0 for no limit; profile: names of the kind's presets;
+    settings: single options on top of them.
     """
 
-    host: str
-    port: int
-    system_id: str
-    password: str
+    host: str = ""
+    port: int = 0
+    system_id: str = ""
+    password: str = ""
     window: int = 10
     rate: float = 0
     binds: int = 1
@@ -23,7 +24,7 @@ class CarrierSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settings: dict[str, str] = msgspec.field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"CarrierSettings({self.host}:{self.port})"
+        return f"CarrierSettings({self.host}:{self.port})"  # options may hold secrets
 
 
 class Carrier(msgspec.Struct, frozen=True):

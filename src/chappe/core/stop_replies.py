@@ -1,4 +1,4 @@
-"""Does a reply ask to stop, to start again, or neither? Pure. Words: stop_words.py; the line: docs/stop.md."""
+"""Does a reply ask to stop, to start again, or neither? Pure. Words: stop_words.py; the line: docs/users/en/stop.md."""
 
 import re
 from collections.abc import Iterable

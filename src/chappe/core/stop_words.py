@@ -1,4 +1,6 @@
-"""What subscribers write when they want no more messages: words, typing errors, sentences. Data; docs/stop.md says why.
+"""What subscribers write when they want no more messages: words, typing errors, sentences. Data.
+
+docs/users/en/stop.md says why.
 
 All entries are folded (see core/folding.py): lower case, no accents, no punctuation. French first, then English and the
 other languages that are likely in France. A word is one entry, a sentence one pattern.

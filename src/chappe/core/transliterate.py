@@ -1,7 +1,7 @@
 """Characters that the GSM alphabet lacks and a reader would rather see written otherwise than as `?`. Pure.
 
 Data first: TABLE says what stands for what. Beyond it a letter loses its accent, and look-alike letters and digits of
-Unicode (bold, full width, circled) become plain ones. docs/texts.md shows the table.
+Unicode (bold, full width, circled) become plain ones. docs/users/en/texts.md shows the table.
 """
 
 import unicodedata

@@ -176,7 +176,7 @@ _OFTEN = "how often, from 0 (never) to 1 (always)"
 
 @dataclass(frozen=True, slots=True)
 class Chaos:
-    """Every switch with the value that changes nothing; docs/handset.md has the same table."""
+    """Every switch with the value that changes nothing; docs/operators/handset.md has the same table."""
 
     seed: int | None = _switch(None, _optional(_whole(0, 2**63 - 1)), "makes all chance repeatable, from now on")
     # Responses

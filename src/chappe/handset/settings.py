@@ -18,7 +18,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the SMSC is started with. Every count is a limit on memory, see docs/handset.md for what passing it does.
+    """What the SMSC is started with. Every count limits memory; docs/operators/handset.md says what passing it does.
 
     system_id, password: the only credentials taken; with an empty system_id everybody may bind. journal: a file that
     keeps messages and pending receipts over a restart; None: memory only.

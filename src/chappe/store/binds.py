@@ -55,6 +55,14 @@ async def free(database: Database, owner: str) -> list[BindKey]:
     return [BindKey(row["carrier_id"], row["slot"]) for row in rows]
 
 
+async def left(database: Database) -> list[BindKey]:
+    """The binds that nobody has and that hold messages, also of carriers that are out of use or gone."""
+    rows = await database.fetch(
+        "select carrier_id, slot from bind where in_flight <> '{}' and expires_at < clock_timestamp() order by 1, 2"
+    )
+    return [BindKey(row["carrier_id"], row["slot"]) for row in rows]
+
+
 async def owners(database: Database) -> list[str]:
     """Those who hold unexpired leases."""
     rows = await database.fetch("select distinct owner from bind where expires_at >= clock_timestamp() and owner <> ''")

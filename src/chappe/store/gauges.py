@@ -6,13 +6,16 @@ queues are counted up to COUNTED_MAX, which then says "at least".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from chappe.observability.metrics import Metric, Snapshot
 from chappe.store.database import Connection, Database
 from chappe.store.lanes import CLASSES, LaneClass
+from chappe.store.webhook_hosts import ORIGIN_BITS
 
 COUNTED_MAX = 10_000
+HOSTS_MAX = 100  # of one account, that are looked at: strangers decide how many there are
 
 GAUGES: dict[str, Metric] = {
     "chappe_database_up": Metric("gauge", "Whether the database answered the questions below."),
@@ -24,8 +27,12 @@ GAUGES: dict[str, Metric] = {
     "chappe_binds": Metric(
         "gauge", "Binds that should be there, by state; unowned: nobody drives it.", ("carrier", "state")
     ),
-    "chappe_in_doubt": Metric("gauge", "Messages of which nobody knows whether the carrier has them.", ("carrier",)),
-    "chappe_receipts_unmatched": Metric("gauge", "Receipts that wait for their message.", ("carrier",)),
+    "chappe_in_doubt": Metric(
+        "gauge", f"Messages of which nobody knows whether the carrier has them, up to {COUNTED_MAX}.", ("carrier",)
+    ),
+    "chappe_receipts_unmatched": Metric(
+        "gauge", f"Receipts that wait for their message, up to {COUNTED_MAX}.", ("carrier",)
+    ),
     "chappe_quarantined": Metric("gauge", "What carriers gave us and the database refused.", ("carrier",)),
     "chappe_inbound_put_aside": Metric("gauge", "Messages of subscribers that could not be sorted."),
     "chappe_tasks_failing": Metric("gauge", "Tasks of upkeep that failed when they were last tried."),
@@ -57,15 +64,41 @@ from lanes l cross join lateral (
         select from outbox o where o.lane = l.lane and (l.lane & 7 <> $1::int or o.key <= $2) limit $3) few
 ) c where l.lane is not null
 """
-_WEBHOOKS = """
-with recursive hosts as (
-    (select host, key from webhook order by host, key limit 1)
+# The hosts of one account lie side by side: both levels are found by skipping through the primary key.
+_WEBHOOKS = f"""
+with recursive accounts(account) as (
+    (select host >> {ORIGIN_BITS} from webhook order by host limit 1)
     union all
-    select n.host, n.key from hosts h cross join lateral (
-        select w.host, w.key from webhook w where w.host > h.host order by w.host, w.key limit 1) n
+    select (select w.host >> {ORIGIN_BITS} from webhook w where w.host >= (a.account + 1) << {ORIGIN_BITS}
+            order by w.host limit 1)
+    from accounts a where a.account is not null
+), hosts as materialized (
+    select h.host, h.key from accounts a cross join lateral (
+        with recursive found(host, key) as (
+            (select w.host, w.key from webhook w
+             where w.host >= a.account << {ORIGIN_BITS} and w.host < (a.account + 1) << {ORIGIN_BITS}
+             order by w.host, w.key limit 1)
+            union all
+            select n.host, n.key from found f cross join lateral (
+                select w.host, w.key from webhook w
+                where w.host > f.host and w.host < (a.account + 1) << {ORIGIN_BITS} order by w.host, w.key limit 1) n
+        ) select host, key from found limit $3
+    ) h where a.account is not null
 )
-select (select count(*) from (select from webhook where key <= $1 limit $2) few) as waiting,
+select (select count(*) from (
+            select from hosts h cross join lateral (
+                select from webhook w where w.host = h.host and w.key <= $1 order by w.key limit $2) w limit $2) few
+       ) as waiting,
        (select min(key) from hosts) as first_key
+"""
+# Carriers decide how many of them there are.
+_FEW = """
+select carrier_id, count(*)::float8 as number from (select carrier_id from {table} limit $1) few group by carrier_id
+"""
+_STRAYS = """
+select c.carrier_id, (select count(*) from (
+    select from receipt_unmatched u where u.carrier_id = c.carrier_id limit $2) few)::float8 as number
+from unnest($1::int[]) as c(carrier_id)
 """
 
 
@@ -74,15 +107,9 @@ select b.carrier_id, case when b.expires_at < clock_timestamp() then 'unowned' e
        (count(*) filter (where c.enabled))::float8 as number, sum(cardinality(b.in_flight))::float8 as in_flight
 from bind b left join carrier c on c.id = b.carrier_id group by 1, 2
 """
-# Rows of a table that are few while all goes well, counted by carrier.
-_BY_CARRIER = {
-    "chappe_in_doubt": "uncertain",
-    "chappe_receipts_unmatched": "receipt_unmatched",
-    "chappe_quarantined": "quarantine",
-}
 # One number each.
 _PLAIN = {
-    "chappe_inbound_put_aside": "select count(*) from inbound where state = 5",
+    "chappe_inbound_put_aside": f"select count(*) from (select from inbound where state = 5 limit {COUNTED_MAX}) few",
     "chappe_tasks_failing": "select count(*) from trouble",
     "chappe_parts_later": "select coalesce(sum(parts), 0) from waiting_parts",
 }
@@ -106,7 +133,7 @@ async def read(database: Database) -> Snapshot:
         figures.plain("chappe_clock_offset_seconds", offset_s)
         now_key = int(now.timestamp() * 1_000_000)
         await _read_queues(connection, figures, now_key)
-        await _read_carriers(connection, figures)
+        await _read_carriers(connection, figures, list(names))
         for name, question in _PLAIN.items():
             figures.plain(name, float(await connection.fetchval(question)))
         for row in await connection.fetch(_LEASES):
@@ -122,23 +149,24 @@ async def _read_queues(connection: Connection, figures: _Figures, now_key: int) 
         figures.add("chappe_lane_waiting", row["lane"] // CLASSES, float(row["waiting"]))
         if row["waiting"]:
             figures.most("chappe_lane_oldest_seconds", row["lane"] // CLASSES, max(row["oldest_s"] or 0.0, 0.0))
-    webhooks = await connection.fetchrow(_WEBHOOKS, now_key, COUNTED_MAX)
+    webhooks = await connection.fetchrow(_WEBHOOKS, now_key, COUNTED_MAX, HOSTS_MAX)
     assert webhooks is not None
     figures.plain("chappe_webhooks_waiting", float(webhooks["waiting"]))
     behind_s = (now_key - webhooks["first_key"]) / 1e6 if webhooks["first_key"] is not None else 0.0
     figures.plain("chappe_webhooks_oldest_seconds", max(behind_s, 0.0))
 
 
-async def _read_carriers(connection: Connection, figures: _Figures) -> None:
+async def _read_carriers(connection: Connection, figures: _Figures, carrier_ids: Sequence[int]) -> None:
     """What carriers have of ours, and what we have of theirs that is not settled."""
     for row in await connection.fetch(_BINDS):
         if row["number"]:  # those of a carrier that is gone or disabled are nobody's business
             figures.add("chappe_binds", row["carrier_id"], row["number"], row["state"])
         figures.add("chappe_in_flight", row["carrier_id"], row["in_flight"])
-    for name, table in _BY_CARRIER.items():
-        counts = f"select carrier_id, count(*) as number from {table} group by carrier_id"
-        for row in await connection.fetch(counts):
-            figures.add(name, row["carrier_id"], float(row["number"]))
+    for name, table in (("chappe_in_doubt", "uncertain"), ("chappe_quarantined", "quarantine")):
+        for row in await connection.fetch(_FEW.format(table=table), COUNTED_MAX):
+            figures.add(name, row["carrier_id"], row["number"])
+    for row in await connection.fetch(_STRAYS, carrier_ids, COUNTED_MAX):
+        figures.add("chappe_receipts_unmatched", row["carrier_id"], row["number"])
 
 
 class _Figures:

@@ -18,44 +18,50 @@ EQUALS_MAX = 1_000
 """Among how many of the last messages of a source an equal one is looked for."""
 _SORTERS_LOCK = 0x6368_6170_7065_02  # any number that nobody else uses: replies are sorted by one at a time
 
-_COLUMNS = "id, carrier_id, received_at, source, destination, data_coding, raw"
+_COLUMNS = "id, carrier_id, received_at, source, destination, raw, key, message"
 
 
 class Arrived(msgspec.Struct, frozen=True):
-    """One PDU of a subscriber."""
+    """One message of a subscriber, or a part of one. raw, key, message: as in carriers.MessageIn; key and message are
+    None for what an older version stored."""
 
     id: int
     carrier_id: int
     received_at: datetime
     source: str
     destination: str
-    data_coding: int
     raw: bytes
+    key: bytes | None
+    message: str | None
 
 
 class Earlier(msgspec.Struct, frozen=True):
-    """An equal PDU that came before. answered_at: when our answer was written; None while that is not known."""
+    """An equal message that came before. answered_at: when our answer was written; None while that is not known."""
 
     id: int
     received_at: datetime
     answered_at: datetime | None
 
 
+async def note_key(connection: Connection, row: Arrived, key: bytes, message: str) -> Arrived:
+    """Stores what an older version did not know to store; gives the row with it."""
+    await connection.execute("update inbound set key = $2, message = $3 where id = $1", row.id, key, message)
+    return msgspec.structs.replace(row, key=key, message=message)
+
+
 async def equal_before(connection: Connection, row: Arrived, since: datetime) -> Earlier | None:
-    """The last PDU before this one that differs from it in nothing but its sequence number."""
+    """The last message before this one that may be the same, sent before: it has the same key."""
     found = await connection.fetchrow(
         """select id, received_at, answered_at
            from (select * from inbound where source = $1 and id < $2 order by source desc, id desc limit $3) i
-           where carrier_id = $4 and received_at > $5
-             and substring(raw from 1 for 12) = $6 and substring(raw from 17) = $7
+           where carrier_id = $4 and received_at > $5 and key = $6
            order by id desc limit 1""",
         row.source,
         row.id,
         EQUALS_MAX,
         row.carrier_id,
         since,
-        row.raw[:12],
-        row.raw[16:],
+        row.key,
     )
     return None if found is None else Earlier(*found)
 
@@ -106,17 +112,17 @@ async def waits(connection: Connection, inbound_id: int) -> bool:
     return bool(await connection.fetchval("select true from inbound where id = $1 and state = 1", inbound_id))
 
 
-async def siblings(connection: Connection, row: Arrived, mark: bytes) -> list[Arrived]:
-    """The waiting parts from the same source to the same destination with these octets in them, oldest first: others
-    of the same phone may be many."""
+async def siblings(connection: Connection, row: Arrived) -> list[Arrived]:
+    """The waiting parts of the same message from the same source to the same destination, oldest first; a phone that
+    always uses one reference may have many."""
     rows = await connection.fetch(
         f"""select {_COLUMNS} from inbound where state = 1 and carrier_id = $1 and source = $2 and destination = $3
-            and position($4::bytea in raw) > 0
+            and message = $4
             order by id limit $5""",
         row.carrier_id,
         row.source,
         row.destination,
-        mark,
+        row.message,
         SIBLINGS_MAX,
     )
     return [Arrived(*found) for found in rows]
@@ -125,7 +131,7 @@ async def siblings(connection: Connection, row: Arrived, mark: bytes) -> list[Ar
 async def mark(
     connection: Connection, ids: Sequence[int], state: int, note: str = "", reply_id: int | None = None
 ) -> None:
-    """Says what became of PDUs."""
+    """Says what became of messages and parts."""
     await connection.execute(
         "update inbound set state = $2, note = nullif($3, ''), reply_id = $4 where id = any ($1::bigint[])",
         list(ids),
@@ -140,17 +146,17 @@ async def store_inbound(
 ) -> list[int]:
     """Messages of subscribers, as they came; gives their ids. rows: carriers.MessageIn; received_at: of each."""
     stored = await connection.fetch(
-        """insert into inbound (carrier_id, received_at, source, destination, esm_class, data_coding, raw)
-           select $1, a, s, d, e, c, r
-           from unnest($2::text[], $3::text[], $4::int[], $5::int[], $6::bytea[], $7::timestamptz[])
-                with ordinality as n(s, d, e, c, r, a, place)
+        """insert into inbound (carrier_id, received_at, source, destination, raw, key, message)
+           select $1, a, s, d, r, k, m
+           from unnest($2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::text[], $7::timestamptz[])
+                with ordinality as n(s, d, r, k, m, a, place)
            order by place returning id""",
         carrier_id,
         [row.source for row in rows],
         [row.destination for row in rows],
-        [row.esm_class for row in rows],
-        [row.data_coding for row in rows],
         [row.raw for row in rows],
+        [row.key for row in rows],
+        [row.message for row in rows],
         list(received_at),
     )
     return [row["id"] for row in stored]

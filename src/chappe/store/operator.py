@@ -76,10 +76,10 @@ async def save_key(connection: Connection, account_id: int, key: str) -> bool:
     )
 
 
-async def carrier_for_update(connection: Connection, name: str) -> tuple[int, CarrierSettings] | None:
-    """A carrier's id and settings, with its row locked until the caller's transaction ends."""
-    row = await connection.fetchrow("select id, settings from carrier where name = $1 for update", name)
-    return (row["id"], msgspec.json.decode(row["settings"], type=CarrierSettings)) if row else None
+async def carrier_for_update(connection: Connection, name: str) -> tuple[int, CarrierSettings, str] | None:
+    """A carrier's id, settings and kind, with its row locked until the caller's transaction ends."""
+    row = await connection.fetchrow("select id, settings, kind from carrier where name = $1 for update", name)
+    return (row["id"], msgspec.json.decode(row["settings"], type=CarrierSettings), row["kind"]) if row else None
 
 
 async def save_carrier(
@@ -158,3 +158,29 @@ __all__ = [
     "save_carrier",
     "save_key",
 ]
+
+
+class Oddity(msgspec.Struct, frozen=True):
+    """What was unusual about receipts of a carrier. word: of the receipt, where it is in no table; else empty."""
+
+    carrier_id: int
+    oddity: str
+    word: str
+    receipts: int
+
+
+RECEIPTS_LOOKED_AT = 20_000
+"""The latest of all carriers: a view must not read a table that grows without end."""
+
+
+async def oddities(database: Database) -> list[Oddity]:
+    """What was odd about the latest receipts, the most frequent first."""
+    rows = await database.fetch(
+        """select carrier_id, o.oddity, case when o.oddity = 'word_unknown' then r.word else '' end as word,
+                  count(*) as receipts
+           from (select carrier_id, word, oddity from receipt order by id desc limit $1) r
+           cross join lateral unnest(string_to_array(r.oddity, ',')) as o(oddity)
+           where r.oddity is not null group by 1, 2, 3 order by 4 desc, 2, 3 limit 500""",
+        RECEIPTS_LOOKED_AT,
+    )
+    return [Oddity(row["carrier_id"], row["oddity"], row["word"], row["receipts"]) for row in rows]

@@ -207,7 +207,7 @@ async def blank_received(database: Database, before: datetime) -> bool:
         if not rows:
             return False
         await tx.execute(
-            f"""update inbound set raw = '', source = {_MASKED.format("source")},
+            f"""update inbound set raw = '', key = null, message = null, source = {_MASKED.format("source")},
                        destination = {_MASKED.format("destination")} where id = any ($1::bigint[])""",
             [row["id"] for row in rows],
         )

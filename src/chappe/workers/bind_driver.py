@@ -20,7 +20,7 @@ from chappe.core.routing import Router
 from chappe.core.window import Verdict
 from chappe.observability.logs import get_logger
 from chappe.observability.metrics import metrics
-from chappe.store import bind_turn, inbound, outcomes
+from chappe.store import inbound
 from chappe.store.bind_turn import Claimed, Turn
 from chappe.store.binds import BindKey, Taken
 from chappe.store.database import CONNECTION_ERRORS, RETRY_ERRORS, Database
@@ -36,7 +36,6 @@ from chappe.workers.in_flight import (
     absorb,
     deadline,
     decide,
-    doubtful,
     held,
     may_leave_elsewhere,
     not_for_this_carrier,
@@ -44,6 +43,7 @@ from chappe.workers.in_flight import (
     share,
     tell_taken,
 )
+from chappe.workers.left_in_flight import recover
 from chappe.workers.writing import TurnWriter
 
 log = get_logger("chappe.deliver")
@@ -131,7 +131,8 @@ class Pump:
 
     async def run(self) -> None:
         """Until stop(), or until the lease is lost (LeaseLost) or the store refuses our words (DatabaseError)."""
-        await self._recover()
+        await recover(self._database, self.bind, Taken(self.token, self._left), self._rules, self._policy, self._name)
+        self._left = ()
         await self.link.start()
         try:
             while not self._stopping:
@@ -398,31 +399,6 @@ class Pump:
             await inbound.note_answers(self._database, datetime.now(UTC), inbound_ids)
         except (*CONNECTION_ERRORS, *RETRY_ERRORS) as error:
             log.warning("answers_not_noted", carrier=self._name, error=type(error).__name__)
-
-    async def _recover(self) -> None:
-        """What the bind's last owner left in flight is in doubt: policy decides, before anything new is sent."""
-        if not self._left:
-            return
-        log.warning("bind_left_in_doubt", carrier=self._name, messages=len(self._left))
-        now = datetime.now(UTC)
-        async with self._database.transaction() as tx:
-            left = await outcomes.left_in_flight(tx, self.bind.carrier_id, self._left)
-            doubts = [
-                doubtful(
-                    one.message_id,
-                    one.flags,
-                    one.doubts,
-                    one.parts_done,
-                    "the process that sent it ended before the answer",
-                    now,
-                    now,
-                    self._rules,
-                )
-                for one in left
-            ]
-            await outcomes.doubt(tx, now, self.bind.carrier_id, doubts)
-            await bind_turn.turn(tx, self.bind, self.token, now, self._policy, Turn(), [], [], 0)
-        self._left = ()
 
     def _lanes(self) -> list[int]:
         """The lanes in the order of this turn: the important first, but nobody is starved."""

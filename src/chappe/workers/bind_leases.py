@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
 
 from chappe.actions.windows import Windows
 from chappe.carriers import Link, LinkState
-from chappe.carriers.registry import KINDS, policy_of, rest_of, rules_of
+from chappe.carriers.registry import kind_of, policy_of, rest_of, rules_of
 from chappe.core.carrier_config import Carrier
 from chappe.core.routing import Router
 from chappe.observability.logs import get_logger
@@ -22,6 +22,7 @@ from chappe.store.database.outage import DatabaseAway
 from chappe.workers.bind_driver import Pump
 from chappe.workers.bind_share import Share
 from chappe.workers.in_flight import Rules
+from chappe.workers.left_in_flight import recover
 from chappe.workers.process_identity import is_dead
 
 log = get_logger("chappe.deliver")
@@ -143,6 +144,7 @@ class Deliver:
                 await binds.expire(self._database, owner)
         free = await binds.free(self._database, self._owner)
         self._share.still_free(free)
+        await self._recover_surplus(known)
         for bind in free:
             found = known.get(bind.carrier_id)
             if found is None or bind in self._running or bind.slot >= found.settings.binds or self._is_ending(bind):
@@ -151,9 +153,8 @@ class Deliver:
             if self._not_before.get(bind, 0.0) > now or not self._share.wants(bind, len(self._running), now):
                 continue
             try:
-                KINDS[found.kind]
-                rules, policy = Rules(found.id, *rules_of(found)), policy_of(found)
-            except (ValueError, KeyError) as error:
+                rules, policy = Rules(found.id, *rules_of(found)), policy_of(found).receipts
+            except ValueError as error:
                 # One carrier that cannot be understood (settings of another version) must not stop the others.
                 log.error("carrier_settings_unusable", carrier=found.name, error=str(error))
                 continue
@@ -184,6 +185,27 @@ class Deliver:
             self._rounds_left = 0
             raise
         return self._carriers
+
+    async def _recover_surplus(self, known: Mapping[int, Carrier]) -> None:
+        """Decides about what is in flight on binds that nobody will drive: those above their carrier's number, and
+        those of carriers that are out of use or gone. Of a carrier that is gone nothing is sent once more."""
+        for bind in await binds.left(self._database):
+            found = known.get(bind.carrier_id)
+            if (found is not None and bind.slot < found.settings.binds) or bind in self._running:
+                continue
+            if found is None:
+                every = await carriers.all_carriers(self._database)
+                found = next((carrier for carrier in every if carrier.id == bind.carrier_id), None)
+            rules, policy, name = Rules(bind.carrier_id, "hold"), 0, ""
+            if found is not None:
+                try:
+                    rules, policy, name = Rules(found.id, *rules_of(found)), policy_of(found).receipts, found.name
+                except (ValueError, KeyError):  # told where the carrier's other binds are looked at
+                    continue
+            taken = await binds.take(self._database, bind, self._owner, LEASE_S)
+            if taken is not None:
+                await recover(self._database, bind, taken, rules, policy, name)
+                await binds.release(self._database, bind, taken.token)
 
     def _only_account(self, carrier_id: int) -> int:
         """The only account whose messages may leave through a carrier; 0: every account's."""
@@ -276,7 +298,7 @@ class Deliver:
 
     def _begin(self, bind: BindKey, taken: binds.Taken, carrier: Carrier, rules: Rules, policy: int) -> None:
         def make(wake: Callable[[], None]) -> Link:
-            return KINDS[carrier.kind](carrier, wake)
+            return kind_of(carrier).link(carrier, wake)
 
         pump = Pump(self._database, bind, taken, make, rules, policy, carrier.name, self._told, self._windows)
         task = asyncio.get_running_loop().create_task(pump.run())

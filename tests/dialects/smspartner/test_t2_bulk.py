@@ -55,6 +55,25 @@ def item(number: Any = "0600000001", message: Any = "Bonjour") -> dict[str, Any]
     return {"phoneNumber": number, "message": message}
 
 
+def test_the_text_of_a_bulk_is_one_that_is_sent() -> None:
+    owner = account(prices={"262": None})
+    sent = read(bulk([item("0692123456", "unsent ñ"), item(ONE, "sent")]), owner)
+    assert (sent.text, sent.warnings) == ("sent", ())
+    assert [recipient.text for recipient in sent.recipients] == [None]
+
+
+def test_the_answer_does_not_read_the_request_again() -> None:
+    items = [item(), item("abc"), item(TWO), item(), item("0140000001"), item("+447911123456"), item(TWO, "Autre")]
+    call = dialect.open(bulk(items))
+    command = dialect.read(call, account(), MOMENT)
+    assert isinstance(command, Send)
+    outcome = accept_without(TWO)(command)
+    told = dialect.write(outcome, call, account())
+    blank = msgspec.structs.replace(call, values={"apiKey": "KEY"})
+    assert dialect.write(outcome, blank, account()) == told
+    assert [one["code"] for one in json.loads(told.body)["SMSResponse_List"]] == [200, 9, 14, 15, 9, 13, 14]
+
+
 class TestAnswer:
     def test_5_4_the_golden_example(self) -> None:
         assert ask(bulk(PAIR), accept) == Response(

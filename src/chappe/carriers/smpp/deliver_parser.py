@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chappe.carriers import MessageIn, ReceiptIn
+from chappe.carriers.smpp import replies
 from chappe.core import numbers
 from chappe.core.lifecycle import State
 from chappe.smpp import concatenation, receipts, status_words
@@ -119,7 +120,7 @@ class Reader:
 
 def _message(token: int, pdu: DeliverSm | DataSm, frame: bytes) -> MessageIn:
     source, destination = _address(pdu.source_addr), _address(pdu.destination_addr)
-    return MessageIn(token, source, destination, pdu.esm_class, pdu.data_coding, frame)
+    return MessageIn(token, source, destination, frame, replies.key(frame), replies.message(replies.piece_of(pdu)))
 
 
 def _address(octets: bytes) -> str:

@@ -25,10 +25,10 @@ from chappe.carriers import (
     ReceiptIn,
 )
 from chappe.carriers.flow_control import Breaker, Pace, Trial
-from chappe.carriers.registry import profile_of
 from chappe.carriers.smpp import connecting
 from chappe.carriers.smpp.deliver_parser import Reader
 from chappe.carriers.smpp.parts import Part, Parts, without_tlvs
+from chappe.carriers.smpp.profiles import profile_of
 from chappe.carriers.smpp.submission import CannotCarry
 from chappe.carriers.smpp.submit_outcomes import FAULTS, OTHER_ROUTES
 from chappe.carriers.smpp.transport import Wire

@@ -25,6 +25,7 @@ from chappe.dialects import Credentials
 from chappe.dialects.allmysms.flow import Block
 from chappe.dialects.allmysms.prices import price_list_of
 from chappe.dialects.allmysms.refusals import AllMySmsRefusal
+from chappe.dialects.recipients import Numbers, Unreachable, none_left
 
 NAME: Final = "allmysms"
 
@@ -172,8 +173,7 @@ def send(wish: Wish, account: Account) -> Send:
     texts = _Texts(wish, settings)
     recipients, skipped = _recipients(wish.blocks, texts, settings)
     if not recipients:
-        only_prices = all(recipient.reason == "price_missing" for recipient in skipped)
-        raise Refusal("price_missing" if only_prices else "recipients_unusable", skipped=skipped)
+        raise none_left(skipped)
     if settings.sender_needs_stop and sender != settings.sender and _is_stop_missing(wish, recipients, settings):
         sender, more = _replaced("sender_refused", SENDER_WITHOUT_STOP, settings)
         warnings += more
@@ -249,26 +249,24 @@ def _recipients(
     blocks: Iterable[Block], texts: _Texts, settings: AccountSettings
 ) -> tuple[tuple[Recipient, ...], tuple[Skipped, ...]]:
     """Who gets the message and who does not; a number given twice gets it twice, since parameters may differ."""
-    price = price_list_of(settings).price
+    read = Numbers(price_list_of(settings), settings.home).read
     recipients: list[Recipient] = []
     skipped: list[Skipped] = []
     for block in blocks:
         composed = texts.of(block)
-        own_text = None if composed is texts.common else composed.text
+        parts, own_text = composed.parts, None if composed is texts.common else composed.text
         for written in block.numbers:
-            e164 = numbers.foreign(written, settings.home)
-            if e164 is not None and price(e164) is None:
-                skipped.append(Skipped(written, "price_missing", e164))
+            found = read(written)
+            if isinstance(found, Unreachable):
+                skipped.append(_skipped(written, found))
                 continue
-            number = numbers.read_mobile(written, settings.home)
-            if isinstance(number, numbers.Unfit):
-                reason = "number_not_mobile" if number is numbers.Unfit.NOT_MOBILE else "number_invalid"
-                skipped.append(Skipped(written, reason))
-                continue
-            price_micros = price(number.e164)
-            if price_micros is None:
-                skipped.append(Skipped(written, "price_missing", number.e164))
-                continue
-            cost_micros = price_micros * composed.parts
-            recipients.append(Recipient(number.e164, composed.parts, cost_micros, written, own_text, number.warnings))
+            number, price_micros = found
+            recipients.append(Recipient(number.e164, parts, price_micros * parts, written, own_text, number.warnings))
     return tuple(recipients), tuple(skipped)
+
+
+def _skipped(written: str, why: Unreachable) -> Skipped:
+    """A number is invalid here in whatever way it is none, and is told as it was written."""
+    if why.reason == "price_missing":
+        return Skipped(written, why.reason, why.e164)
+    return Skipped(written, "number_invalid" if why.reason == "number_malformed" else why.reason)

@@ -23,7 +23,7 @@ from chappe.core.model import (
     Send,
     Skipped,
 )
-from chappe.core.pricelist import PriceList
+from chappe.dialects.recipients import Numbers, Unreachable, none_left
 from chappe.dialects.smspartner import schedule as smspartner_schedule
 from chappe.dialects.smspartner.error_catalogue import SKIPPED_TEXTS, WRITTEN_MAX
 from chappe.dialects.smspartner.refusals import SmsPartnerRefusal, Violation, Violations
@@ -31,22 +31,22 @@ from chappe.dialects.smspartner.render import CData, money, respond
 from chappe.dialects.smspartner.request_parser import Values, flag, items, text
 from chappe.dialects.smspartner.send_options import (
     PARTS_MAX,
-    UNREACHABLE,
     compose_text,
-    e164,
     named_sender,
     prices,
     read_extras,
+    unplanned,
 )
 
 
 class _Items(NamedTuple):
-    """The items of a request, in their order: those that can be sent, and why the others cannot; and the places of
-    those that say nothing, whatever else is wrong with them."""
+    """The items of a request: those that can be sent, and why others cannot; whether one says nothing, whatever else is
+    wrong with it; and for the answer, of each item in its order, why it gets nothing and its number."""
 
-    usable: list[tuple[int, str, numbers.Number, Composed]]  # place, as written, number, text
+    usable: list[tuple[str, numbers.Number, int, Composed]]  # as written, the number, the price of a part, the text
     skipped: list[Skipped]
-    wordless: list[int]
+    is_wordless: bool
+    listed: tuple[tuple[str, str], ...]
 
 
 def read(values: Values, account: Account, moment: Moment) -> Send:
@@ -69,8 +69,11 @@ def read(values: Values, account: Account, moment: Moment) -> Send:
         raise SmsPartnerRefusal("lowcost_unavailable")
     if unicode and not settings.unicode_enabled:
         raise SmsPartnerRefusal("unicode_unavailable")
-    whole = found.usable[0][3].text if found.usable else ""
-    recipients = _priced(found, whole, settings, lowcost)
+    if not found.usable:
+        found.skipped.sort(key=lambda skipped: skipped.place)
+        raise none_left(found.skipped)
+    whole = found.usable[0][3].text
+    recipients = _priced(found, whole)
     return Send(
         account=account,
         dialect="smspartner",
@@ -91,36 +94,24 @@ def read(values: Values, account: Account, moment: Moment) -> Send:
         report_taken=settings.reports_waiting,
         report_skipped=True,
         warnings=(
-            *warnings_of(*(composed for _, _, _, composed in found.usable), unicode=unicode),
+            *warnings_of(*(composed for *_, composed in found.usable), unicode=unicode),
             *numbers.warnings_of_numbers(one.warnings for one in recipients),
         ),
+        answer=found.listed,
     )
 
 
 def sent(outcome: Accepted, values: Values, settings: AccountSettings, xml: bool) -> Response:
     """The answer to an accepted bulk send: the sums, then each item in the order of the request."""
     command = outcome.command
-    answers = {skipped.place: skipped for skipped in command.skipped if skipped.reason != "opted_out"}
+    assert isinstance(command.answer, tuple)
     opted_out = {skipped.number for skipped in command.skipped if skipped.reason == "opted_out"}
     recipients = iter(command.recipients)
     listed: list[dict[str, object]] = []
-    seen: set[tuple[str, str]] = set()
-    served = prices(settings, command.range is Range.LOWCOST)
-    for place, fields in enumerate(items(values.get("SMSList")) or ()):
-        written, key = _written(fields), _key(fields, served, settings.home)
-        skipped = answers.get(place)
-        if skipped is not None:
-            listed.append(_failed(skipped.reason, skipped.number or written, settings))
-            if skipped.reason == "price_missing":
-                seen.add(key)
-        elif key in seen:
-            listed.append(_failed("repeated", key[0], settings))
-        elif key[0] in opted_out:
-            listed.append(_failed("opted_out", key[0], settings))
-            seen.add(key)
-        else:
-            listed.append(_told(next(recipients)))
-            seen.add(key)
+    for reason, number in command.answer:
+        if not reason and number in opted_out:
+            reason = "opted_out"
+        listed.append(_failed(reason, number, settings) if reason else _told(next(recipients)))
     body: dict[str, object] = {
         "success": True,
         "code": 200,
@@ -149,56 +140,51 @@ def _items(
     listed: list[dict[str, Any]], values: Values, settings: AccountSettings, *, lowcost: bool, unicode: bool
 ) -> _Items:
     """What can be sent and what cannot; the second of two equal items is in neither, since it is no message."""
-    found = _Items([], [], [])
+    usable: list[tuple[str, numbers.Number, int, Composed]] = []
+    skipped: list[Skipped] = []
+    unpriced: list[Skipped] = []  # stored behind the others
+    answer: list[tuple[str, str]] = []
+    is_wordless = False
     seen: set[tuple[str, str]] = set()
-    served = prices(settings, lowcost)
+    read_number = Numbers(prices(settings, lowcost), settings.home).read
     for place, fields in enumerate(listed):
-        written, key = _written(fields), _key(fields, served, settings.home)
-        unserved = _unserved(written, served, settings.home)
-        number = None if unserved else numbers.read(written, settings.home)
+        written = _written(fields)
+        number = read_number(written)
+        e164, reason = _judged(number, written, settings.home)
         composed = compose_text(fields.get("message", ""), values, settings, lowcost, unicode)
-        if composed is not None and composed.parts == 0:
-            found.wordless.append(place)
-        reason = _number_reason(number) or _text_reason(composed, lowcost)
-        if reason:
-            found.skipped.append(Skipped(written, reason, key[0], place))
-        elif key in seen:
-            continue
-        elif unserved:
-            seen.add(key)
-            found.skipped.append(Skipped(written, "price_missing", unserved, place))
+        is_wordless = is_wordless or (composed is not None and composed.parts == 0)
+        if reason == "price_missing":  # what else is wrong with the item comes first
+            reason = _text_reason(composed, lowcost) or reason
         else:
-            assert isinstance(number, numbers.Number)
-            assert composed is not None
+            reason = reason or _text_reason(composed, lowcost)
+        key = e164, text(fields.get("message"))  # what two items have alike that are the same
+        if reason in ("", "price_missing"):
+            if key in seen:
+                answer.append(("repeated", e164))
+                continue
             seen.add(key)
-            found.usable.append((place, written, number, composed))
-    return found
+        answer.append((reason, e164 or written if reason else e164))
+        if not isinstance(number, Unreachable) and not reason:
+            assert composed is not None
+            usable.append((written, *number, composed))
+        else:
+            at_home = reason == "price_missing" and isinstance(number, Unreachable) and number.judged
+            (unpriced if at_home else skipped).append(Skipped(written, reason, e164, place))
+    return _Items(usable, skipped + unpriced, is_wordless, tuple(answer))
+
+
+def _judged(number: tuple[numbers.Number, int] | Unreachable, written: str, home: str) -> tuple[str, str]:
+    """The E.164 form of a number, as far as it has one, and why it gets nothing."""
+    if not isinstance(number, Unreachable):
+        return number[0].e164, ""
+    if number.reason == "number_malformed":
+        return "", number.reason
+    return number.e164 or unplanned(written, home), number.reason
 
 
 def _written(fields: dict[str, Any]) -> str:
     """The number of an item as it was written, fit to be stored and quoted: it may be anything."""
     return segments.clean(text(fields.get("phonenumber"))[:WRITTEN_MAX])
-
-
-def _key(fields: dict[str, Any], served: PriceList, home: str) -> tuple[str, str]:
-    """What two items have alike that are the same: the number in E.164, and the text as it was written."""
-    written = _written(fields)
-    return _unserved(written, served, home) or e164(written, home), text(fields.get("message"))
-
-
-def _unserved(written: str, served: PriceList, home: str) -> str:
-    """The E.164 form of a number of a destination without a price, which is not judged: that takes a hundred times as
-    long. Empty for all others."""
-    number = numbers.foreign(written, home)
-    return number if number is not None and served.price(number) is None else ""
-
-
-def _number_reason(number: numbers.Number | numbers.Unfit | None) -> str:
-    if number is None:
-        return ""
-    if isinstance(number, numbers.Unfit):
-        return UNREACHABLE[number]
-    return "" if number.kind is numbers.Kind.MOBILE else "number_not_mobile"
 
 
 def _text_reason(composed: Composed | None, lowcost: bool) -> str:
@@ -211,35 +197,26 @@ def _text_reason(composed: Composed | None, lowcost: bool) -> str:
 
 def _violated(found: _Items) -> list[Violation]:
     """What is wrong with items in the list of a request that is refused anyway: texts first, and those once."""
-    violations = [Violation("message", "required")] if found.wordless else []
+    violations = [Violation("message", "required")] if found.is_wordless else []
     wrong = [item.written for item in found.skipped if item.reason == "number_malformed"]
     return [*violations, *(Violation("recipients", "invalid", written) for written in wrong)]
 
 
-def _priced(found: _Items, whole: str, settings: AccountSettings, lowcost: bool) -> tuple[Recipient, ...]:
-    """What each usable item costs; those without a price join the skipped. Raises Refusal when nobody is left."""
-    list_of_prices = prices(settings, lowcost)
-    recipients = []
-    for place, written, number, composed in found.usable:
-        price_micros = list_of_prices.price(number.e164)
-        if price_micros is None:
-            found.skipped.append(Skipped(written, "price_missing", number.e164, place))
-            continue
-        recipients.append(
+def _priced(found: _Items, whole: str) -> tuple[Recipient, ...]:
+    """What each usable item costs."""
+    return tuple(
+        [
             Recipient(
-                number=number.e164,
-                parts=composed.parts,
-                price_micros=composed.parts * price_micros,
-                written=written,
-                text=None if composed.text == whole else composed.text,
-                warnings=number.warnings,
+                number.e164,
+                composed.parts,
+                composed.parts * price_micros,
+                written,
+                None if composed.text == whole else composed.text,
+                number.warnings,
             )
-        )
-    if not recipients:
-        only_prices = all(skipped.reason == "price_missing" for skipped in found.skipped)
-        found.skipped.sort(key=lambda skipped: skipped.place)
-        raise Refusal("price_missing" if only_prices else "recipients_unusable", skipped=tuple(found.skipped))
-    return tuple(recipients)
+            for written, number, price_micros, composed in found.usable
+        ]
+    )
 
 
 def _told(recipient: Recipient) -> dict[str, object]:

@@ -13,12 +13,12 @@ from chappe.core.compose import Composed, warnings_of
 from chappe.core.errors import Refusal
 from chappe.core.model import RECIPIENTS_MAX, Account, AccountSettings, Moment, Range, Recipient, Send, Skipped
 from chappe.core.pricelist import PriceList
+from chappe.dialects.recipients import Numbers, Unreachable, none_left
 from chappe.dialects.smspartner import schedule as smspartner_schedule
 from chappe.dialects.smspartner.refusals import SmsPartnerRefusal, Violation, Violations
 from chappe.dialects.smspartner.request_parser import Values, flag, text
 from chappe.dialects.smspartner.send_options import (
     PARTS_MAX,
-    UNREACHABLE,
     compose_text,
     named_sender,
     prices,
@@ -30,7 +30,7 @@ from chappe.dialects.smspartner.send_options import (
 
 
 class _Recipients(NamedTuple):
-    usable: list[tuple[str, numbers.Number]]
+    usable: list[tuple[str, numbers.Number, int]]  # as written, the number, the price of a part
     skipped: list[Skipped]
     violations: list[Violation]
 
@@ -69,13 +69,13 @@ def read(verb: str, values: Values, account: Account, moment: Moment) -> Send:
         raise SmsPartnerRefusal(refusal)
     _check_length(composed, settings, lowcost, unicode)
     assert composed is not None
-    priced, skipped = _priced(recipients, composed.parts, settings, lowcost)
+    priced = _priced(recipients, composed.parts)
     return Send(
         account=account,
         dialect="smspartner",
         text=composed.text,
         recipients=priced,
-        skipped=skipped,
+        skipped=tuple(recipients.skipped),
         sender=sender.name or settings.sender,
         range=Range.LOWCOST if lowcost else Range.PREMIUM,
         transactional=settings.transactional,
@@ -98,62 +98,40 @@ def read(verb: str, values: Values, account: Account, moment: Moment) -> Send:
 
 
 def _recipients(written: list[str], served: PriceList, home: str) -> _Recipients:
-    """Each number once: those that an SMS can reach, those that it cannot, and what is no number at all.
-
-    A number of a destination without a price is not judged: that takes a hundred times as long.
-    """
+    """Each number once: those that an SMS can reach, those that it cannot, and what is no number at all."""
     found = _Recipients([], [], [])
+    unpriced: list[Skipped] = []  # told last
     seen: set[str] = set()
+    read = Numbers(served, home).read
     for piece in written:
-        e164 = numbers.foreign(piece, home)
-        if e164 is not None and served.price(e164) is None:
+        number = read(piece)
+        if not isinstance(number, Unreachable):
+            e164 = number[0].e164
             if e164 not in seen:
                 seen.add(e164)
-                found.skipped.append(Skipped(piece, "price_missing", e164))
-            continue
-        number = numbers.read(piece, home)
-        if isinstance(number, numbers.Number):
-            if number.e164 in seen:
-                continue
-            seen.add(number.e164)
-            if number.kind is numbers.Kind.MOBILE:
-                found.usable.append((piece, number))
-            else:
-                found.skipped.append(Skipped(piece, "number_not_mobile", number.e164))
-        elif number is numbers.Unfit.FORM:
+                found.usable.append((piece, *number))
+        elif number.reason == "number_malformed":
             found.violations.append(Violation("recipients", "invalid", piece))
         else:
-            written_as = unplanned(piece, home)
-            if written_as not in seen:
-                seen.add(written_as)
-                found.skipped.append(Skipped(piece, UNREACHABLE[number], written_as))
+            e164 = number.e164 or unplanned(piece, home)
+            if e164 not in seen:
+                seen.add(e164)
+                at_home = number.reason == "price_missing" and number.judged
+                (unpriced if at_home else found.skipped).append(Skipped(piece, number.reason, e164))
+    found.skipped.extend(unpriced)
     return found
 
 
-def _priced(
-    recipients: _Recipients, parts: int, settings: AccountSettings, lowcost: bool
-) -> tuple[tuple[Recipient, ...], tuple[Skipped, ...]]:
+def _priced(recipients: _Recipients, parts: int) -> tuple[Recipient, ...]:
     """Those who get the message and what each costs. Raises Refusal when nobody is left."""
-    list_of_prices = prices(settings, lowcost)
-    priced, skipped = [], recipients.skipped
-    for piece, number in recipients.usable:
-        price_micros = list_of_prices.price(number.e164)
-        if price_micros is None:
-            skipped.append(Skipped(piece, "price_missing", number.e164))
-        else:
-            priced.append(
-                Recipient(
-                    number=number.e164,
-                    parts=parts,
-                    price_micros=parts * price_micros,
-                    written=piece,
-                    warnings=number.warnings,
-                )
-            )
-    if not priced:
-        only_prices = all(recipient.reason == "price_missing" for recipient in skipped)
-        raise Refusal("price_missing" if only_prices else "recipients_unusable", skipped=tuple(skipped))
-    return tuple(priced), tuple(skipped)
+    if not recipients.usable:
+        raise none_left(recipients.skipped)
+    return tuple(
+        [
+            Recipient(number.e164, parts, parts * price_micros, piece, None, number.warnings)
+            for piece, number, price_micros in recipients.usable
+        ]
+    )
 
 
 def _check_length(composed: Composed | None, settings: AccountSettings, lowcost: bool, unicode: bool) -> None:

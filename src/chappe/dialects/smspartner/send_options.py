@@ -50,11 +50,6 @@ class Extras(NamedTuple):
     violations: tuple[Violation, ...] = ()
 
 
-UNREACHABLE: Final[dict[numbers.Unfit, str]] = {
-    numbers.Unfit.FORM: "number_malformed",
-    numbers.Unfit.UNASSIGNED: "number_invalid",
-    numbers.Unfit.NOT_MOBILE: "number_not_mobile",
-}
 _DEFAULT_SENDER: Final = Sender()
 _NO_EXTRAS: Final = Extras()
 _EXTRA_NAMES: Final = frozenset(("tag", "urlDlr", "urlResponse", "webhookUrl"))

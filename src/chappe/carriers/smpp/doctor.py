@@ -16,7 +16,6 @@ import msgspec
 from chappe.carriers.smpp.connecting import Trouble
 from chappe.carriers.smpp.port_check import Speaks
 from chappe.carriers.smpp.probe import Findings, Probe, Probed
-from chappe.cli.output import printable
 from chappe.smpp.commands import Status
 from chappe.smpp.message_ids import RULES, agrees
 from chappe.smpp.profile import MultipartPolicy, Profile
@@ -234,46 +233,46 @@ def _near(host: str) -> bool:
         return host == "localhost"
 
 
-def text(diagnosis: Diagnosis) -> str:
-    """A diagnosis for people."""
+def lines(diagnosis: Diagnosis) -> list[str]:
+    """A diagnosis for people; what the carrier sent is in it as it came."""
     f = diagnosis.findings
-    lines = [f"{diagnosis.carrier}: {f.host}:{f.port}"]
+    said = [f"{diagnosis.carrier}: {f.host}:{f.port}"]
     if f.connect_ms is None or f.connect_error:
-        lines.append(f"  connect   fails: {f.connect_error}")
+        said.append(f"  connect   fails: {f.connect_error}")
     else:
         way = f"{f.tls['protocol']} {f.tls['cipher']}" if f.tls else "in clear"
-        lines.append(f"  connect   {f.connect_ms:g} ms, {way}")
+        said.append(f"  connect   {f.connect_ms:g} ms, {way}")
     if f.bind_status == 0:
         version = f"SMPP {f.peer_version}" if f.peer_version else "a version that it does not tell"
-        lines.append(f"  bind      {f.bind_ms:g} ms as {f.bind_mode}, to {f.peer_system_id or '?'}, {version}")
+        said.append(f"  bind      {f.bind_ms:g} ms as {f.bind_mode}, to {f.peer_system_id or '?'}, {version}")
     elif f.bind_error:
-        lines.append(f"  bind      fails: {f.bind_error}")
+        said.append(f"  bind      fails: {f.bind_error}")
     if f.enquire_link_ms:
         times = f.enquire_link_ms
-        lines.append(f"  answers   {min(times):g} ms at best, {median(times):g} ms in the middle of {len(times)}")
+        said.append(f"  answers   {min(times):g} ms at best, {median(times):g} ms in the middle of {len(times)}")
     if f.enquire_link_error:
-        lines.append(f"  answers   enquire_link fails: {f.enquire_link_error}")
+        said.append(f"  answers   enquire_link fails: {f.enquire_link_error}")
     for probe in f.probes:
-        lines.append(f"  probe     {probe.name}: {probe.refusal or ('taken' if probe.taken else 'not taken')}")
+        said.append(f"  probe     {probe.name}: {probe.refusal or ('taken' if probe.taken else 'not taken')}")
         for part in probe.parts:
             reference = f", id {part.carrier_ref}" if part.carrier_ref else ""
-            lines.append(f"              {_part(part.part)}{part.meaning} in {part.took_ms:g} ms{reference}")
+            said.append(f"              {_part(part.part)}{part.meaning} in {part.took_ms:g} ms{reference}")
         for seen in probe.receipts:
             known = f"id {seen.carrier_ref}, known by {' and '.join(seen.known_by)}"
-            lines.append(f"              {_part(seen.part)}receipt {seen.word} after {seen.after_s:g} s, {known}")
+            said.append(f"              {_part(seen.part)}receipt {seen.word} after {seen.after_s:g} s, {known}")
     if f.strangers:
-        lines.append(f"  {f.strangers} messages of others were given back to the carrier")
-    lines += [f"  advice    {f'{p.setting}: ' if p.setting else ''}{p.evidence}" for p in diagnosis.proposals]
+        said.append(f"  {f.strangers} messages of others were given back to the carrier")
+    said += [f"  advice    {f'{p.setting}: ' if p.setting else ''}{p.evidence}" for p in diagnosis.proposals]
     changes = [p.setting for p in diagnosis.proposals if p.setting]
     if changes:
-        lines.append(f"  to follow it: chappe carrier set {diagnosis.carrier} {' '.join(changes)}")
+        said.append(f"  to follow it: chappe carrier set {diagnosis.carrier} {' '.join(changes)}")
     if not diagnosis.proposals and diagnosis.healthy:
-        lines.append("  nothing to advise")
-    return "\n".join(printable(line) for line in lines)
+        said.append("  nothing to advise")
+    return said
 
 
 def _part(part: int) -> str:
     return f"part {part}: " if part else ""
 
 
-__all__ = ["Diagnosis", "Proposal", "examine", "proposals", "references", "text"]
+__all__ = ["Diagnosis", "Proposal", "examine", "lines", "proposals", "references"]

@@ -14,10 +14,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from chappe.carriers.smpp import port_check
+from chappe.carriers.smpp import doctor, port_check
+from chappe.carriers.smpp.doctor import proposals
 from chappe.carriers.smpp.probe import Findings, PartSent, Probe, Probed, ReceiptSeen
-from chappe.cli import carrier_doctor
-from chappe.cli.carrier_doctor import proposals
 from chappe.core.carrier_config import Carrier, CarrierSettings
 from chappe.handset.smsc import Smsc
 from chappe.smpp.profile import profile
@@ -102,9 +101,9 @@ async def test_a_carrier_that_answers_nothing_ends_in_time() -> None:
 @pytest.mark.asyncio
 async def test_the_diagnosis_is_text_and_has_no_password(port: int) -> None:
     carrier = Carrier(1, "main", "smpp", _settings(port), True)
-    diagnosis = await carrier_doctor.examine(carrier, profile(), "", "36111", 0)
+    diagnosis = await doctor.examine(carrier, profile(), "", "36111", 0)
     assert diagnosis.healthy
-    text = carrier_doctor.text(diagnosis)
+    text = "\n".join(doctor.lines(diagnosis))
     assert "as tx" in text
     assert "sesame" not in text
     assert "sesame" not in repr(diagnosis)
@@ -199,12 +198,12 @@ async def test_the_doctor_names_the_cause(
     async with _listening(kind, tmp_path) as port:
         settings = {name: files.get(value, value) for name, value in knobs.items()}
         carrier = Carrier(1, "main", "smpp", _settings(port), True)
-        diagnosis = await carrier_doctor.examine(carrier, profile(settings=settings), "", "36111", 0)
+        diagnosis = await doctor.examine(carrier, profile(settings=settings), "", "36111", 0)
     assert not diagnosis.healthy
-    assert carrier_doctor.references(diagnosis) == []
+    assert doctor.references(diagnosis) == []
     (proposal,) = diagnosis.proposals
     assert (proposal.setting, advice in proposal.evidence) == (setting, True), proposal
-    text = carrier_doctor.text(diagnosis)
+    text = "\n".join(doctor.lines(diagnosis))
     assert found in text
     for word in ("Error", "gai", "lost", "SSL_", "WRONG_VERSION"):
         assert word not in text
@@ -220,7 +219,7 @@ async def test_the_doctor_names_the_cause(
 )
 async def test_a_host_that_is_no_name_is_said_to_be_none(host: str, said: str, advice: str) -> None:
     carrier = Carrier(1, "main", "smpp", CarrierSettings(host, 2775, *CREDENTIALS), True)
-    diagnosis = await carrier_doctor.examine(carrier, profile(), "", "", 0)
+    diagnosis = await doctor.examine(carrier, profile(), "", "", 0)
     assert said in diagnosis.findings.connect_error
     assert advice in diagnosis.proposals[0].evidence
 
