@@ -77,6 +77,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     postgres_bin_dir: Annotated[Folder, _help("Where the programs of the embedded PostgreSQL are; auto: look for them.")] = None
     postgres_user: Annotated[str | None, _help("System user that runs the embedded PostgreSQL when root starts Chappe; auto: look for one.")] = None
+    process_user: Annotated[str | None, _help("System user that the processes become that answer customers and deliver, when root starts Chappe; auto: where others than this machine reach the listener, the user of the embedded PostgreSQL; root: they stay root.")] = None
 
     dialect_hosts: Annotated[tuple[Annotated[str, Meta(pattern="^[^=]+=[^=]+$")], ...], _expects("HOST=DIALECT, separated by commas, such as sms.example.com=smspartner"), _help("Hosts at which one API is spoken whatever the path; docs/operators/network.md tells when that is needed.")] = ()
     body_bytes_max: Annotated[int, Meta(ge=1), _help("Largest HTTP body accepted; a larger one is answered with 413.")] = 2_000_000

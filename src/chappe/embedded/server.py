@@ -127,6 +127,11 @@ class EmbeddedServer:
         return self._parameters(ROLE, DATABASE)
 
     @property
+    def identity(self) -> Identity | None:
+        """Who runs the server; None before start()."""
+        return self._identity
+
+    @property
     def superuser(self) -> ConnectionParameters:
         """Parameters for the operator's tools and the tests; the program itself never uses them."""
         return self._parameters(SUPERUSER, "postgres")

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 import uvloop
 
+from chappe.node.privileges import User, become
 from chappe.observability import logs
 from chappe.store.database import Address, Bell, Database, Listener, ready
 
@@ -93,6 +94,7 @@ class Orders(msgspec.Struct, frozen=True):
     windows: dict[str, Any] = {}
     stop_words: tuple[str, ...] = ()
     start_words: tuple[str, ...] = ()
+    user: User | None = None  # whom the process becomes; None: it stays who it is
 
 
 def interrupt_nobody() -> None:
@@ -472,6 +474,8 @@ def main() -> int:
     if not line:  # the parent ended before it had orders for us
         return 1
     orders = msgspec.json.decode(line, type=Orders)
+    if orders.user is not None and kind != "handset":  # that is reached by people at this machine only
+        become(orders.user)
     die_with_parent(sys.stdin.fileno())
     logs.configure(orders.log_format, orders.log_level)  # type: ignore[arg-type]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -24,6 +24,7 @@ import msgspec
 import uvloop
 
 from chappe.config import Config
+from chappe.node.privileges import user_for
 from chappe.node.processes import SHUTDOWN_S, Orders, open_database, page_listener, signalled
 from chappe.observability import logs
 from chappe.store.database import Address, Database
@@ -125,10 +126,12 @@ async def _serve(config: Config) -> int:
         else:
             address = Address(url=config.database_url)
             parts = _started(config, doors, supervisor)
+        user = await user_for(config, server.identity if server is not None else None)
+        if user is not None:
+            os.chown(counts, user.uid, user.gid)
         found = await bring_up(config, address)
         await _set_account_defaults(config, address)
-        _warn_of_root(config)
-        orders = msgspec.structs.replace(_orders(config, address, found), counts=str(counts))
+        orders = msgspec.structs.replace(_orders(config, address, found), counts=str(counts), user=user)
         await _instruct(config, doors, supervisor, parts, orders, found.accounts, stop)
         waiting = [asyncio.ensure_future(stop.wait()), *([watching] if watching else [])]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -144,15 +147,6 @@ async def _serve(config: Config) -> int:
             watching.cancel()
             await server.stop()
     return 0
-
-
-def _warn_of_root(config: Config) -> None:
-    """Tells the operator when customers on other machines reach processes that run as root."""
-    if os.geteuid() == 0 and not config.listens_on_loopback:
-        log.warning(
-            "served_as_root",
-            what="customers reach processes that run as root: run Chappe as its own user (docs/operators/install.md)",
-        )
 
 
 @dataclass(frozen=True, slots=True)
