@@ -717,3 +717,47 @@ async def test_a_long_number_confirms_by_itself(database: ConnectionParameters) 
         await arrive(shop, red, frame("STOP", PHONE[1:], LONG[1:]), sort=False)
         assert await sorting(shop, NOW)
         assert [(row.sender, row.recipient) for row in await bind.turn(9)] == [(LONG, PHONE)]
+
+
+async def as_an_older_version_stored_them(shop: Shop) -> None:
+    """What the columns of today hold in rows of yesterday."""
+    await shop.database.execute("update inbound set key = null, message = null, esm_class = 0, data_coding = 0")
+
+
+async def test_what_an_older_version_stored_is_sorted(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account, red = await shop.account(), await shop.carrier()
+        await shop.messages(account, numbers=[PHONE], sender=CODE)
+        first, second = parts(["Je voudrais ", "un rendez-vous"], 7)
+        await arrive(shop, red, frame("Oui", PHONE[1:], CODE), first, sort=False)
+        await as_an_older_version_stored_them(shop)
+        await arrive(shop, red, second)
+        assert sorted(reply.text for reply in await replies(shop, account)) == ["Je voudrais un rendez-vous", "Oui"]
+        assert await shop.database.value("select count(*) from inbound where key is null or message is null") == 0
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(1, inbound.REPEATED), (600, inbound.SORTED)])
+async def test_a_repetition_of_what_an_older_version_stored_is_known(
+    database: ConnectionParameters, seconds: int, state: int
+) -> None:
+    """Not answered, as far as anybody knows: the same once more is a repetition; an answered one is another message."""
+    async with opened(database) as shop:
+        account, red = await shop.account(), await shop.carrier()
+        await shop.messages(account, numbers=[PHONE], sender=CODE)
+        await arrive(shop, red, frame("Oui", PHONE[1:], CODE), sort=False, answered=seconds == 600)
+        await as_an_older_version_stored_them(shop)
+        await sorted_at(shop, later(seconds=seconds))
+        await arrive(shop, red, frame("Oui", PHONE[1:], CODE), now=later(seconds=seconds))
+        await sorted_at(shop, later(seconds=seconds + 60))
+        assert [row[0] for row in await notes(shop)] == [inbound.SORTED, state]
+
+
+async def test_a_reply_is_read_after_its_carrier_is_gone(database: ConnectionParameters) -> None:
+    async with opened(database) as shop:
+        account, red = await shop.account(), await shop.carrier()
+        await shop.messages(account, numbers=[PHONE], sender=CODE)
+        first, second = parts(["STOP ", "merci"], 9)
+        await arrive(shop, red, first, second, sort=False)
+        assert await carriers.remove(shop.database, "red")
+        await sorted_at(shop, NOW)
+        assert [reply.text for reply in await replies(shop, account)] == ["STOP merci"]
