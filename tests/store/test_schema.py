@@ -10,6 +10,7 @@ from typing import TypeAlias
 import asyncpg
 import pytest
 
+from chappe.carriers.smpp import replies
 from chappe.core.lifecycle import FINAL, TRANSITIONS, Event, State
 from chappe.embedded.server import ConnectionParameters
 from chappe.store import migrate, sql
@@ -119,6 +120,9 @@ async def test_a_database_of_0011_becomes_what_a_new_one_is_and_loses_nothing(
         ",7,",
     )  # with the account's id since 0020
     after["submission"] = [line.replace(*hosts) for line in after["submission"]]
+    after["inbound"] = [
+        line.replace(',"\\\\x01",0,', ',"\\\\x01",1,') for line in after["inbound"]
+    ]  # what waits is new since 0025
     for table, lines in before.items():  # a column that came later stands behind those that were there
         kept = [line.removesuffix(")") for line in lines]
         assert [line[: len(start)] for line, start in zip(after[table], kept, strict=True)] == kept, table
@@ -157,6 +161,26 @@ async def test_webhooks_that_wait_keep_their_hosts_apart_and_get_their_accounts(
         (1 << 32 | 5, 3), (2 << 32 | 5, 3), (2 << 32 | minus_five, 3), (7 << 32 | 5, 1)
     ]  # fmt: skip
     assert await old.fetchval("select count(*) from submission where report_host >> 32 <> account_id") == 0
+    await old.close()
+
+
+@pytest.mark.asyncio
+async def test_replies_that_wait_for_their_parts_are_looked_at_anew(empty_database: ConnectionParameters) -> None:
+    """0025: what was sorted is known by its key when it is repeated; what waits counts as new."""
+    old = await asyncpg.connect(**empty_database.arguments())
+    await old_database(old)
+    frame = bytes(range(40))
+    await old.executemany(
+        "insert into inbound (carrier_id, received_at, source, destination, esm_class, data_coding, raw, state)"
+        " values (1, now() - $1 * interval '1 hour', '33600000001', '36111', 0, 0, $2, $3)",
+        [(0, frame, 2), (0, frame, 1), (0, frame, 0), (0, b"", 3), (9, frame, 2)],
+    )
+
+    await migrate.migrate(old)
+
+    rows = [tuple(row) for row in await old.fetch("select state, key, message from inbound order by id")]
+    known = replies.key(frame)
+    assert rows == [(2, known, None), (0, None, None), (0, known, None), (3, None, None), (2, None, None)]
     await old.close()
 
 
