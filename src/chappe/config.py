@@ -115,6 +115,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         mention = self.stop_mention.replace("{sender}", self.sender_default)
         msgspec.structs.force_setattr(self, "stop_mention", mention)
+        if self.host.startswith("[") and self.host.endswith("]"):  # an IPv6 address as URLs write it
+            msgspec.structs.force_setattr(self, "host", self.host[1:-1])
         if isinstance(self.webhook_allow_private, tuple):
             self._networks()
         for network in (*self.trusted_proxies, *self.webhook_denied):

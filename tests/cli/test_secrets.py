@@ -59,3 +59,11 @@ def test_every_command_that_takes_a_secret_takes_it_from_a_file_too(words: tuple
     text = CliRunner().invoke(main.app, [*words, "--help"]).output
     assert "-file" in text
     assert "standard input" in " ".join(text.split())
+
+
+@pytest.mark.parametrize("option", ["--system-id", "--password"])
+@pytest.mark.parametrize("value", ["заря", "caf\u00e9", "two\nlines", "\u20ac"])
+def test_credentials_that_smpp_cannot_carry_are_refused_before_anything_listens(option: str, value: str) -> None:
+    ended = CliRunner().invoke(main.app, ["smsc", "--port", "0", "--http-port", "0", option, value])
+    assert isinstance(ended.exception, SystemExit) or ended.exit_code == 2
+    assert "printable ASCII" in ended.output + str(ended.exception)

@@ -312,6 +312,10 @@ def smsc(
     from chappe.node import serve as wiring
 
     word = secret(password, password_file, "--password") or ""
+    for option, credential in (("--system-id", system_id), ("--password", word)):
+        if not credential.isascii() or not (credential == "" or credential.isprintable()):
+            raise Misuse(f"{option}: expected printable ASCII characters, as SMPP has them")
+    host, http_host = (one.removeprefix("[").removesuffix("]") for one in (host, http_host))
     try:
         status = wiring.smsc(host, port, http_host, http_port, system_id, word, journal, tls_cert, tls_key)
     except OSError as error:

@@ -263,7 +263,8 @@ def test_tlvs_allowed_shuts_out_what_needs_them() -> None:
 
 @pytest.mark.asyncio
 async def test_a_peer_that_is_silent_in_the_handshake_is_left_after_connect_timeout_s() -> None:
-    silent = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    writers: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda _, writer: writers.append(writer), "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
     carrier = Carrier(
         1,
@@ -283,3 +284,6 @@ async def test_a_peer_that_is_silent_in_the_handshake_is_left_after_connect_time
     finally:
         await link.stop(0)
         silent.close()
+        for writer in writers:
+            writer.transport.abort()
+        await silent.wait_closed()
