@@ -68,9 +68,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     data: Annotated[Path, _help("Folder of the embedded database and of chappe.toml.")] = Path("var")
     database_url: Annotated[PostgresUrl, _help("PostgreSQL 15 or newer to use instead of the embedded one.", secret=True)] = None
     api_processes: Annotated[int, Meta(ge=1, le=256), _help("Processes that answer HTTP, all on the same port.")] = 1
-    roles: Annotated[frozenset[Role], Meta(min_length=1), _help("What this node does: api answers customers, work delivers and notifies.")] = frozenset(("api", "work"))
+    roles: Annotated[frozenset[Role], Meta(min_length=1), _help("Roles of this node: api answers customers, work delivers messages and calls webhooks.")] = frozenset(("api", "work"))
 
-    drain_s: Annotated[float, Meta(ge=0, le=600), _help("How long a node that is asked to end still answers while /readyz says no, so that a load balancer turns to others.")] = 0.0
+    drain_s: Annotated[float, Meta(ge=0, le=600), _help("How long a node that is asked to end still serves while /readyz answers 503, so that the load balancer chooses other nodes.")] = 0.0
 
     demo: Annotated[bool, _help("Demo mode: a demo account, and phones in the browser that receive the messages; only for a node that nobody else can reach.")] = False
     handset_port: Annotated[Port, _help("SMPP port of the demo's built-in SMSC, on loopback; 0: the system chooses.")] = 2775
@@ -81,29 +81,29 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     dialect_hosts: Annotated[tuple[Annotated[str, Meta(pattern="^[^=]+=[^=]+$")], ...], _expects("HOST=DIALECT, separated by commas, such as sms.example.com=smspartner"), _help("Hosts at which one API is spoken whatever the path; docs/operators/network.md tells when that is needed.")] = ()
     body_bytes_max: Annotated[int, Meta(ge=1), _help("Largest HTTP body accepted; a larger one is answered with 413.")] = 2_000_000
-    processor_share: Annotated[float, Meta(gt=0, le=0.5), _help("Of an API process's time, what one account may have for long to have large requests read.")] = 0.25
+    processor_share: Annotated[float, Meta(gt=0, le=0.5), _help("Share of an API process's time that one account may use to have large requests read.")] = 0.25
     connections_per_address_max: Annotated[int, Meta(ge=1, le=100_000), _help("Connections of one IPv4 address or IPv6 /64 in one API process; one more is answered with 503. Trusted proxies are not counted.")] = 128
 
-    trusted_proxies: Annotated[Networks, _help("Proxies before the HTTP listener whose X-Forwarded-For is believed, as addresses or networks; with any, the node counts as public.")] = ()
+    trusted_proxies: Annotated[Networks, _help("Proxies in front of the HTTP listener whose X-Forwarded-For Chappe believes, as addresses or networks; if there are any, the node counts as public.")] = ()
 
-    webhook_timeout_s: Annotated[float, Meta(gt=0, le=300), _help("Time for one webhook call, from connecting to the end of the answer.")] = 10.0
-    webhooks_waiting_max: Annotated[int, Meta(ge=1_000), _help("Webhooks that may wait for one account; beyond that the oldest are given up, as the timeline says.")] = 1_000_000
+    webhook_timeout_s: Annotated[float, Meta(gt=0, le=300), _help("Timeout of one webhook call, from connecting to the end of the response.")] = 10.0
+    webhooks_waiting_max: Annotated[int, Meta(ge=1_000), _help("Webhooks that may wait for one account; beyond that Chappe gives up the oldest ones, and the timeline says so.")] = 1_000_000
     webhook_allow_private: Annotated[Private, _help("Whether webhooks may reach private addresses, or which of them; auto: in demo mode any, and this machine's own while nothing leaves it (docs/operators/network.md); else none.")] = None
     webhook_ports: Annotated[tuple[RemotePort, ...], _help("The only ports that webhooks may reach; none given: any but those of services that are no web servers (docs/operators/network.md).")] = ()
-    webhook_denied: Annotated[tuple[str, ...], _expects("networks such as 203.0.113.0/24,2001:db8::/32"), _help("Networks that webhooks never reach, though their addresses are public: your own.")] = ()
+    webhook_denied: Annotated[tuple[str, ...], _expects("networks such as 203.0.113.0/24,2001:db8::/32"), _help("Networks that webhooks never reach although their addresses are public, such as your own.")] = ()
 
-    sender_default: Annotated[ShortCode, _help("Short code that sends when the customer names no sender.")] = "36111"
-    senders_denied: Annotated[tuple[str, ...], _help("Sender names that nobody may use, nor what looks like them or has them in it; beside those that impostors use, see docs/operators/limits.md.")] = ()
+    sender_default: Annotated[ShortCode, _help("Short code that is the sender when the customer names none.")] = "36111"
+    senders_denied: Annotated[tuple[str, ...], _help("Sender names that no account may use, including names that look like them or contain them; in addition to the names that impostors use, see docs/operators/limits.md.")] = ()
     numbers_own_only: Annotated[bool | None, _help("Whether an account without a long number of its own may not send from one either; auto: unless in demo mode.")] = None
     stop_mention: Annotated[str, Meta(min_length=1, max_length=60), _help("Opt-out mention appended on request; {sender} stands for sender_default.")] = " STOP {sender}"
-    stop_words: Annotated[tuple[str, ...], _help("Words that mean STOP at the beginning of a reply, beside the usual ones.")] = ()
-    start_words: Annotated[tuple[str, ...], _help("Words that take a STOP back, beside START, REPRISE and UNSTOP.")] = ()
-    windows: Annotated[dict[str, Any], _expects("tables, as [windows.NAME] in chappe.toml"), _help("Sending windows of your own, beside those that come with Chappe; docs/operators/own-windows.md has the keys.")] = {}
+    stop_words: Annotated[tuple[str, ...], _help("Words that mean STOP at the beginning of a reply, in addition to the usual ones.")] = ()
+    start_words: Annotated[tuple[str, ...], _help("Words that undo a STOP, in addition to START, REPRISE and UNSTOP.")] = ()
+    windows: Annotated[dict[str, Any], _expects("tables, as [windows.NAME] in chappe.toml"), _help("Sending windows of your own, in addition to the built-in ones; docs/operators/own-windows.md has the keys.")] = {}
     price_premium_micros: Annotated[Micros, _help("Price of a premium part for accounts without their own price.")] = 38_000
     price_lowcost_micros: Annotated[Micros, _help("Price of a low cost part for accounts without their own price.")] = 23_000
     price_hlr_micros: Annotated[Micros, _help("Price of an HLR lookup for accounts without their own price.")] = 5_000
 
-    account_defaults: Annotated[dict[str, Any], _expects("a table, as [account_defaults] in chappe.toml"), _help("What accounts have that have nothing of their own, with the keys of docs/operators/account-settings.md; holds at once for all of them.")] = {}
+    account_defaults: Annotated[dict[str, Any], _expects("a table, as [account_defaults] in chappe.toml"), _help("Settings of all accounts that have no value of their own, with the keys of docs/operators/account-settings.md; a change holds at once.")] = {}
 
     retention_days: Annotated[Days, _help("After how many days texts and numbers are blanked; amounts and states stay.")] = 400
 

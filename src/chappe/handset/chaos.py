@@ -181,7 +181,7 @@ class Chaos:
     seed: int | None = _switch(None, _optional(_whole(0, 2**63 - 1)), "makes all chance repeatable, from now on")
     # Responses
     error_rate: float = _switch(0.0, _RATE, f"submits answered with error_status: {_OFTEN}")
-    error_every: int = _switch(0, _whole(0, _COUNT_MAX), "every so many submits one is answered with error_status")
+    error_every: int = _switch(0, _whole(0, _COUNT_MAX), "every Nth submit_sm is answered with error_status; 0: none")
     error_status: int = _switch(int(Status.RSYSERR), _status, "the command_status of those")
     latency_ms: int = _switch(0, _whole(0, _LATENCY_MS_MAX, "milliseconds"), "how long a response waits")
     latency_jitter_ms: int = _switch(
@@ -198,7 +198,9 @@ class Chaos:
     )
     response_fault_rate: float = _switch(1.0, _RATE, f"responses with that fault: {_OFTEN}")
     response_id_format: IdFormat = _switch(IdFormat.DECIMAL, _word(IdFormat), "the form of ids in responses")
-    id_cycle: int = _switch(0, _whole(0, _COUNT_MAX), "so many different ids, then they come again; 0: never again")
+    id_cycle: int = _switch(
+        0, _whole(0, _COUNT_MAX), "number of different ids before they repeat; 0: they never repeat"
+    )
     # Receipts
     receipt_id_format: IdFormat = _switch(IdFormat.DECIMAL, _word(IdFormat), "the form of ids in receipts")
     receipt_before_response: bool = _switch(False, _flag, "receipts come before the response")
