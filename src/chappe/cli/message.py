@@ -165,25 +165,27 @@ def _recipients(
     settings: AccountSettings, to: list[str], parts: int, range_: Range
 ) -> tuple[tuple[Recipient, ...], tuple[Skipped, ...]]:
     """Each number once, with its price, and those that get nothing; raises Failure when nobody is left."""
-    from chappe.core import numbers
     from chappe.core.model import RECIPIENTS_MAX, Range, Recipient, Skipped
     from chappe.core.pricelist import price_list
+    from chappe.dialects.recipients import Numbers, Unreachable
 
     prices = (
         price_list(settings.price_lowcost_micros)
         if range_ is Range.LOWCOST
         else price_list(settings.price_premium_micros, settings.prices)
     )
+    read = Numbers(prices, settings.home).read
     recipients: dict[str, Recipient] = {}
     skipped = []
     for written in (piece.strip() for item in to for piece in item.split(",") if piece.strip()):
-        number = numbers.read_mobile(written, settings.home)
-        if not isinstance(number, numbers.Number):
-            skipped.append(Skipped(written[:40], number.value))
-        elif (price_micros := prices.price(number.e164)) is None:
-            skipped.append(Skipped(written[:40], "price_missing", number.e164))
+        found = read(written)
+        if isinstance(found, Unreachable):
+            skipped.append(Skipped(written[:40], found.reason, found.e164))
         else:
-            recipients[number.e164] = Recipient(number.e164, parts, price_micros * parts, written)
+            number, price_micros = found
+            recipients[number.e164] = Recipient(
+                number.e164, parts, price_micros * parts, written, None, number.warnings
+            )
     if not recipients:
         why = ", ".join(f"{one.written} ({one.reason})" for one in skipped[:3])
         advice = _price_advice(skipped)
@@ -200,7 +202,10 @@ def _price_advice(skipped: list[Skipped]) -> str:
     number = next((one.number for one in skipped if one.reason == "price_missing"), "")
     if not number:
         return ""
-    code = phonenumbers.parse(number).country_code
+    try:
+        code = phonenumbers.parse(number).country_code
+    except phonenumbers.NumberParseException:  # no country has this code, so nobody can give it a price
+        return ""
     return f"; `chappe account set LOGIN price.{code}=0.05` gives an account a price for +{code}"
 
 
