@@ -11,6 +11,7 @@ from chappe.store import conversations, replies, retention
 from chappe.store.lanes import LaneClass, lane
 from chappe.store.messages import key_of
 from chappe.store.replies import NewReply
+from chappe.store.webhook_hosts import hosts_of
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.every_postgres]
 
@@ -43,6 +44,38 @@ async def test_sandbox_messages_vanish_after_a_day(database: ConnectionParameter
         assert [row["id"] for row in rows] == [real]
         assert played < real
         await shop.books_balance()
+
+
+async def test_of_the_waiting_webhooks_only_those_of_vanished_messages_go_and_others_are_not_read(
+    database: ConnectionParameters,
+) -> None:
+    async with opened(database) as shop:
+        account, other = await shop.account(), await shop.account("other")
+        (played,) = await shop.messages(account, sandbox=True)
+        (real,) = await shop.messages(account)
+        (theirs,) = await shop.messages(other)
+        await shop.database.execute("delete from webhook")
+        for one, message in ((account, played), (account, real), (other, theirs)):
+            await shop.database.execute(
+                "insert into webhook (host, key, id, message_id, at, state) values ($1, 1, $2, $2, now(), 4)",
+                hosts_of(one.id)[0] + 5,
+                message,
+            )
+        await shop.database.execute(
+            """insert into webhook (host, key, id, message_id, at, state)
+               select $1, n, n, (1::bigint << 50) + n, now(), 4 from generate_series(1, 5000) n""",
+            hosts_of(other.id)[0] + 6,
+        )
+        await shop.database.execute("analyze webhook")
+        async with shop.database.transaction() as tx:
+            plan = await tx.fetch(
+                f"explain {retention.VANISHED_WEBHOOKS}", [played >> 16], *([end] for end in hosts_of(account.id))
+            )
+        assert not any("Seq Scan on webhook" in row[0] for row in plan), plan
+        await retention.forget(shop.database, later(hours=25), 400, lambda: True)
+        left = await shop.database.fetch("select message_id from webhook where key = 1 order by 1")
+        assert {real, theirs} <= {row["message_id"] for row in left}
+        assert played not in {row["message_id"] for row in left}
 
 
 async def test_texts_and_numbers_are_blanked_after_their_time_and_amounts_stay(database: ConnectionParameters) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from chappe.store.database import Connection, Database
 from chappe.store.sql import fill_in
+from chappe.store.webhook_hosts import hosts_of
 
 SANDBOX_KEPT = timedelta(days=1)
 KEPT_MIN = timedelta(days=4)
@@ -84,6 +85,11 @@ _BLOCK = """select max(id) from (
 ) b where (young is null or id < young) and (messages <= $4 or place = 1)"""
 
 
+# By each account's part of the key: the table may hold millions of others.
+VANISHED_WEBHOOKS = """delete from webhook w using unnest($2::bigint[], $3::bigint[]) as a(low, high)
+    where w.host >= a.low and w.host < a.high and w.message_id > 0 and w.message_id >> 16 = any ($1::bigint[])"""
+
+
 async def vanish(database: Database, before: datetime) -> bool:
     """Deletes the next sandbox submissions with all that belongs to them; False when no more are old enough."""
     async with database.transaction(hot=True) as tx:
@@ -92,7 +98,9 @@ async def vanish(database: Database, before: datetime) -> bool:
         if last is None:
             return False
         rows = await tx.fetch(
-            fill_in("delete from submission where id > $1 and id <= $2 and flags & @sandbox@ <> 0 returning id"),
+            fill_in(
+                "delete from submission where id > $1 and id <= $2 and flags & @sandbox@ <> 0 returning id, account_id"
+            ),
             position,
             last,
         )
@@ -100,9 +108,12 @@ async def vanish(database: Database, before: datetime) -> bool:
             first = row["id"] << 16
             await tx.execute("delete from message where id between $1 and $2", first, first | 0xFFFF)
         if rows:
+            ranges = [hosts_of(account_id) for account_id in sorted({row["account_id"] for row in rows})]
             await tx.execute(
-                """delete from webhook where message_id > 0 and message_id >> 16 = any ($1::bigint[])""",
+                VANISHED_WEBHOOKS,
                 [row["id"] for row in rows],
+                [low for low, _ in ranges],
+                [high for _, high in ranges],
             )
         await _move(tx, "vanish", last)
     return True
