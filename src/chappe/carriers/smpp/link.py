@@ -16,17 +16,11 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
 
-from chappe.carriers import (
-    TAKEN,
-    LinkState,
-    MessageIn,
-    Outgoing,
-    PartResult,
-    ReceiptIn,
-)
+from chappe.carriers import TAKEN, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn
 from chappe.carriers.flow_control import Breaker, Pace, Trial
 from chappe.carriers.smpp import connecting
 from chappe.carriers.smpp.deliver_parser import Reader
+from chappe.carriers.smpp.part_queue import PartQueue
 from chappe.carriers.smpp.parts import Part, Parts, without_tlvs
 from chappe.carriers.smpp.profiles import profile_of
 from chappe.carriers.smpp.submission import CannotCarry
@@ -88,7 +82,7 @@ class SmppLink:
         self._parts = Parts(profile)
         self._inbox = Inbox(profile)
         self._reader = Reader(profile)
-        self._queue: deque[Part] = deque()
+        self._queue = PartQueue()
         self._results: list[PartResult] = []
         self._transmit: Wire | None = None
         self._wires: list[Wire] = []
@@ -147,10 +141,7 @@ class SmppLink:
         self._pump()
 
     def drop(self, message_id: int) -> None:
-        mine = deque(part for part in self._queue if part.message.message_id == message_id)
-        if mine:
-            self._queue = deque(part for part in self._queue if part.message.message_id != message_id)
-            self._give_back(mine)
+        self._give_back(self._queue.take_of(message_id))
 
     def pending(self) -> int:
         return len(self._results) + self._inbox.pending()
@@ -357,7 +348,7 @@ class SmppLink:
         if kind is ErrorClass.THROTTLE:
             # Slow the carrier, not the message: it stays ours, first in the queue, and costs no attempt.
             self._counts["throttled"] += 1
-            self._put_first(part)
+            self._queue.put_back(part)
             self._slow_down()
             return
         if kind is not ErrorClass.CONFIG:
@@ -413,7 +404,7 @@ class SmppLink:
         if wire is None or not wire.writable or not self._pace.paused_until <= now < self._allowed_until:
             return
         if self._queue:
-            self._give_back_late(time.time())
+            self._give_back(self._queue.take_late(time.time()))  # before it costs any pace
         session = wire.session
         room = min(self._window_free(wire), len(self._queue))
         room, wait_s = self._pace.take(room, now)
@@ -449,22 +440,6 @@ class SmppLink:
             self._add(part, FaultKind.UNSENT)  # it was made for the session before this one, which took them
         else:
             self._counts["submitted"] += 1
-
-    def _give_back_late(self, wall: float) -> None:
-        """What may not be written any more goes back, before it costs any pace; the others keep their order."""
-        if any(0 < part.message.not_after <= wall for part in self._queue):
-            late = deque(part for part in self._queue if 0 < part.message.not_after <= wall)
-            self._queue = deque(part for part in self._queue if not 0 < part.message.not_after <= wall)
-            self._give_back(late)
-
-    def _put_first(self, part: Part) -> None:
-        """Back into the queue, before all that was given after it."""
-        place = 0
-        for other in self._queue:
-            if other.order > part.order:
-                break
-            place += 1
-        self._queue.insert(place, part)
 
     def _slow_down(self) -> None:
         self._pace.slow_down(self._profile.throttle_pause_s, self._now())
