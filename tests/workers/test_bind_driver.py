@@ -18,8 +18,10 @@ from chappe.core.lifecycle import State
 from chappe.embedded.server import ConnectionParameters
 from chappe.smpp.commands import Status
 from chappe.smpp.pdu import DeliverSm, SubmitSm
+from chappe.store import demo
 from chappe.store.binds import LeaseLost
 from chappe.store.database import CONNECTION_ERRORS, Address, Database
+from chappe.store.lanes import LaneClass, lane
 from chappe.store.messages import key_of
 from chappe.workers import bind_driver as module
 from chappe.workers import writing
@@ -718,3 +720,25 @@ async def test_a_full_disk_of_the_database_brings_nothing_into_doubt(
         assert not stage.tasks[0].done()
         assert (len(stage.smsc.binds), len(stage.smsc.submits)) == (1, 6), "the carrier noticed nothing"
         assert await stage.shop.database.value("select count(*) from message where doubts > 0") == 0
+
+
+async def test_the_phones_claim_nobody_elses_messages_once_there_is_a_carrier(database: ConnectionParameters) -> None:
+    """Also when their worker has not heard of it yet: the database decides."""
+    async with staged(database) as stage:
+        phones, mine = await stage.carrier("phones"), await stage.shop.account("playground")
+        async with stage.shop.database.transaction() as tx:
+            assert await demo.save(tx, mine.id, phones)
+        pump = await stage.start(phones)
+        pump.serve_everyone(while_alone=True)
+        await stage.submitted(await stage.send(2))
+        await stage.carrier("operator")  # and nobody tells the pump
+        waiting = await stage.send(2)  # by a process that has not heard of it either
+        place = lane(phones, LaneClass.TRANSACTIONAL)
+        await stage.shop.database.execute(
+            "update outbox set lane = $1 where message_id = any ($2)", place, list(waiting)
+        )
+        pump.wake()
+        turned = asyncio.get_running_loop().time()
+        await eventually(lambda: asyncio.sleep(0, pump._turned_at > turned))
+        assert await stage.shop.states(waiting) == [State.QUEUED] * 2
+        assert len(stage.smsc.submits) == 2

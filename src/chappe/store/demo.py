@@ -90,3 +90,9 @@ async def for_its_account_only(connection: Connection, carrier_id: int) -> None:
     await connection.execute(
         "update demo set everyone = false where everyone and carrier_id is distinct from $1", carrier_id
     )
+
+
+async def is_for_everyone(connection: Connection) -> bool:
+    """Whether the phones take every account's messages. Inside the caller's transaction, and until its end: whoever
+    adds a carrier waits so long."""
+    return bool(await connection.fetchval("select everyone from demo for share"))

@@ -126,6 +126,11 @@ class Pump:
         """The token of our lease."""
         return self._writer.token
 
+    def serve_everyone(self, *, while_alone: bool) -> None:
+        """while_alone: this bind leads to the demo's phones, and may claim every account's messages only while the
+        database says that there is no other carrier."""
+        self._writer.for_everyone = while_alone
+
     def wake(self) -> None:
         self._event.set()
 

@@ -216,6 +216,7 @@ class Deliver:
     def _direct(self, bind: BindKey, pump: Pump) -> None:
         """Tells a pump where messages may leave."""
         pump.account_id = self._only_account(bind.carrier_id)
+        pump.serve_everyone(while_alone=self._router.demo.carrier == str(bind.carrier_id) and not pump.account_id)
         pump.router = self._router
 
     def _tell_of_carriers(self) -> None:

@@ -10,7 +10,7 @@ from chappe.carriers import MessageIn
 from chappe.core.lifecycle import State
 from chappe.observability.logs import get_logger
 from chappe.observability.metrics import metrics
-from chappe.store import bind_turn, binds, inbound, message_parts, outcomes, quarantine, refusals
+from chappe.store import bind_turn, binds, demo, inbound, message_parts, outcomes, quarantine, refusals
 from chappe.store.bind_turn import Claimed, Turn
 from chappe.store.binds import BindKey, LeaseLost
 from chappe.store.database import (
@@ -51,6 +51,8 @@ class TurnWriter:
         self.held: list[int] = []
         self.inbound_ids: list[int] = []  # of the messages of subscribers that the last turn stored
         self.give_up_at = math.inf
+        self.for_everyone = False
+        """This is the bind of the demo's phones, and they take every account's messages: as long as that is so."""
 
     async def write(
         self,
@@ -72,10 +74,15 @@ class TurnWriter:
         while True:
             asked = (self._bind, self.token, now, self._policy, news, still, lanes, want, self._looks)
             try:
-                if decisions.empty and not messages and not news.s_message:
+                asks = self.for_everyone and want > 0
+                if decisions.empty and not messages and not news.s_message and not asks:
                     async with self._database.connection(hot=True) as connection:
                         return await bind_turn.turn(connection, *asked)
                 async with self._database.transaction(hot=True) as tx:
+                    if asks and not await demo.is_for_everyone(tx):
+                        # There is a carrier by now, and we have not heard of it yet: nothing is claimed until then.
+                        want = 0
+                        asked = (*asked[:-2], want, self._looks)
                     await self._write_unusual(tx, now, decisions, messages, arrivals)
                     claimed = await bind_turn.turn(tx, *asked)
                     if news.s_message:
