@@ -107,3 +107,11 @@ def test_every_document_is_listed_in_an_index() -> None:
         ROOT / page for page in PAGES if page.parts[0] == "docs" and page.parts[1] not in ("decisions", "README.md")
     }
     assert {str(page.relative_to(ROOT)) for page in pages - listed} == set()
+
+
+def test_every_decision_record_has_a_number_of_its_own() -> None:
+    records = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    numbers = [record.name[:4] for record in records]
+    assert sorted({number for number in numbers if numbers.count(number) > 1}) == []
+    for record in records:
+        assert record.read_text(encoding="utf-8").startswith(f"# {record.name[:4]}"), record.name
