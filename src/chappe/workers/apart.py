@@ -35,7 +35,7 @@ class Piece:
 
     @property
     def raw(self) -> bytes:
-        """It in octets: the PDU where there is one."""
+        """It in octets: as it came from the carrier, where it did."""
         if self.messages:
             return self.messages[0].raw
         if self.news.c_raw:
