@@ -231,3 +231,49 @@ def test_alarms_say_what_calls_for_attention(
     shown = carrier_views.view(carrier, bind_views, lengths, [None] * routes, doubts, 0, NOW)  # type: ignore[list-item]
     assert len(shown.alarms) == len(alarms), shown.alarms
     assert all(any(alarm in told for told in shown.alarms) for alarm in alarms)
+
+
+def shown(kind: str = "smpp", **settings: str) -> carrier_views.CarrierView:
+    carrier = Carrier(1, "main", kind, CarrierSettings("127.0.0.1", 1, "s", "p", settings=settings), True)
+    return carrier_views.view(carrier, [], [], [], 0, 0, NOW)
+
+
+@pytest.mark.parametrize(
+    ("settings", "lacks"),
+    [
+        ({}, []),
+        ({"registered_delivery_single": "0", "multipart_policy": "any"}, ["no receipts"]),
+        ({"mode": "tx"}, ["no replies"]),
+        ({"mode": "tx", "receipts_on_tx": "no"}, ["no receipts", "no replies"]),
+        ({"validity_format": "none"}, ["until when"]),
+        ({"long_method": "pigeon"}, []),  # settings of another version: another alarm says so
+    ],
+)
+def test_what_a_carrier_cannot_do_is_noted(settings: dict[str, str], lacks: list[str]) -> None:
+    notes = shown(**settings).notes
+    assert len(notes) == len(lacks)
+    assert all(lack in note for lack, note in zip(lacks, notes, strict=True))
+
+
+def test_options_of_a_kind_that_nobody_here_knows_are_not_shown() -> None:
+    view = shown("pigeon", token="hush")
+    assert (view.kind, view.settings, view.learnt, view.notes) == ("pigeon", {"token": "***"}, {}, [])
+    assert "hush" not in repr(view)
+
+
+@pytest.mark.parametrize("kind", ["pigeon", "smp", ""])
+def test_a_kind_that_does_not_exist_is_refused(kind: str) -> None:
+    with pytest.raises(CarrierMisuse, match="unknown kind"):
+        made(**BASE, kind=kind)
+    with pytest.raises(CarrierMisuse, match="unknown kind"):
+        changed(made(**BASE), ["window=3"], kind)
+
+
+@pytest.mark.asyncio
+async def test_a_carrier_does_not_become_one_of_another_kind(opened: Database) -> None:
+    await actions.add(opened, "main", made(**BASE))
+    await opened.execute("update carrier set kind = 'pigeon'")
+    with pytest.raises(actions.CarrierError, match="of the kind pigeon"):
+        await actions.replace(opened, "main", made(**BASE))
+    with pytest.raises(CarrierMisuse, match="unknown kind"):
+        await actions.change(opened, "main", ["window=3"])
