@@ -12,9 +12,13 @@ Networks = tuple[IPv4Network | IPv6Network, ...]
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 _GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
 # Ranges that carry an IPv4 address inside, or lead to a network of their own: nobody's webhook lives there.
-_TUNNELS: Final = (IPv6Network("2002::/16"), IPv6Network("2001::/32"), IPv6Network("64:ff9b:1::/48"))
-# Azure's host agent has an address that looks public.
-_CLOUD_AGENTS: Final = (IPv4Network("168.63.129.16/32"),)
+# Documentation (RFC 9637) and ORCHIDv2 (RFC 7343) look public to Python.
+_TUNNELS: Final = (
+    *(IPv6Network("2002::/16"), IPv6Network("2001::/32"), IPv6Network("64:ff9b:1::/48")),
+    *(IPv6Network("3fff::/20"), IPv6Network("2001:20::/28")),
+)
+# Azure's host agent has an address that looks public; so has the nearest 6to4 relay (RFC 7526), whoever runs it.
+_NOT_PUBLIC: Final = (IPv4Network("168.63.129.16/32"), IPv4Network("192.88.99.0/24"))
 
 
 @lru_cache(maxsize=1_024)
@@ -75,5 +79,5 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
     if not address.is_global or address.is_reserved:
         return False
     if isinstance(address, IPv4Address):
-        return not any(address in network for network in _CLOUD_AGENTS)
+        return not any(address in network for network in _NOT_PUBLIC)
     return address in _GLOBAL_UNICAST and not any(address in network for network in _TUNNELS)

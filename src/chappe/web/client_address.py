@@ -15,6 +15,15 @@ TRACES: Final = frozenset(
         *("x-forwarded-by", "x-original-forwarded-for", "forwarded", "via", "x-real-ip", "x-client-ip", "client-ip"),
         *("x-cluster-client-ip", "true-client-ip", "cf-connecting-ip", "fastly-client-ip", "x-envoy-external-address"),
         *("x-proxyuser-ip", "cdn-loop"),
+        # Those that set fields for the scheme, the path, the user or the request only.
+        *("x-forwarded-ssl", "x-forwarded-prefix", "x-forwarded-path", "x-forwarded-uri", "x-forwarded-method"),
+        *("x-forwarded-user", "x-forwarded-scheme", "x-forwarded-client-cert", "x-forwarded", "forwarded-for"),
+        *("x-scheme", "x-url-scheme", "front-end-https", "x-original-proto", "x-original-uri", "x-original-host"),
+        *("x-original-url", "x-rewrite-url", "x-real-port", "x-remote-addr", "x-remote-ip", "x-originating-ip"),
+        *("x-request-start", "x-queue-start", "x-envoy-decorator-operation", "x-envoy-expected-rq-timeout-ms"),
+        *("x-amz-cf-id", "cf-ray", "cf-visitor", "cf-ipcountry", "fly-client-ip", "x-azure-ref"),
+        *("x-azure-clientip", "x-arr-log-id", "x-appengine-user-ip", "x-vercel-id"),
+        *("x-varnish", "tailscale-user-login", "tailscale-headers-info", "x-nginx-proxy", "x-traefik-router"),
     )
 )
 
