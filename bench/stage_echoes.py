@@ -15,7 +15,7 @@ from chappe.net.connection import Answer
 from chappe.store.database import Database
 from chappe.store.flags import Flag
 from chappe.store.messages import key_of
-from chappe.store.webhook_claims import WAITING
+from chappe.store.webhook_claims import CLAIM, WAITING
 
 
 class _Lends:
@@ -170,6 +170,8 @@ class EchoWebhooks(_Lends):
     async def fetch(self, statement: str, *values: Any) -> Sequence[Any]:
         if statement == WAITING:
             return self._rows[self._given : self._given + 1]  # the one host, while there is anything
+        if statement != CLAIM:
+            return []  # accounts with more webhooks than they may have
         wanted = int(values[-1].strip("{}"))  # rows of each host, and there is one host
         first, self._given = self._given, min(self._given + wanted, len(self._rows))
         return self._rows[first : self._given]

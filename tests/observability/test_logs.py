@@ -225,7 +225,11 @@ def test_no_phone_number_survives_in_any_line(
     assert re.search(r"\d{8}", line) is None
 
 
-@given(st.text(string.ascii_letters + string.digits, min_size=12, max_size=40), st.sampled_from(FORMATS))
+# They begin with what no line has by itself: Hypothesis also tries words of this very file, as `Authorization`.
+keys = st.text(string.ascii_letters + string.digits, min_size=9, max_size=37).map(lambda rest: f"Qz7{rest}")
+
+
+@given(keys, st.sampled_from(FORMATS))
 def test_no_key_survives_in_any_line(key: str, format: Format) -> None:
     stream = written(format)
     log = get_logger("chappe.test")
