@@ -157,7 +157,7 @@ class EchoWebhooks(_Lends):
         self._rows = [
             _Row(
                 (HOST_NUMBER, key_of(now), number, number << 16, now, delivered, 0, None, f"+3361{number:07d}",
-                 38_000, delivered, DIALECT.NAME, f"{url}{number}", "", "", Flag.TRANSACTIONAL)
+                 38_000, delivered, DIALECT.NAME, f"{url}{number}", "", "", Flag.TRANSACTIONAL, 0)
             )
             for number in range(1, count + 1)
         ]  # fmt: skip

@@ -42,6 +42,7 @@ PRINTING = {
 KNOWING_THE_ENVIRONMENT = {
     "config.py": "reads it, alone",
     "embedded/process.py": "passes a few names on to PostgreSQL",
+    "node/privileges.py": "names the home of the user that the process becomes",
 }
 
 MODULES = sorted(SOURCE.rglob("*.py"))

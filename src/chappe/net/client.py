@@ -116,17 +116,8 @@ class Door:
         key = (share, *origin.key)
         self._follow()
         for attempt in range(_STALE_CONNECTIONS_MAX + 1):
-            host = self._hosts.get(key)
-            if host is not None and host.idle:
-                if attempt < _STALE_CONNECTIONS_MAX:
-                    connection = host.idle.pop()
-                    del self._idle[connection]
-                else:  # so many had ended that the others are believed to have ended too
-                    for kept in tuple(host.idle):
-                        kept.close()
-                    connection = await self._obtain(key, origin, started, timeout_s)
-            else:
-                connection = await self._obtain(key, origin, started, timeout_s)
+            last = attempt == _STALE_CONNECTIONS_MAX
+            connection = self._kept(key, believed=not last) or await self._obtain(key, origin, started, timeout_s)
             if monotonic() > write_by_s:
                 self._take_back(key, connection)
                 raise Fault(FaultKind.TEMPORARY, "late", "it was not to be sent so late")
@@ -142,6 +133,19 @@ class Door:
             if once and isinstance(result, Stale) and result.written:
                 raise Fault(FaultKind.IN_DOUBT, "protocol", "no answer before the connection ended")
         raise Fault(FaultKind.TEMPORARY, "protocol", "connections end before the answer")
+
+    def _kept(self, key: _Key, *, believed: bool) -> Connection | None:
+        """A connection kept from an earlier request. Not believed: so many had ended that the others are closed."""
+        host = self._hosts.get(key)
+        if host is None or not host.idle:
+            return None
+        if believed:
+            connection = host.idle.pop()
+            del self._idle[connection]
+            return connection
+        for kept in tuple(host.idle):
+            kept.close()
+        return None
 
     async def warm(self, url: str, timeout_s: float = 10.0) -> None:
         """Makes a connection to the URL's host, and sends nothing. Raises Fault as request() does."""
