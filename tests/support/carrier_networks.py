@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, Protocol
 
+import msgspec
 from scripted_smsc import Smsc, listening
 
 from chappe.carriers.kind import Given
@@ -73,8 +75,72 @@ async def smpp() -> AsyncIterator[Network]:
         yield SmppNetwork(smsc)
 
 
+class HttpNetwork:
+    """A service over HTTP."""
+
+    def __init__(self) -> None:
+        self.given = Given(password=SECRET, window=3, profile="smspartner")
+        self._what = "yes"
+        self._written = 0
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        settings = {"url": f"http://127.0.0.1:{port}/v1/send", "timeout_s": "2"}
+        self.given = msgspec.structs.replace(self.given, settings=settings)
+
+    async def close(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for writer in self._writers:
+            writer.close()
+        await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]))
+                self._written += 1
+                said = {
+                    "yes": b'{"success":true,"message_id":%d}' % self._written,
+                    "never": b'{"success":false,"code":4}',
+                    "later": b'{"success":false,"code":500}',
+                }.get(self._what)
+                if said is not None:
+                    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(said), said))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    def say(self, what: str) -> None:
+        self._what = what
+
+    def written(self) -> int:
+        return self._written
+
+    def reply(self, text: str) -> None:
+        raise AssertionError("replies come to an address of ours")
+
+    def acknowledged(self) -> int:
+        return 0
+
+
+@asynccontextmanager
+async def http() -> AsyncIterator[Network]:
+    network = HttpNetwork()
+    await network.open()
+    try:
+        yield network
+    finally:
+        await network.close()
+
+
 NETWORKS: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[Network]]]] = {
+    "http": http,
     "smpp": smpp,
 }
-REPLIES_OVER_HTTP: Final[frozenset[str]] = frozenset()
+REPLIES_OVER_HTTP: Final[frozenset[str]] = frozenset({"http"})
 """Kinds whose networks send replies to an address that we give them; reply() is not asked of these."""

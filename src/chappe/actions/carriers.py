@@ -154,7 +154,7 @@ async def replace(database: Database, name: str, settings: CarrierSettings, kind
         return await add(database, name, settings, kind)
     if before.kind != kind:
         raise CarrierError(f"{name} is a carrier of the kind {before.kind}: add one of another name")
-    return await _save(database, name, lambda _before, _kind: settings)
+    return await _save(database, name, lambda before, of: kind_named(of).replaced(before, settings))
 
 
 async def change(database: Database, name: str, assignments: Iterable[str]) -> Carrier:

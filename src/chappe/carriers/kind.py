@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from chappe.carriers import Link
+from chappe.carriers.calls import Calls
 from chappe.core.carrier_config import Carrier, CarrierSettings
 
 LEARN: Final = "learn"
@@ -231,6 +232,20 @@ class Kind(ABC):
     def identity(self, settings: CarrierSettings) -> object:
         """What was learnt of a carrier is forgotten when this changes."""
         return settings
+
+    def calls(self, carrier: Carrier) -> Calls | None:
+        """How its service calls us; None for a kind that brings everything over its links. Raises ValueError like
+        check."""
+        return None
+
+    def addresses(self, carrier: Carrier) -> dict[str, str]:
+        """What its service has to call: `receipt` and `reply`, whole addresses or, where the server's public address is
+        not known, paths; empty for a kind that is not called. They hold a secret. Raises ValueError like check."""
+        return {}
+
+    def replaced(self, before: CarrierSettings, after: CarrierSettings) -> CarrierSettings:
+        """Other settings for a carrier that exists, with what must stay as it was."""
+        return after
 
     def warning(self, carrier: Carrier) -> str:
         """A sentence without its end for what the operator should know of the settings; empty for nothing."""

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from chappe.carriers.http.kind import HTTP
 from chappe.carriers.kind import Fragment, Kind, Policy, ReplyReader, Text
 from chappe.carriers.smpp.kind import SMPP
 from chappe.core.carrier_config import Carrier
@@ -16,6 +17,7 @@ from chappe.core.carrier_config import Carrier
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
         SMPP.name: SMPP,
+        HTTP.name: HTTP,
     }
 )
 

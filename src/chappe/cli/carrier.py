@@ -64,6 +64,7 @@ def add(
     """
     config = configuration(data, database_url)
     secret = _password(password, password_file) if _takes_password(kind) or password or password_file else ""
+    words = _with_secrets(settings)
 
     async def work(database: Database) -> tuple[Carrier, str]:
         from chappe.actions import carrier_views, carriers
@@ -78,7 +79,7 @@ def add(
             rate=rate,
             binds=binds,
             profile_names=profile,
-            settings=carriers.read_settings(settings),
+            settings=carriers.read_settings(words),
         )
         if replace:
             carriers.check_name(name)
@@ -109,7 +110,7 @@ def set_(name: str, assignments: tuple[str, ...], data: Path | None, database_ur
     binds, profile, and the knobs that `chappe carrier profiles` lists; an empty value of a knob forgets it.
     """
     config = configuration(data, database_url)
-    words = [f"password={_password('-', None)}" if word == "password=-" else word for word in assignments]
+    words = _with_secrets(assignments)
 
     async def work(database: Database) -> Carrier:
         from chappe.actions import carriers
@@ -137,6 +138,28 @@ def remove(name: str, data: Path | None, database_url: str | None, as_json: bool
 
     perform(configuration(data, database_url), work)
     emit({"removed": name}, f"{name} is removed", as_json=as_json)
+
+
+@app.command()
+@name_argument
+@installation_options
+def addresses(name: str, data: Path | None, database_url: str | None, as_json: bool) -> None:
+    """Shows what a carrier's service has to call.
+
+    The addresses of receipts and replies of a carrier over HTTP. They hold a secret: whoever knows it can tell Chappe
+    that a message has arrived.
+    """
+
+    async def work(database: Database) -> dict[str, str]:
+        from chappe.actions import carriers
+        from chappe.carriers.registry import kind_of
+
+        carrier = await carriers.get(database, name)
+        return kind_of(carrier).addresses(carrier)
+
+    found = perform(configuration(data, database_url), work)
+    text = "\n".join(f"{what}: {address}" for what, address in found.items())
+    emit(found, text or f"{name} brings its receipts and replies itself", as_json=as_json)
 
 
 @app.command("list")
@@ -302,6 +325,15 @@ def _takes_password(kind: str) -> bool:
 
     found = KINDS.get(kind)
     return found is not None and "password" in found.fields
+
+
+def _with_secrets(assignments: tuple[str, ...]) -> list[str]:
+    """The assignments; the value of `KEY=-` is a line of standard input, or asked for without echo."""
+    found = []
+    for assignment in assignments:
+        key, _, value = assignment.partition("=")
+        found.append(f"{key}={asked('--' + key)}" if value == "-" else assignment)
+    return found
 
 
 def _password(given: str | None, file: Path | None) -> str:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from chappe.actions.windows import Windows
     from chappe.core.http import Request, Response
     from chappe.net.client import Door
+    from chappe.web.carrier_calls import CarrierCalls
     from chappe.web.listener import Listener as HttpListener
     from chappe.web.listener import Reply
     from chappe.web.node_endpoints import Pages
@@ -185,7 +186,9 @@ async def drained(stop: asyncio.Event, seconds: float) -> None:
 
 async def run_api(orders: Orders, part: str) -> None:
     """One process of the customers' APIs."""
-    from chappe.store.channels import CONFIGURATION_CHANNEL, OUTBOX_CHANNEL
+    from chappe.store.channels import CONFIGURATION_CHANNEL, OUTBOX_CHANNEL, WEBHOOK_CHANNEL
+    from chappe.web.carrier_calls import CarrierCalls
+    from chappe.web.key_guessing import Guesses
     from chappe.web.reading import SWITCH_S
 
     stop = signalled()
@@ -195,13 +198,20 @@ async def run_api(orders: Orders, part: str) -> None:
         if stop.is_set():
             return
         bell = Bell(orders.address, OUTBOX_CHANNEL)
+        told = Bell(orders.address, WEBHOOK_CHANNEL)
+        calls = CarrierCalls(database, Guesses(loop.time), told.ring)
         pages = node_pages(database, orders, lambda: api.commit_s)
-        api = await _api(orders, database, bell, pages)
+        api = await _api(orders, database, bell, pages, calls)
         sys.setswitchinterval(SWITCH_S)
         changed = asyncio.Event()
+
+        async def read() -> None:
+            await calls.refresh()
+            await api.refresh()
+
         listener = Listener(orders.address, [CONFIGURATION_CHANNEL], lambda _channel: changed.set())
         listener.start()
-        beside = (loop.create_task(refresh(api.refresh, changed)), loop.create_task(api.velocity.run(database)))
+        beside = (loop.create_task(refresh(read, changed)), loop.create_task(api.velocity.run(database)))
         http = _customers_listener(orders, api, database)
         settle_memory()
         async with telling(orders, part):
@@ -216,9 +226,10 @@ async def run_api(orders: Orders, part: str) -> None:
             task.cancel()
         await listener.close()
         await bell.close()
+        await told.close()
 
 
-async def _api(orders: Orders, database: Database, bell: Bell, pages: Pages) -> Api:
+async def _api(orders: Orders, database: Database, bell: Bell, pages: Pages, calls: CarrierCalls) -> Api:
     """The application behind the listener, within what the installation sets."""
     from chappe.actions.windows import Windows
     from chappe.core.window_profiles import read_profiles
@@ -239,8 +250,9 @@ async def _api(orders: Orders, database: Database, bell: Bell, pages: Pages) -> 
         numbers_automatic=orders.numbers_automatic,
         windows=Windows(read_profiles(orders.windows)),
         processor_share=orders.processor_share,
-        pages=pages.table(),
+        pages=pages.table() | calls.table(),
         directory=Directory(read_hosts(orders.dialect_hosts)),
+        guesses=calls.guesses,
     )
 
 

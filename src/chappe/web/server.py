@@ -44,6 +44,7 @@ from chappe.store.messages import Placed
 from chappe.web.accounts import AccountBook
 from chappe.web.client_address import place_of
 from chappe.web.group_commit import Commits
+from chappe.web.key_guessing import Guesses
 from chappe.web.listener import Reply
 from chappe.web.rates import Rates, UnderWay
 from chappe.web.reading import LARGE_OPEN_BYTES, LARGE_ROWS, Reader
@@ -78,7 +79,7 @@ class Api:
 
     processor_share: of the loop's time, what one account may have for long. pages: by path, or by a prefix that ends in
     a slash; asked before the dialects. They are found by the target as it was written, so that a rule of a proxy on
-    their paths sees what we see. directory: which dialect a request speaks.
+    their paths sees what we see. directory: which dialect a request speaks. guesses: who tries wrong keys.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Api:
         processor_share: float = 0.25,
         pages: dict[str, Page] | None = None,
         directory: Directory | None = None,
+        guesses: Guesses | None = None,
     ) -> None:
         self._database = database
         self._bell = bell
@@ -110,6 +112,7 @@ class Api:
         self._playground = playground
         self._numbers_automatic = numbers_automatic
         self._book = AccountBook(database, now, stop_mention, senders_denied, numbers_own_only=numbers_own_only)
+        self._book.guesses = guesses or self._book.guesses
         self._rates = Rates(now)
         self._questions = database.beside(ordinary=CHEAP_AT_ONCE + DEAR_AT_ONCE, hot=CHEAP_AT_ONCE + DEAR_AT_ONCE)
         self._cheap = Shares(CHEAP_AT_ONCE, CHEAP_EACH_MAX)

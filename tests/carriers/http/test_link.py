@@ -176,7 +176,7 @@ async def test_the_rate_is_kept():
 
 FAULTS = [
     (answer(400, {"success": False, "code": 44}), FaultKind.PERMANENT, "sender"),
-    (answer(500, {"success": False, "code": 500}), FaultKind.TEMPORARY, ""),
+    (answer(500, {"success": False, "code": 500}), FaultKind.TEMPORARY, "service_unavailable"),
     (answer(503, {}), FaultKind.TEMPORARY, "service_unavailable"),
     (answer(400, {"success": False, "code": 11}), FaultKind.BLOCKED, "credit"),
     (answer(404, {}), FaultKind.BLOCKED, "address_unknown"),

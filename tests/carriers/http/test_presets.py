@@ -127,6 +127,15 @@ def test_smsgate_gets_one_number_and_asks_for_a_report():
     assert sent("smsgate", url="http://192.168.1.10:8080/messages").url == "http://192.168.1.10:8080/messages"
 
 
+@pytest.mark.parametrize(("preset", "name"), [("smspartner", "sender"), ("allmysms", "from"), ("ovh", "sender")])
+def test_a_number_as_sender_is_left_to_services_that_put_their_short_code(preset, name):
+    nameless = Outgoing(message_id=1, recipient="+33600000001", sender="36111", text="x")
+    fields = json.loads(sent(preset, nameless).body)
+    assert name not in fields
+    assert fields.get("senderForResponse", True)
+    assert json.loads(sent(preset, nameless, sender="Shop").body)[name] == "Shop"
+
+
 def test_a_sending_window_that_closes_bounds_the_validity():
     closing = Outgoing(1, "+33600000001", "Chappe", "x", valid_until=AT_S + 90)
     assert json.loads(sent("smsgate", closing).body)["ttl"] == 90
@@ -151,8 +160,8 @@ ANSWERS = [
         ("refused", "request_refused"),
     ),
     ("smspartner", 400, {"success": False, "code": 44, "message": "émetteur"}, ("refused", "sender")),
-    ("smspartner", 500, {"success": False, "code": 500, "message": "file d'attente"}, ("retry", "")),
-    ("smspartner", 429, {"success": False, "code": 429}, ("throttle", "")),
+    ("smspartner", 500, {"success": False, "code": 500, "message": "file d'attente"}, ("retry", "service_unavailable")),
+    ("smspartner", 429, {"success": False, "code": 429}, ("throttle", "too_many_requests")),
     ("allmysms", 201, {"code": 100, "description": "ok", "smsId": "5f1c-2a", "nbSms": 1}, ("taken", "5f1c-2a")),
     ("allmysms", 201, {"code": "101", "description": "scheduled", "smsId": "5f1c"}, ("taken", "5f1c")),
     ("allmysms", 401, {"code": 102, "description": "Invalid credentials"}, ("config", "credentials_refused")),
@@ -161,7 +170,7 @@ ANSWERS = [
     ("twilio", 400, {"code": 21211, "message": "Invalid 'To'", "status": 400}, ("refused", "number")),
     ("twilio", 400, {"code": 21610, "message": "unsubscribed", "status": 400}, ("refused", "opted_out")),
     ("twilio", 401, {"code": 20003, "message": "Authenticate", "status": 401}, ("config", "credentials_refused")),
-    ("twilio", 429, {"code": 20429, "message": "Too Many Requests"}, ("throttle", "")),
+    ("twilio", 429, {"code": 20429, "message": "Too Many Requests"}, ("throttle", "too_many_requests")),
     ("twilio", 400, {"code": 99_999, "message": "unknown to us"}, ("refused", "request_refused")),
     (
         "ovh",
@@ -240,12 +249,12 @@ RECEIPTS = [
     (
         "twilio",
         form("MessageSid=SM1&MessageStatus=undelivered&ErrorCode=30003&To=%2B336"),
-        Receipt("SM1", "336", U, "undelivered", "30003", True),
+        Receipt("SM1", "336", U, "undelivered", "30003", True, "absent_subscriber"),
     ),
     ("twilio", form("MessageSid=SM1&MessageStatus=sent&To=%2B336"), Receipt("SM1", "336", None, "sent", "", True)),
     ("twilio", form("MessageSid=SM1&MessageStatus=partially_delivered"), Receipt("SM1", "", None, "partially_delivered", "", False)),
     ("ovh", got("id=1234&ptt=4&date=2026-01-02&description=1&descriptionDlr=Success"), Receipt("1234", "", D, "1", "4", True)),
-    ("ovh", got("id=1234&ptt=23&description=2&descriptionDlr=Failed"), Receipt("1234", "", U, "2", "23", True)),
+    ("ovh", got("id=1234&ptt=23&description=2&descriptionDlr=Failed"), Receipt("1234", "", U, "2", "23", True, "unknown_subscriber")),
     ("ovh", got("id=1234&ptt=3&description=8"), Receipt("1234", "", None, "8", "3", True)),
     (
         "smsgate",

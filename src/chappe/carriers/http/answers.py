@@ -8,7 +8,17 @@ from chappe.carriers.http import values
 from chappe.carriers.http.options import HttpProfile, Meaning, Rule
 
 REFERENCE_CHARACTERS_MAX: Final = 200
+OF_THIS_SERVICE: Final = frozenset(("sender", "destination_refused", "no_price"))
+"""Reasons of refusals that say nothing about other carriers."""
 DETAIL_CHARACTERS_MAX: Final = 200
+
+_REASONS: Final = {
+    Meaning.REFUSED: "request_refused",
+    Meaning.RETRY: "service_unavailable",
+    Meaning.THROTTLE: "too_many_requests",
+    Meaning.CONFIG: "settings_refused",
+    Meaning.DOUBT: "no_answer",
+}
 
 
 class Verdict(NamedTuple):
@@ -45,7 +55,7 @@ def judge(status: int, body: bytes, made: HttpProfile) -> Verdict:
         )
     if rule.meaning is Meaning.TAKEN:
         return Verdict(Meaning.TAKEN, values.text_at(decoded, made.id_path, REFERENCE_CHARACTERS_MAX))
-    return Verdict(rule.meaning, reason=rule.reason, detail=detail)
+    return Verdict(rule.meaning, reason=rule.reason or _REASONS[rule.meaning], detail=detail)
 
 
 def _has(decoded: Any, made: HttpProfile) -> bool:

@@ -32,6 +32,7 @@ class Receipt(NamedTuple):
     word: str
     error: str
     known: bool
+    reason: str = ""
 
 
 class Reply(NamedTuple):
@@ -102,7 +103,9 @@ def receipts(raw: bytes, made: HttpProfile) -> list[Receipt]:
         number = values.text_at(one, made.receipt_number, NUMBER_CHARACTERS_MAX)
         error = values.text_at(one, made.receipt_error, WORD_CHARACTERS_MAX)
         known = key in made.receipt_states
-        found.append(Receipt(reference, _digits(number), None if state is None else int(state), word, error, known))
+        reason = made.receipt_reasons.get(error, "")
+        number = _digits(number)
+        found.append(Receipt(reference, number, None if state is None else int(state), word, error, known, reason))
     return found
 
 

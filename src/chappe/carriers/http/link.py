@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from chappe.carriers import TAKEN, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn
 from chappe.carriers.flow_control import Breaker, Pace, Trial
-from chappe.carriers.http.answers import Verdict, judge
+from chappe.carriers.http.answers import OF_THIS_SERVICE, Verdict, judge
 from chappe.carriers.http.options import HttpProfile, Meaning
 from chappe.carriers.http.requests import Account, request
 from chappe.core.carrier_config import Carrier
@@ -283,7 +283,8 @@ class HttpLink:
 
     def _refused(self, message: Outgoing, verdict: Verdict) -> None:
         fault = _FAULTS[verdict.meaning]
-        self._add(message, fault, reason=verdict.reason, detail=verdict.detail)
+        other_route = fault is FaultKind.PERMANENT and verdict.reason in OF_THIS_SERVICE
+        self._add(message, fault, reason=verdict.reason, detail=verdict.detail, other_route=other_route)
         if fault is FaultKind.PERMANENT:
             self._counts["refused"] += 1
         if fault is not FaultKind.BLOCKED:

@@ -99,6 +99,7 @@ class Option:
     read: Callable[[str], Any]
     secret: bool = False
     table: bool = False
+    unit: str = ""
     name: str = ""
     default: Any = None
 
@@ -249,6 +250,13 @@ def _states(help: str) -> Mapping[str, State | None]:
     return _declare(MappingProxyType({}), Option(help, allowed, read, table=True))
 
 
+def _words(help: str) -> Mapping[str, str]:
+    def read(value: str) -> Mapping[str, str]:
+        return MappingProxyType(dict(_entries(value)))
+
+    return _declare(MappingProxyType({}), Option(help, "ERROR=WORD,...", read, table=True))
+
+
 def _conditions(help: str) -> Mapping[str, tuple[str, ...]]:
     def read(value: str) -> Mapping[str, tuple[str, ...]]:
         return MappingProxyType({path: tuple(wanted.split("|")) for path, wanted in _entries(value)})
@@ -314,6 +322,7 @@ class HttpProfile:
     receipt_error: str = _path("where a receipt has the error")
     receipt_number: str = _path("where a receipt has the recipient's number")
     receipt_states: Mapping[str, State | None] = _states("what the words of receipts mean")
+    receipt_reasons: Mapping[str, str] = _words("our words for the errors of receipts, such as unknown_subscriber")
 
     # replies
     reply_list: str = _path("where a call has a list of replies; empty: it is one reply")

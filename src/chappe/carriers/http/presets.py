@@ -14,7 +14,7 @@ from typing import Final
 _SMSPARTNER: Final = {
     "url": "https://api.smspartner.fr/v1/send",
     "service": "1",
-    "body": '{"apiKey":"{password}","phoneNumbers":"{to}","message":"{text}","sender":"{sender}",'
+    "body": '{"apiKey":"{password}","phoneNumbers":"{to}","message":"{text}","sender":"{sender_name}",'
     '"gamme":"{service:int}","isUnicode":"{unicode_1}","urlDlr":"{receipt_url}","urlResponse":"{reply_url}"}',
     "taken_when": "success=true",
     "id_path": "message_id",
@@ -43,7 +43,7 @@ _SMSPARTNER: Final = {
 _ALLMYSMS: Final = {
     "url": "https://api.allmysms.com/sms/send/",
     "auth": "basic",
-    "body": '{"from":"{sender}","to":"{to_digits}","text":"{text}","cliMsgId":"{id}"}',
+    "body": '{"from":"{sender_name}","to":"{to_digits}","text":"{text}","cliMsgId":"{id}"}',
     "taken_when": "code=100|101",
     "id_path": "smsId",
     "code_path": "code",
@@ -83,6 +83,8 @@ _TWILIO: Final = {
     "receipt_state": "MessageStatus|SmsStatus",
     "receipt_error": "ErrorCode",
     "receipt_number": "To",
+    "receipt_reasons": "30003=absent_subscriber,30004=blocked,30005=unknown_subscriber,30006=unknown_subscriber,"
+    "30007=spam,30034=sender",
     "receipt_states": "delivered=delivered,read=delivered,undelivered=undelivered,failed=rejected,canceled=rejected,"
     "accepted=in_transit,scheduled=in_transit,queued=in_transit,sending=in_transit,sent=in_transit",
     "reply_from": "From",
@@ -101,8 +103,8 @@ _OVH: Final = {
     "url": "https://eu.api.ovh.com/1.0/sms/{service}/jobs",
     "sign": "ovh",
     "headers": '{"X-Ovh-Application":"{user}","X-Ovh-Consumer":"{consumer_key}"}',
-    "body": '{"receivers":["{to}"],"message":"{text}","sender":"{sender}","charset":"UTF-8","coding":"{coding}",'
-    '"class":"{class}","noStopClause":true,"priority":"high","senderForResponse":false,'
+    "body": '{"receivers":["{to}"],"message":"{text}","sender":"{sender_name}","charset":"UTF-8","coding":"{coding}",'
+    '"class":"{class}","noStopClause":true,"priority":"high","senderForResponse":"{nameless}",'
     '"validityPeriod":"{validity_min}"}',
     "taken_when": "validReceivers.0=*",
     "id_path": "ids.0",
@@ -111,6 +113,7 @@ _OVH: Final = {
     "receipt_id": "id",
     "receipt_state": "description",
     "receipt_error": "ptt",
+    "receipt_reasons": "8=expired,23=unknown_subscriber,24=absent_subscriber,25=network,26=absent_subscriber,28=spam",
     "receipt_states": "1=delivered,2=undelivered,16=rejected,0=in_transit,4=in_transit,8=in_transit",
     "reply_from": "senderid",
     "reply_to": "shortcode",

@@ -68,11 +68,15 @@ def values_of(message: Outgoing, made: HttpProfile, account: Account, wall_s: fl
     if message.valid_until:
         validity_s = max(1, min(validity_s, int(message.valid_until - wall_s)))
     digits = message.recipient.removeprefix("+")
+    sender = made.sender or message.sender
+    named = any(character.isalpha() for character in sender)
     return {
         "to": "+" + digits,
         "to_digits": digits,
         "to_00": "00" + digits,
-        "sender": made.sender or message.sender,
+        "sender": sender,
+        "sender_name": sender if named else "",
+        "nameless": not named,
         "text": message.text,
         "id": str(message.message_id),
         "user": account.user,

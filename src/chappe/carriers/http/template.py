@@ -17,6 +17,8 @@ VARIABLES: Final[Mapping[str, str]] = {
     "to_digits": "the recipient's number without +",
     "to_00": "the recipient's number with 00",
     "sender": "who sends",
+    "sender_name": "who sends where that is a name; left out for a number, as of a service that puts its short code",
+    "nameless": "whether the sender is no name (true or false)",
     "text": "the text",
     "id": "our own id of the message",
     "user": "the carrier's system_id: a login, an account, an application",
