@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 SECONDS = 2.0
 STEPS = 40
-SEEDS_MAX = 12  # a broken rule has to be noticed within so many: what a seed meets changes with the program
+SEEDS_MAX = 60  # a broken rule has to be noticed within so many: what a seed meets changes with the program
 
 
 @pytest.fixture(scope="module")

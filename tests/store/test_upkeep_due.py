@@ -171,6 +171,11 @@ async def test_a_carrier_is_silent_when_no_bind_of_it_was_bound_for_long(databas
         await shop.database.execute("update bind set state_at = now() - interval '31 s' where carrier_id = $1", blue)
         await upkeep.signs(shop.database, NOW, book)
         assert book.down == {blue}
-        await shop.database.execute("update bind set expires_at = now() where carrier_id = $1", red)
+        died = """update bind set expires_at = now() - $2::interval, state_at = now() - interval '31 s'
+                  where carrier_id = $1"""
+        await shop.database.execute(died, red, timedelta(seconds=29))
         await upkeep.signs(shop.database, NOW, book)
-        assert book.down == {red, blue}, "its owner has died"
+        assert book.down == {blue}, "its owner has died, and another has as long to take it over"
+        await shop.database.execute(died, red, timedelta(seconds=31))
+        await upkeep.signs(shop.database, NOW, book)
+        assert book.down == {red, blue}, "nobody has taken it over"

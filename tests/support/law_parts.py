@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +18,7 @@ from chappe.core.http import Response
 from chappe.core.model import AccountSettings
 from chappe.store.database import Database
 from chappe.store.database.connections import Connections
+from chappe.web.reading import Reader
 from chappe.workers.bind_driver import Pump
 
 
@@ -75,6 +76,13 @@ class Silent:
 
     def ring(self) -> None:
         pass
+
+
+class ReaderInLoop(Reader):
+    """Reads large requests within the loop as well, as small ones are read."""
+
+    def is_due_beside(self, owner: Hashable, octets: int) -> bool:
+        return False
 
 
 @dataclass

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import msgspec
 from french_law import KNOWN, Rules, is_open, stays_open
 from law_books import FINAL, in_one_place, pays_right
-from law_parts import Answer, Campaign, CountedDatabase, Customer, Silent, SteppedPump, Worker
+from law_parts import Answer, Campaign, CountedDatabase, Customer, ReaderInLoop, Silent, SteppedPump, Worker
 from law_wire import Heard, Network
 from shop import Shop
 from virtual_time import Clock, VirtualLoop
@@ -89,6 +89,8 @@ class World:
             stop_mention=STOP_MENTION,
             windows=self.windows,
         )
+        # Time stands still while another thread works: everything is read in the loop.
+        self.api._reader = ReaderInLoop(self.loop.time)
 
     def close(self) -> None:
         async def end() -> None:

@@ -17,7 +17,6 @@ from chappe.embedded.server import ConnectionParameters
 from chappe.smpp.pdu import SubmitSm
 from chappe.store import bind_turn, binds, carriers
 from chappe.store.binds import BindKey
-from chappe.workers import bind_driver as module
 from chappe.workers.bind_driver import Pump
 from chappe.workers.in_flight import Rules
 
@@ -67,7 +66,7 @@ async def test_a_large_window_is_claimed_in_halves_and_never_more_than_is_free(
         claims.append((len(still), want, len(claimed)))
         return claimed
 
-    monkeypatch.setattr(module.binds, "turn", watched)
+    monkeypatch.setattr(bind_turn, "turn", watched)
     held: list[tuple[Wire, SubmitSm]] = []
     async with opened(database) as shop, listening() as smsc:
 
