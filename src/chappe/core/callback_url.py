@@ -8,10 +8,12 @@ shown wherever the URL is.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
 CHARACTERS_MAX: Final = 2_000
+_ORIGINS_MAX: Final = 4_096  # checks that are remembered
 _START: Final = re.compile(r"https?://([^/?]+)", re.IGNORECASE)
 _NEVER: Final = re.compile(r"[#@\\%<>\"'`{}|^ ]")
 
@@ -21,10 +23,16 @@ def is_callback_url(written: str) -> bool:
     if not written.isprintable() or " " in written or len(written) > CHARACTERS_MAX:
         return False
     start = _START.match(written)
-    if start is None or _NEVER.search(start[1]):
+    return start is not None and _is_origin(start[0])
+
+
+@lru_cache(maxsize=_ORIGINS_MAX)
+def _is_origin(start: str) -> bool:
+    """start: the URL up to its path, which is the same from call to call."""
+    if _NEVER.search(start.partition("://")[2]):
         return False
     try:
-        parts = urlsplit(written)
+        parts = urlsplit(start)
         return bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is none, half an IPv6 address
         return False
