@@ -44,7 +44,7 @@ class Logger:
         self._logger = logging.getLogger(name)
 
     def debug(self, event: str, *values: object, **fields: object) -> None:
-        """Something for who looks for a fault."""
+        """A word for the engineer who looks for a fault."""
         self._write(logging.DEBUG, event, values, fields)
 
     def info(self, event: str, *values: object, **fields: object) -> None:

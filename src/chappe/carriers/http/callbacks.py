@@ -1,7 +1,7 @@
 """What a service tells us: receipts and replies, in whatever names its settings give. Pure.
 
 A call is kept as it came, in one string of octets (`raw`): its media type, its query, its body, with line feeds between
-them. What is read from it can be read again later from that.
+them. The same values can be read again later from it.
 """
 
 from __future__ import annotations

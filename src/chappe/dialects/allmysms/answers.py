@@ -103,7 +103,7 @@ def invalid_numbers(command: Send) -> str:
 
 
 def _status(command: Send, *, held: bool = False) -> tuple[int, str]:
-    """113 says that some numbers are invalid or not served. Who has opted out is neither: the others were sent, and a
+    """113 says that some numbers are invalid or not served. An opted-out number is neither: the others were sent, and a
     client that takes 113 for a failure would send to them again."""
     invalid = any(skipped.reason != "opted_out" for skipped in command.skipped)
     if invalid and not command.account.settings.invalid_numbers_as_sent:
