@@ -11,7 +11,7 @@ import pytest
 
 from chappe.core.window_profiles import PROFILES
 from chappe.dialects.allmysms import dialect as allmysms
-from chappe.dialects.allmysms import error_catalogue, rest_answers
+from chappe.dialects.allmysms import error_catalogue, notes, rest_answers
 from chappe.dialects.allmysms.methods import METHODS, UNSERVED
 from chappe.dialects.allmysms.webhooks import DELIVERY
 from chappe.dialects.smspartner import dialect as smspartner
@@ -131,6 +131,14 @@ def test_every_error_of_allmysms_is_told(language: str, refusal: str) -> None:
         for wire in (("fr",) if language == "fr" else ("fr", "en"))
     ]
     assert has_row(page(language, "allmysms.md"), str(status.number), str(status.http), *sentence)
+
+
+@both_languages
+@pytest.mark.parametrize("code", notes.SENTENCES)
+def test_every_warning_of_allmysms_is_told(language: str, code: str) -> None:
+    french, english = notes.SENTENCES[code]
+    sentence = (french,) if language == "fr" else (french, english)
+    assert has_row(page(language, "allmysms.md"), f"`{code}`", *sentence)
 
 
 @both_languages

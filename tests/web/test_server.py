@@ -71,6 +71,37 @@ async def test_a_path_finds_who_answers_it(
         assert b"Traceback" not in answer.body
 
 
+@pytest.mark.parametrize(
+    ("headers", "is_json"),
+    [
+        ({}, False),
+        ({"Accept": "text/html,*/*"}, False),
+        ({"Accept": "application/json"}, True),
+        ({"Content-Type": "application/json; charset=utf-8"}, True),
+        ({"Authorization": "Basic ZGVtbzpLRVk="}, True),
+    ],
+)
+@pytest.mark.parametrize("target", ["/blacklist", "/contact/list", "/mms/send", "/sms/nothing"])
+async def test_a_program_reads_in_json_that_there_is_nothing(
+    database: ConnectionParameters, target: str, headers: dict[str, str], is_json: bool
+) -> None:
+    async with opened(database) as shop, front(shop) as door:
+        answer = await door.ask("GET", target, b"", headers)
+        assert answer.status == 404
+        if is_json:
+            assert json.loads(answer.body) == {"code": 404, "description": "There is nothing at this address."}
+        else:
+            assert answer.body == b"There is nothing at this address.\n"
+
+
+@pytest.mark.parametrize("target", ["/allmysms/blacklist", "/allmysms/sms/nothing", "/allmysms/"])
+async def test_below_its_mount_rest_is_answered_in_its_form(database: ConnectionParameters, target: str) -> None:
+    async with opened(database) as shop, front(shop) as door:
+        answer = await door.ask("GET", target)
+        assert answer.status == 404
+        assert json.loads(answer.body)["code"] == 404
+
+
 async def test_pages_are_asked_before_dialects_and_one_that_fails_harms_nobody(
     database: ConnectionParameters, caplog: pytest.LogCaptureFixture
 ) -> None:

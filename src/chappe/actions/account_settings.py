@@ -185,6 +185,7 @@ TABLE: Final = (
     Row("invalid_numbers_as_sent", "invalid_numbers_as_sent", SWITCH, "a list with invalid numbers is answered 100"),
     Row("schedule_zero_may_be_absent", "schedule_zero_may_be_absent", SWITCH, "an hour or minute left out is 0"),
     Row("tag_cut", "tag_cut", SWITCH, "tags over 20 characters are cut, not refused (SMS Partner)"),
+    Row("provider", "provider", _choice("2019", "2024"), "edition of the provider's rules (SMS Partner; see its page)"),
     Row("status_words", "status_words", _choice("capital", "lower", "upper"), "letters of states in status calls"),
     Row("status_date_as_text", "status_date_as_text", SWITCH, "status calls tell dates as local time (SMS Partner)"),
     Row("home", "home", _choice("FR", "none"), "whose national numbers nine digits are that lack a zero"),

@@ -54,6 +54,7 @@ class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     invalid_numbers_as_sent: bool = False  # AllMySMS only: 100 instead of 113 when some numbers are invalid
     schedule_zero_may_be_absent: bool = False
     tag_cut: bool = False  # SMS Partner only: a tag that is too long is cut instead of refused
+    provider: str = "2019"  # SMS Partner only: the edition of its pages whose rules hold; or 2024
     status_words: str = "capital"  # SMS Partner only: `Delivered`; or lower, upper
     status_date_as_text: bool = False  # SMS Partner only: `2015-02-07 22:39:46` instead of seconds since 1970
     home: str = "FR"  # nine digits are a national number without its zero; "none": they are international

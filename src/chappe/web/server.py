@@ -160,7 +160,7 @@ class Api:
             return
         found = self._directory.find(request)
         if found is None:
-            reply.send(_plain(404, "There is nothing at this address."))
+            reply.send(_nothing(request))
             return
         dialect, request = found
         if len(request.body) > HEAVY_BYTES and self._book.guesses.too_many(request.remote):
@@ -418,6 +418,16 @@ def _rows(outcome: Outcome) -> int:
     if isinstance(outcome, MessagesFound):
         return sum(len(group) for group in outcome.groups if group)
     return len(outcome.entries) if isinstance(outcome, OptOuts) else 0
+
+
+def _nothing(request: Request) -> Response:
+    """The answer at an address that nobody has: in JSON to a program that speaks it or brings a key."""
+    sentence = "There is nothing at this address."
+    headers = request.headers
+    if "json" in headers.get("content-type", "") or "json" in headers.get("accept", "") or "authorization" in headers:
+        body = msgspec.json.encode({"code": 404, "description": sentence})
+        return Response(404, "application/json", body)
+    return _plain(404, sentence)
 
 
 def _plain(status: int, text: str) -> Response:

@@ -195,6 +195,34 @@ def test_the_length_counts_after_replacement(message: str, value: str, fits: boo
     assert (caught.value.code, caught.value.values["limit"]) == ("text_too_long", 640)
 
 
+@pytest.mark.parametrize(
+    ("message", "most", "parts"),
+    [
+        ("😀" * 330, 1_224, 10),
+        ("😀" * 331, 1_224, None),
+        ("😀" * 640, 640, None),
+        ("ж" * 670, 1_224, 10),
+        ("ж" * 671, 1_224, None),
+        ("a" * 1_530, 2_000, 10),
+        ("a" * 1_531, 2_000, None),
+        ("€" * 640, 640, 9),
+    ],
+)
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_more_than_ten_parts_are_too_long_before_anything_is_paid(
+    message: str, most: int, parts: int | None, dynamic: bool
+) -> None:
+    account = _account(message_characters_max=most)
+    text = "#param_1#" if dynamic else message
+    wish = Wish(text, (Block(("0612345678",), {1: message}),), dynamic=dynamic)
+    if parts is None:
+        with pytest.raises(Refusal) as refused:
+            send(wish, account)
+        assert (refused.value.code, refused.value.values["limit"] < 1_531) == ("text_too_long", True)
+    else:
+        assert send(wish, account).recipients[0].parts == parts
+
+
 def test_one_recipient_s_too_long_text_refuses_the_whole_flow() -> None:
     blocks = (Block((FRENCH,), {1: "x"}), Block((FRENCH,), {1: "x" * 641}))
     with pytest.raises(Refusal) as caught:

@@ -13,6 +13,7 @@ from chappe.core.numbers import OVERSEAS_REWRITTEN
 from chappe.dialects.smspartner.refusals import Violation, Violations
 from chappe.dialects.smspartner.send import read
 
+LATER = {"provider": "2024"}
 NOW = datetime(2026, 3, 4, 10, 0, tzinfo=UTC)  # a Wednesday, 11:00 in Paris
 MENTION = " STOP 36111"
 
@@ -269,8 +270,26 @@ class TestRange:
             {"message": "a" * 20_000},
         ],
     )
-    def test_low_cost_is_one_part(self, values: dict[str, Any]) -> None:
-        assert refusal_of(gamme=2, **values) == "lowcost_too_long"
+    def test_low_cost_is_one_part_by_the_later_rules(self, values: dict[str, Any]) -> None:
+        assert refusal_of(gamme=2, own=LATER, **values) == "lowcost_too_long"
+
+    @pytest.mark.parametrize(
+        ("values", "parts"),
+        [
+            ({"message": "a" * 160}, 1),
+            ({"message": "a" * 161}, 2),
+            ({"message": "a" * 307}, 3),
+            ({"message": "ж" * 71, "isUnicode": 1}, 2),
+            ({"message": "a" * 1_530}, 10),
+        ],
+    )
+    def test_low_cost_is_counted_by_the_part(self, values: dict[str, Any], parts: int) -> None:
+        command = send(gamme=2, **values)
+        assert (command.parts, command.cost_micros) == (parts, 23_000 * parts)
+
+    @pytest.mark.parametrize("message", ["a" * 1_531, "a" * 20_000])
+    def test_low_cost_has_ten_parts_at_most(self, message: str) -> None:
+        assert refusal_of(gamme=2, message=message) == "text_too_long"
 
     def test_low_cost_can_be_closed_to_an_account(self) -> None:
         assert refusal_of(gamme=2, own={"lowcost_enabled": False}) == "lowcost_unavailable"
@@ -284,11 +303,20 @@ class TestRange:
 
 
 class TestSender:
-    @pytest.mark.parametrize("written", ["12345678901", "36111"])
-    def test_a_number_is_no_sender_unless_it_is_the_account_s(self, written: str) -> None:
-        assert refusal_of(sender=written) == "sender_invalid"
-        assert send(sender=written, own={"senders_allowed": (written,)}).sender == written
-        assert send(sender=written, own={"sender": written}).sender == written
+    @pytest.mark.parametrize("own", [{}, LATER])
+    @pytest.mark.parametrize("written", ["12345678901", "0140000001", "3314000 001"])
+    def test_a_telephone_number_is_no_sender_unless_it_is_the_account_s(
+        self, written: str, own: dict[str, Any]
+    ) -> None:
+        assert refusal_of(sender=written, own=own) == "sender_invalid"
+        assert send(sender=written, own={**own, "senders_allowed": (written,)}).sender == written
+        assert send(sender=written, own={**own, "sender": written}).sender == written
+
+    @pytest.mark.parametrize("written", ["123", "36111", "12345678", "1 2 3"])
+    def test_digits_alone_are_a_sender_but_for_the_later_rules(self, written: str) -> None:
+        assert send(sender=written).sender == written
+        assert refusal_of(sender=written, own=LATER) == "sender_invalid"
+        assert send(sender=written, own={**LATER, "senders_allowed": (written,)}).sender == written
 
     @pytest.mark.parametrize("written", ["AMELI", "AM3L1"])
     def test_a_forbidden_name_is_refused_in_its_disguises_too(self, written: str) -> None:
@@ -403,7 +431,7 @@ class TestOrderOfChecks:
         assert refusal_of(own=own, **values) == self.LADDER[step - 1][0]
 
     def test_low_cost_length_comes_before_low_cost_itself(self) -> None:
-        own = {"lowcost_enabled": False}
+        own = {"lowcost_enabled": False, **LATER}
         assert refusal_of(gamme=2, message="a" * 2_000, own=own) == "lowcost_too_long"
         assert refusal_of(gamme=2, isUnicode=1, own={**own, "unicode_enabled": False}) == "lowcost_unavailable"
 

@@ -144,9 +144,10 @@ class TestItems:
         assert (failed["success"], failed["message"]) == (False, message)
         assert body["cost"] == 0.076
 
-    def test_low_cost_items_have_one_part(self) -> None:
+    def test_low_cost_items_have_one_part_by_the_later_rules(self) -> None:
         found = [item(message="a" * 161), item(TWO)]
-        assert codes(found, gamme=2) == [42, 200]
+        assert codes(found, account(provider="2024"), gamme=2) == [42, 200]
+        assert codes(found, gamme=2) == [200, 200]
         assert read(bulk(found, gamme="2")).range is Range.LOWCOST
 
     def test_one_number_may_get_two_texts(self) -> None:
@@ -306,7 +307,10 @@ class TestRequest:
             True,
             True,
         )
-        assert command.schedule_strict
+        assert not command.schedule_strict
+
+    def test_a_schedule_is_strict_by_the_later_rules(self) -> None:
+        assert read(bulk(PAIR), account(provider="2024")).schedule_strict
 
 
 class TestCourtesyOfSend:

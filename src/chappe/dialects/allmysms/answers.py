@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from chappe.core.errors import Refusal
 from chappe.core.http import Response
 from chappe.core.model import Accepted, AccountSettings, Send, Simulated
+from chappe.dialects.allmysms import notes
 from chappe.dialects.allmysms.credits import credits_left, credits_needed
 from chappe.dialects.allmysms.error_catalogue import REFUSED, texts_of
 from chappe.dialects.allmysms.render import Headers, Value, money, respond
@@ -17,8 +19,11 @@ LOGIN: Final = 102
 SOME_INVALID: Final = 113
 
 
-def accepted(outcome: Accepted, form: str) -> Response:
-    """The reply to an accepted send: status 100, 101 when it leaves later, 113 when some numbers are invalid."""
+def accepted(outcome: Accepted, form: str, ignored: Iterable[str] | None = None) -> Response:
+    """The reply to an accepted send: status 100, 101 when it leaves later, 113 when some numbers are invalid.
+
+    ignored: the names that nothing reads, of a request that wants to know what became otherwise; None: it does not.
+    """
     command = outcome.command
     status, text = _status(command, held=outcome.held)
     fields: dict[str, Value] = {
@@ -38,10 +43,10 @@ def accepted(outcome: Accepted, form: str) -> Response:
     }
     if command.client_reference:
         fields["cliMsgId"] = command.client_reference
-    return respond(fields, form)
+    return respond(fields | _warnings(command, ignored), form)
 
 
-def simulated(outcome: Simulated, form: str) -> Response:
+def simulated(outcome: Simulated, form: str, ignored: Iterable[str] | None = None) -> Response:
     """What a send would have been answered, and what it would have cost; the text says that nothing was sent."""
     command = outcome.command
     status, text = _status(command)
@@ -54,9 +59,16 @@ def simulated(outcome: Simulated, form: str) -> Response:
             "nbCredits": credits_needed(command.cost_micros),
             "nbContacts": len(command.recipients),
             "nbSms": command.parts,
+            **_warnings(command, ignored),
         },
         form,
     )
+
+
+def _warnings(command: Send, ignored: Iterable[str] | None) -> dict[str, Value]:
+    if ignored is None:
+        return {}
+    return {"warnings": notes.of_send(command, ignored, command.account.settings.message_language)}
 
 
 def refused(refusal: Refusal, form: str, settings: AccountSettings, *, unknown: str | None = None) -> Response:

@@ -8,7 +8,7 @@ provider's API page for names, statuses and texts; public client code for what t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -61,7 +61,27 @@ _VERSION_6: Final = re.compile(r"/+amsmodule\.sendsms\.v6\.php/*", re.IGNORECASE
 # The provider's Python sample forgets the `?` before its parameters, so what follows `.php` may be a query.
 _VERSION_8: Final = re.compile(r"/+http/+(sendSms|getInfo|getPull)_v8\.php", re.IGNORECASE)
 _VERSION_9: Final = re.compile(r"/+http/+([^/]+)(?:/+([^/]+))?/*", re.IGNORECASE)
+# What each form of a send reads; `verbose` tells of the rest.
+_TAGS: Final = frozenset(
+    (
+        "MESSAGE",
+        "DYNAMIC",
+        "CAMPAIGN_NAME",
+        "DATE",
+        "TPOA",
+        "FLASH",
+        "CLIMSGID",
+        "MASTERACCOUNT",
+        "CLIENT",
+        "CLIENTCODE",
+    )
+)
+_PARAMETERS: Final = frozenset(("login", "apikey", "clientcode", "passcode", "returnformat", "verbose"))
+_FLOW_PARAMETERS: Final = frozenset(("smsdata", "xmlflow"))
+_SIMPLE_PARAMETERS: Final = frozenset(("message", "mobile", "tpoa", "date", "flash", "campaign", "coding", "lowcost"))
 _VERBS: Final = {verb.lower(): verb for verb in (SEND, SIMULATE, *METHODS)}
+# Where 9.0 and what was before it are; all else on a host is the REST API's, which answers in JSON.
+_OLD_API: Final = re.compile(r"/+(?:http(?:/|$)|[^/]+\.php|smsmod/)", re.IGNORECASE)
 _COUNT: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _BETWEEN_NUMBERS: Final = re.compile(r"[;,\r\n]+")
 _DEFAULTS: Final = AccountSettings()
@@ -112,9 +132,9 @@ def write(outcome: Outcome, call: Call, account: Account | None = None) -> Respo
         if call.format == rest.FORMAT:
             return rest_answers.write(outcome, call)
         if isinstance(outcome, Accepted):
-            return answers.accepted(outcome, call.format)
+            return answers.accepted(outcome, call.format, _ignored(call, outcome.command))
         if isinstance(outcome, Simulated):
-            return answers.simulated(outcome, call.format)
+            return answers.simulated(outcome, call.format, _ignored(call, outcome.command))
         return methods.write(outcome, call)
     except Refusal as refusal:
         return _refuse(refusal, call.format, call.verb, account)
@@ -122,7 +142,7 @@ def write(outcome: Outcome, call: Call, account: Account | None = None) -> Respo
 
 def refuse(refusal: Refusal, request: Request, call: Call | None = None, account: Account | None = None) -> Response:
     """The reply to a refusal, in the form that the request asked for; total."""
-    if rest.is_below(request.path):
+    if rest.is_below(request.path) or not _OLD_API.match(request.path):
         return rest_answers.refused(refusal)
     if call is None:
         return _refuse(refusal, _format_wanted(request), SEND, account)
@@ -263,7 +283,10 @@ def _read_flow(values: Mapping[str, str], account: Account, moment: Moment) -> S
         campaign=label(fields.get("CAMPAIGN_NAME", ""), "CAMPAIGN_NAME"),
         client_reference=label(fields.get("CLIMSGID", ""), "CLIMSGID"),
     )
-    return send(wish, account)
+    wanted = send(wish, account)
+    if is_yes(values.get("verbose", "")):
+        return msgspec.structs.replace(wanted, answer=tuple(name for name in fields if name not in _TAGS))
+    return wanted
 
 
 def _read_simple(values: Mapping[str, str], account: Account, moment: Moment) -> Send:
@@ -288,6 +311,16 @@ def _read_simple(values: Mapping[str, str], account: Account, moment: Moment) ->
         lowcost=is_yes(values.get("lowcost", "")),
     )
     return send(wish, account)
+
+
+def _ignored(call: Call, command: Send) -> Iterable[str] | None:
+    """The names in a request that nothing reads, where it asks for them; None where it does not."""
+    assert isinstance(call.values, dict)
+    if not is_yes(call.values.get("verbose", "")):
+        return None
+    read = _PARAMETERS | (_SIMPLE_PARAMETERS if call.verb == SIMPLE else _FLOW_PARAMETERS)
+    assert command.answer is None or isinstance(command.answer, tuple)
+    return (*sorted(call.values.keys() - read), *(command.answer or ()))
 
 
 def _check_client(written: str, account: Account) -> None:

@@ -12,10 +12,12 @@ from chappe.core.errors import Refusal
 from chappe.core.http import Response
 from chappe.core.model import Accepted, Balance, MessagesFound, Outcome, Ready, Send, Simulated
 from chappe.dialects import Call
+from chappe.dialects.allmysms import flow, notes
 from chappe.dialects.allmysms.answers import SCHEDULED, SENT, all_for, invalid_numbers, retry_after
 from chappe.dialects.allmysms.methods import key_of
 from chappe.dialects.allmysms.prices import HOME, price_at_home_micros
 from chappe.dialects.allmysms.render import Row, Value, money, respond
+from chappe.dialects.allmysms.send import is_yes
 from chappe.dialects.allmysms.webhooks import acknowledged, delivery
 
 ONE: Final = "sms/send"
@@ -23,6 +25,23 @@ BULK: Final = "sms/send/bulk"
 VOICE: Final = "voice/send/bulk"
 REPORT: Final = "report/campaign"
 ACCOUNT: Final = "account"
+
+# What a send reads, in lower case; `verbose` tells of the rest.
+KEYS: Final = frozenset(
+    (
+        "login",
+        "apikey",
+        "to",
+        "text",
+        "from",
+        "date",
+        "campaignname",
+        "climsgid",
+        "simulate",
+        "uniqueidentifier",
+        "verbose",
+    )
+)
 
 JSON: Final = "rest"
 SUCCESS: Final = 100
@@ -139,13 +158,22 @@ def _accepted(outcome: Accepted, call: Call) -> Response:
         outcome.balance_micros,
         held=outcome.held,
     )
-    return respond(fields, JSON, 201)
+    return respond(fields | _warnings(outcome.command, call), JSON, 201)
 
 
 def _simulated(outcome: Simulated, call: Call) -> Response:
     ids = (NO_ID,) * len(outcome.command.recipients)
     fields = _sent(outcome.command, call.verb, "", ids, outcome.balance_micros)
-    return respond({**fields, "description": SIMULATED_TEXT, "simulate": 1}, JSON, 201)
+    told = {"description": SIMULATED_TEXT, "simulate": 1, **_warnings(outcome.command, call)}
+    return respond(fields | told, JSON, 201)
+
+
+def _warnings(command: Send, call: Call) -> dict[str, Value]:
+    """What became otherwise than was asked, where the request wants to know."""
+    assert isinstance(call.values, dict)
+    if not is_yes(flow.scalar(call.values.get("verbose")) or ""):
+        return {}
+    return {"warnings": notes.of_send(command, sorted(call.values.keys() - KEYS), "en")}
 
 
 def _sent(

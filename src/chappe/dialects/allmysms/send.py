@@ -21,6 +21,7 @@ from chappe.core.model import (
     Skipped,
 )
 from chappe.core.pricelist import FRENCH_ZONE
+from chappe.core.segments import UDH8
 from chappe.dialects import Credentials
 from chappe.dialects.allmysms.flow import Block
 from chappe.dialects.allmysms.prices import price_list_of
@@ -32,6 +33,8 @@ NAME: Final = "allmysms"
 VARIABLES_MAX: Final = 100  # in one text; a hundred markers alone are longer than the longest text
 SENDER_CHARACTERS_MAX: Final = 11
 CREDENTIAL_CHARACTERS_MAX: Final = 200
+PARTS_MAX: Final = 10  # of one message, as with every other API
+UNICODE_CHARACTERS_MAX: Final = PARTS_MAX * UDH8.ucs2_part  # in ten parts; an emoji counts twice
 LABEL_CHARACTERS_MAX: Final = 255  # CAMPAIGN_NAME, CLIMSGID: stored with each submission
 
 # What goes with an accepted send that is not sent exactly as asked; stable reason codes.
@@ -240,6 +243,9 @@ class _Texts:
             raise AllMySmsRefusal("text_too_long", limit=self.limit) from None
         if not composed.parts:
             raise AllMySmsRefusal("text_missing")
+        if composed.parts > PARTS_MAX:
+            most = UNICODE_CHARACTERS_MAX if composed.encoding == "ucs2" else PARTS_MAX * UDH8.gsm7_part
+            raise AllMySmsRefusal("text_too_long", limit=most)
         if not self.warnings:
             self.warnings = warnings_of(composed, unicode=self.unicode)
         return composed

@@ -32,6 +32,7 @@ from chappe.dialects.smspartner.request_parser import Values, flag, items, text
 from chappe.dialects.smspartner.send_options import (
     PARTS_MAX,
     compose_text,
+    has_later_rules,
     named_sender,
     prices,
     read_extras,
@@ -86,7 +87,7 @@ def read(values: Values, account: Account, moment: Moment) -> Send:
         unicode=unicode,
         sandbox="sandbox" in values and flag(values["sandbox"]),
         scheduled_at=schedule.at,
-        schedule_strict=True,
+        schedule_strict=has_later_rules(settings),
         tag=extras.tag,
         client_reference=extras.whole_tag,
         report_url=extras.report_url or settings.reports_url,
@@ -146,6 +147,7 @@ def _items(
     answer: list[tuple[str, str]] = []
     is_wordless = False
     seen: set[tuple[str, str]] = set()
+    one_part = lowcost and has_later_rules(settings)
     read_number = Numbers(prices(settings, lowcost), settings.home).read
     for place, fields in enumerate(listed):
         written = _written(fields)
@@ -154,9 +156,9 @@ def _items(
         composed = compose_text(fields.get("message", ""), values, settings, lowcost, unicode)
         is_wordless = is_wordless or (composed is not None and composed.parts == 0)
         if reason == "price_missing":  # what else is wrong with the item comes first
-            reason = _text_reason(composed, lowcost) or reason
+            reason = _text_reason(composed, one_part) or reason
         else:
-            reason = reason or _text_reason(composed, lowcost)
+            reason = reason or _text_reason(composed, one_part)
         key = e164, text(fields.get("message"))  # what two items have alike that are the same
         if reason in ("", "price_missing"):
             if key in seen:
@@ -187,10 +189,10 @@ def _written(fields: dict[str, Any]) -> str:
     return segments.clean(text(fields.get("phonenumber"))[:WRITTEN_MAX])
 
 
-def _text_reason(composed: Composed | None, lowcost: bool) -> str:
+def _text_reason(composed: Composed | None, one_part: bool) -> str:
     if composed is not None and composed.parts == 0:
         return "text_missing"
-    if lowcost and (composed is None or composed.parts > 1):
+    if one_part and (composed is None or composed.parts > 1):
         return "lowcost_too_long"
     return "text_too_long" if composed is None or composed.parts > PARTS_MAX else ""
 

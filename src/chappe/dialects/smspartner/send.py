@@ -20,6 +20,7 @@ from chappe.dialects.smspartner.request_parser import Values, flag, text
 from chappe.dialects.smspartner.send_options import (
     PARTS_MAX,
     compose_text,
+    has_later_rules,
     named_sender,
     prices,
     read_extras,
@@ -82,7 +83,7 @@ def read(verb: str, values: Values, account: Account, moment: Moment) -> Send:
         unicode=unicode,
         sandbox="sandbox" in values and flag(values["sandbox"]),
         scheduled_at=schedule.at,
-        schedule_strict=True,
+        schedule_strict=has_later_rules(settings),
         tag=extras.tag,
         client_reference=extras.whole_tag,
         report_url=extras.report_url or settings.reports_url,
@@ -136,7 +137,7 @@ def _priced(recipients: _Recipients, parts: int) -> tuple[Recipient, ...]:
 
 def _check_length(composed: Composed | None, settings: AccountSettings, lowcost: bool, unicode: bool) -> None:
     """Codes 42, 51, 40 and 52, in this order."""
-    if lowcost and (composed is None or composed.parts > 1):
+    if lowcost and has_later_rules(settings) and (composed is None or composed.parts > 1):
         raise SmsPartnerRefusal("lowcost_too_long")
     if lowcost and not settings.lowcost_enabled:
         raise SmsPartnerRefusal("lowcost_unavailable")
