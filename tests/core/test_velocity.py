@@ -70,3 +70,11 @@ def test_a_sketch_takes_back_what_it_added_and_never_falls_below_zero() -> None:
     for _ in range(5):
         sketch.take_back(-17)
     assert sketch.add(-17) == 1
+
+
+def test_what_is_taken_back_is_not_met() -> None:
+    sketch = Sketch()
+    assert [sketch.add(7) for _ in range(3)] == [1, 2, 3]
+    assert [sketch.take_back(7) for _ in range(3)] == [2, 1, 0]
+    assert sketch.add(7) == 1
+    assert sketch.stray == 0

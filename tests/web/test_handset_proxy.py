@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from chappe.core.http import Request, Response
 from chappe.web import handset_proxy as module
 from chappe.web.handset_proxy import forward
-from chappe.web.listener import Listener, Reply
+from chappe.web.listener import Listener, Reply, one_by_one
 from chappe.web.request_head import BadHead, read
 
 pytestmark = pytest.mark.asyncio
@@ -30,7 +30,7 @@ async def echoing() -> AsyncIterator[tuple[list[Request], int]]:
         kept = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"), ("Set-Cookie", "a=b"))
         reply.send(Response(201, "text/plain; charset=utf-8", b"well", kept))
 
-    listener = Listener(ask)
+    listener = Listener(one_by_one(ask))
     await listener.start()
     try:
         yield asked, listener.port

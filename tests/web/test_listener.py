@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chappe.core.http import Request, Response
-from chappe.web.listener import Limits, Listener, Reply
+from chappe.web.listener import Limits, Listener, Reply, one_by_one
 
 PATIENCE_S = 5.0
 
@@ -98,7 +98,7 @@ async def serving(
     application: Callable[[Request, Reply], None], limits: Limits | None = None, clock: Clock | None = None
 ) -> AsyncIterator[Listener]:
     on_limit = application.on_limit if isinstance(application, Echo) else None
-    listener = Listener(application, limits, on_limit, clock)
+    listener = Listener(one_by_one(application), limits, on_limit, clock)
     await listener.start()
     try:
         yield listener
@@ -943,7 +943,7 @@ async def test_a_refused_client_that_goes_on_sending_is_cut_off() -> None:
 @pytest.mark.asyncio
 async def test_stopping_answers_what_is_under_way_and_closes_the_rest() -> None:
     echo = Echo(at_once=False)
-    listener = Listener(echo)
+    listener = Listener(one_by_one(echo))
     await listener.start()
     async with connected(listener) as idle, connected(listener) as busy, connected(listener) as midway:
         idle.send(GET)
@@ -972,7 +972,7 @@ async def test_stopping_answers_what_is_under_way_and_closes_the_rest() -> None:
 @pytest.mark.asyncio
 async def test_stopping_does_not_wait_longer_than_its_grace() -> None:
     echo = Echo(at_once=False)
-    listener = Listener(echo)
+    listener = Listener(one_by_one(echo))
     await listener.start()
     async with connected(listener) as client:
         client.send(GET)
@@ -983,11 +983,11 @@ async def test_stopping_does_not_wait_longer_than_its_grace() -> None:
 
 @pytest.mark.asyncio
 async def test_several_listeners_share_a_port() -> None:
-    first, second = Listener(Echo()), Listener(Echo())
+    first, second = Listener(one_by_one(Echo())), Listener(one_by_one(Echo()))
     await first.start(reuse_port=True)
     await second.start(port=first.port, reuse_port=True)
     with pytest.raises(OSError, match="in use"):
-        await Listener(Echo()).start(port=first.port)
+        await Listener(one_by_one(Echo())).start(port=first.port)
     await first.stop(0)
     await second.stop(0)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from shop import opened
 
-from chappe.workers.private import Automatic
+from chappe.workers.private import LOOK_S, Automatic
 
 if TYPE_CHECKING:
     from chappe.embedded.server import ConnectionParameters
@@ -48,14 +48,15 @@ async def test_a_carrier_elsewhere_ends_it(
 
 async def test_a_proxy_ends_it_for_good(database: ConnectionParameters, tmp_path: Path) -> None:
     async with opened(database) as shop:
-        for private in (
-            Automatic(OWN, tmp_path / "mark", playground=False),
-            Automatic(True, tmp_path / "mark", playground=True),
-        ):
+        now = [0.0]
+        for playground in (False, True):
+            private = Automatic(OWN, tmp_path / "mark", playground=playground, now=lambda: now[0])
             await private.refresh(shop.database)
-            assert private()
+            assert private() == OWN
             (tmp_path / "mark").touch()
+            now[0] += LOOK_S
             assert private() is False
             (tmp_path / "mark").unlink()
+            now[0] += LOOK_S
             await private.refresh(shop.database)
             assert private() is False

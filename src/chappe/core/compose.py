@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from chappe.core import segments, stop
 from chappe.core.segments import UDH8
@@ -21,7 +23,7 @@ CHARACTERS_MAX: Final = 16_000
 """Longest text that is looked at: ten parts hold 1,530 characters, and marks and deleted characters shrink little."""
 
 
-class Composed(NamedTuple):
+class Composed(msgspec.Struct, frozen=True, gc=False):
     """A text as it is sent; nothing to say is the empty text with 0 parts. lost: how many characters became `?`."""
 
     text: str

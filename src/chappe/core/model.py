@@ -111,6 +111,11 @@ class Send(msgspec.Struct, frozen=True):
             return self.recipients[0].parts
         return sum([r.parts for r in self.recipients])
 
+    @property
+    def is_at_home(self) -> bool:
+        """Whether it has one recipient, of metropolitan France: nearly always."""
+        return len(self.recipients) == 1 and self.recipients[0].number.startswith("+33")
+
 
 class Simulate(msgspec.Struct, frozen=True):
     """Tell what would become of a Send: nothing is stored, sent or charged, and no credit is needed."""

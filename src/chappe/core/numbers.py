@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import NamedTuple
 
+import msgspec
+
 
 class Kind(enum.Enum):
     """What a number reaches; `MOBILE` includes plans that do not tell mobile from fixed (+1)."""
@@ -39,7 +41,7 @@ class Unfit(enum.Enum):
         return self is not Unfit.FORM
 
 
-class Number(NamedTuple):
+class Number(msgspec.Struct, frozen=True, gc=False):
     """A number that exists: E.164 with plus, ISO 3166 region (`001` for none), kind, and warning reason codes."""
 
     e164: str

@@ -134,41 +134,52 @@ def spend_limits(settings: AccountSettings, credit_micros: int, hour_micros: int
     return hour, day
 
 
-class Sketch:
-    """How often each of very many things was met, in a few megabytes: never less than it was, seldom more.
+_WIDTH: Final = 1 << 20
+_COUNT_MAX: Final = (1 << 16) - 1
 
-    A count-min sketch of two rows of a million places. `stray` is what an estimate is too high by on the average: one
-    for each million of additions. So what is met seldom is told from what is met often, whatever their number.
+
+class Sketch:
+    """How often each of very many things was met, in a few megabytes: seldom more than it was, and less by one only
+    where a thing that shares a place was taken back.
+
+    Most things are met once: a byte each says so, of a million. What is met again is counted in a count-min sketch of
+    two rows of a million places. `stray` is what an estimate is too high by on the average: one for each million of
+    additions to that. So what is met seldom is told from what is met often, whatever their number.
     """
 
-    WIDTH: Final = 1 << 20
-    COUNT_MAX: Final = (1 << 16) - 1
-
     def __init__(self) -> None:
-        self._first = memoryview(bytearray(2 * self.WIDTH)).cast("H")
-        self._second = memoryview(bytearray(2 * self.WIDTH)).cast("H")
+        self._met = bytearray(_WIDTH)
+        self._first = memoryview(bytearray(2 * _WIDTH)).cast("H")
+        self._second = memoryview(bytearray(2 * _WIDTH)).cast("H")
         self._added = 0
 
     @property
     def stray(self) -> int:
-        return self._added // self.WIDTH
+        return self._added // _WIDTH
 
     def add(self, hashed: int) -> int:
         """Counts one more of what has this hash; gives how many there are at most."""
-        first, second = hashed & (self.WIDTH - 1), hashed >> 24 & (self.WIDTH - 1)
+        first = hashed & (_WIDTH - 1)
+        if not self._met[first]:
+            self._met[first] = 1
+            return 1
+        second = hashed >> 24 & (_WIDTH - 1)
         one, other = self._first[first], self._second[second]
-        if one < self.COUNT_MAX and other < self.COUNT_MAX:
+        if one < _COUNT_MAX and other < _COUNT_MAX:
             self._first[first] = one + 1
             self._second[second] = other + 1
             self._added += 1
-        return (one if one < other else other) + 1
+        return (one if one < other else other) + 2
 
     def take_back(self, hashed: int) -> int:
         """Undoes one add(); gives how many are left at most."""
-        first, second = hashed & (self.WIDTH - 1), hashed >> 24 & (self.WIDTH - 1)
+        first, second = hashed & (_WIDTH - 1), hashed >> 24 & (_WIDTH - 1)
         one, other = self._first[first], self._second[second]
-        if 0 < one < self.COUNT_MAX and 0 < other < self.COUNT_MAX:
+        if not one or not other:
+            self._met[first] = 0
+            return 0
+        if one < _COUNT_MAX and other < _COUNT_MAX:
             self._first[first] = one = one - 1
             self._second[second] = other = other - 1
             self._added -= 1
-        return one if one < other else other
+        return (one if one < other else other) + 1

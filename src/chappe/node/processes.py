@@ -431,6 +431,7 @@ async def run_handset(orders: Orders, _part: str) -> None:
 def page_listener(page: Callable[[Request], Coroutine[Any, Any, Response]]) -> HttpListener:
     """A listener whose only application is one page."""
     from chappe.web.listener import Listener as HttpListener
+    from chappe.web.listener import one_by_one
 
     tasks: set[asyncio.Task[None]] = set()
 
@@ -445,7 +446,7 @@ def page_listener(page: Callable[[Request], Coroutine[Any, Any, Response]]) -> H
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    return HttpListener(ask)
+    return HttpListener(one_by_one(ask))
 
 
 # What a part imports while its orders are not yet known, since the database is being made or is starting.

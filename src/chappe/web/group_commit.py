@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 
 from chappe.actions.locked import Locked
 from chappe.actions.lost_commits import settle
@@ -30,7 +31,7 @@ class Commits:
             self._accept,
             lambda placed: len(placed.states),
             find=self._find,
-            owner=lambda placed: placed.send.account.id,
+            owner=attrgetter("send.account.id"),
         )
         self._moment = Moment(datetime.now(UTC), secret=secret)  # of the batch under way
         self._since = 0.0  # when the batch under way began; 0: none is
@@ -60,10 +61,7 @@ def _count(batch: Sequence[Placed], outcomes: Sequence[Accepted | Refusal], seco
     counts = metrics()
     counts.measure("chappe_commit_rows", len(batch), action="accept")
     counts.measure("chappe_commit_seconds", seconds, action="accept")
-    accepted: dict[str, int] = {}
-    for placed, outcome in zip(batch, outcomes, strict=True):
-        if type(outcome) is Accepted:
-            dialect = placed.send.dialect
-            accepted[dialect] = accepted.get(dialect, 0) + len(placed.states)
-    for dialect, messages in accepted.items():
+    accepted = [placed for placed, outcome in zip(batch, outcomes, strict=True) if type(outcome) is Accepted]
+    for dialect in {placed.send.dialect for placed in accepted}:
+        messages = sum([len(placed.states) for placed in accepted if placed.send.dialect == dialect])
         counts.count("chappe_accepted_total", messages, dialect=dialect)

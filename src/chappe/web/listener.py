@@ -10,7 +10,7 @@ import asyncio
 import math
 import socket
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from email.utils import formatdate
 from typing import Final
 
@@ -20,9 +20,9 @@ from chappe.web.connection import Connection
 from chappe.web.limits import Limits
 from chappe.web.reply import Reply
 
-__all__ = ["Application", "LimitApplication", "Limits", "Listener", "Reply"]
+__all__ = ["Application", "LimitApplication", "Limits", "Listener", "Reply", "one_by_one"]
 
-Application = Callable[[Request, Reply], None]
+Application = Callable[[Sequence[tuple[Request, Reply]]], None]
 LimitApplication = Callable[[Request, str, Reply], None]
 
 _TICK_S: Final = 1.0
@@ -36,11 +36,12 @@ _SERVED_PER_TURN: Final = 16
 class Listener:
     """Serves HTTP/1.1 to one application.
 
-    application: called once per whole request, answers through the Reply now or later. on_limit: called instead, with
-    the request without its body and a code of core.errors.REFUSALS ("body_too_large"), when a limit forbids reading on,
-    so that the dialect words the refusal. Requests that cannot be read at all are answered here, in plain text.
-    now: a monotonic clock in seconds; the loop's unless given. on_undeclared: called with the peer's address and the
-    headers before each request that came through a proxy which is not among the trusted ones.
+    application: called with whole requests that have come together, each with its Reply, through which it answers now
+    or later. It raises nothing. on_limit: called instead, with the request without its body and a code of
+    core.errors.REFUSALS ("body_too_large"), when a limit forbids reading on, so that the dialect words the refusal.
+    Requests that cannot be read at all are answered here, in plain text. now: a monotonic clock in seconds; the loop's
+    unless given. on_undeclared: called with the peer's address and the headers before each request that came through
+    a proxy which is not among the trusted ones.
     """
 
     def __init__(
@@ -200,20 +201,16 @@ class Listener:
 
     def _serve(self) -> None:
         asked = self._asked
-        for _ in range(_SERVED_PER_TURN):
-            if not asked:
-                return
+        batch: list[tuple[Request, Reply]] = []
+        while asked and len(batch) < _SERVED_PER_TURN:
             place, waiting = next(iter(asked.items()))
-            request, reply = waiting.popleft()
+            batch.append(waiting.popleft())
             if not waiting:
                 del asked[place]
             elif len(asked) > 1:
                 asked.move_to_end(place)
-            try:
-                self._application(request, reply)
-            except Exception as error:  # noqa: BLE001 - whatever fails, this client gets an answer and others are served
-                reply.fail(error)
-        if self._asked:
+        self._application(batch)
+        if asked:
             assert self._loop is not None
             self._loop.call_soon(self._serve)
 
@@ -249,6 +246,19 @@ class Listener:
         self.date = formatdate(usegmt=True).encode()
         self.sweep()
         self._timer = self._loop.call_later(_TICK_S, self._tick)
+
+
+def one_by_one(answer: Callable[[Request, Reply], None]) -> Application:
+    """The application that `answer` is, which takes one request at a time; where it fails, that client is told."""
+
+    def ask(requests: Sequence[tuple[Request, Reply]]) -> None:
+        for request, reply in requests:
+            try:
+                answer(request, reply)
+            except Exception as error:  # noqa: BLE001 - whatever fails, this client gets an answer, others are served
+                reply.fail(error)
+
+    return ask
 
 
 def _no_loop_yet() -> float:

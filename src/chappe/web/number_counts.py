@@ -67,22 +67,30 @@ class NumberCounts:
 
     def take(self, account: Account, placed: Placed, limit: int) -> Count | None:
         """Counts a send; gives the count that would pass the limit, and then nothing is counted."""
-        cold = min(HOT, limit)
+        account_id, window = account.id, self._window
         hours = self._hours(placed)
         for place, recipient in enumerate(placed.send.recipients):
-            hour = hours[place] if hours else self._window
+            hour = hours[place] if hours else window
+            hashed = hash((account_id, recipient.number, hour))
             sketch = self._sketch_of(hour)
-            hashed = hash((account.id, recipient.number, hour))
             met = sketch.add(hashed)
-            if (met > cold and met - sketch.stray > cold) or hashed in self._known.get(hour, ()):
-                count = self._count(account.id, recipient.number, hour)
-                if hours and hour != self._window:
-                    self._known.setdefault(hour, set()).add(hashed)
-                count.fresh += 1 if count.used else met - sketch.stray
-                if count.used > limit:
-                    self.give_back(account, placed, limit, place + 1)
-                    return count
+            if met == 1 and not self._known:  # nearly always
+                continue
+            count = self._counted(account_id, recipient.number, hour, hashed, met - sketch.stray, min(HOT, limit))
+            if count is not None and count.used > limit:
+                self.give_back(account, placed, limit, place + 1)
+                return count
         return None
+
+    def _counted(self, account_id: int, number: str, hour: int, hashed: int, met: int, cold: int) -> Count | None:
+        """The exact count of a number, with this message; None of one that was not met more than `cold` times."""
+        if met <= cold and hashed not in self._known.get(hour, ()):
+            return None
+        count = self._count(account_id, number, hour)
+        if hour != self._window:
+            self._known.setdefault(hour, set()).add(hashed)
+        count.fresh += 1 if count.used else met
+        return count
 
     def give_back(self, account: Account, placed: Placed, limit: int, taken: int | None = None) -> None:
         """Undoes take() for the first recipients, or for all."""

@@ -48,9 +48,23 @@ class Reader:
         self._waiting = UnderWay(WAITING_BYTES_MAX)
         self._resting: dict[Hashable, float] = {}  # of those that were slow within the loop: until when
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no owner is read beside the loop for what was slow: then a request of at most MEASURED_BYTES needs
+        neither is_due_beside() nor within()."""
+        return not self._resting
+
     def is_due_beside(self, owner: Hashable, octets: int) -> bool:
         """Whether a request of so many octets is to be read beside the loop."""
-        return octets > LARGE_BYTES or (owner in self._resting and self._resting[owner] > self._now())
+        if octets > LARGE_BYTES:
+            return True
+        until = self._resting.get(owner)
+        if until is None:
+            return False
+        if until > self._now():
+            return True
+        del self._resting[owner]
+        return False
 
     def within(self, owner: Hashable, octets: int, work: Callable[[], T]) -> T:
         """What `work` gives, done at once; where it takes longer than SLOW_S, the owner's requests are read beside the

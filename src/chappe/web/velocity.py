@@ -12,7 +12,7 @@ import asyncio
 import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NoReturn
 
 import msgspec
 
@@ -40,7 +40,7 @@ class _Span:
     def __init__(self, length_s: int) -> None:
         self.length_s = length_s
         self.window = 0  # seconds since 1970 at its beginning
-        self.ends_s = 0.0
+        self.ends_at = datetime.fromtimestamp(0, UTC)
         self.counts: dict[Key, Count] = {}
 
     def of(self, key: Key) -> Count:
@@ -49,21 +49,28 @@ class _Span:
             found = self.counts[key] = Count()
         return found
 
-    def begin(self, now_s: float) -> None:
-        self.window = int(now_s) // self.length_s * self.length_s
-        self.ends_s = self.window + self.length_s
+    def begin(self, now: datetime) -> None:
+        self.window = int(now.timestamp()) // self.length_s * self.length_s
+        self.ends_at = datetime.fromtimestamp(self.window + self.length_s, UTC)
         self.counts = {}
 
+    def left_s(self, now: datetime) -> int:
+        """For how long nothing more is let through: at least a second."""
+        return max(1, int((self.ends_at - now).total_seconds()))
 
-class _Spent:
-    """What an account has spent, and the most that it may, as far as that was worked out."""
 
-    __slots__ = ("account", "day", "hour", "most_day", "most_hour")
+class _Room:
+    """What an account may still spend before its limits are looked at again, and what of it has gone since.
 
-    def __init__(self, account: Account, hour: Count, day: Count, most_hour: float, most_day: float) -> None:
+    account: as it was when this was worked out; another object is another state of it.
+    """
+
+    __slots__ = ("account", "left_micros", "spent_micros")
+
+    def __init__(self, account: Account, left_micros: float) -> None:
         self.account = account
-        self.hour, self.day = hour, day
-        self.most_hour, self.most_day = most_hour, most_day
+        self.left_micros = left_micros
+        self.spent_micros = 0
 
 
 class Velocity:
@@ -72,7 +79,7 @@ class Velocity:
     def __init__(self, secret: bytes) -> None:
         self._hour, self._day = _Span(HOUR_S), _Span(DAY_S)
         self._numbers = NumberCounts(secret)
-        self._spent: dict[int, _Spent] = {}
+        self._rooms: dict[int, _Room] = {}
 
     # -- the way of a send
 
@@ -82,23 +89,27 @@ class Velocity:
 
         What was taken and then not accepted has to be given back.
         """
-        now_s = now.timestamp()
-        if now_s >= self._hour.ends_s:
-            self._begin(now_s)
+        if now >= self._hour.ends_at:
+            self._begin(now)
         send = placed.send
-        account, settings = send.account, send.account.settings
+        account = send.account
+        settings = account.settings
         if send.sandbox:
             if settings.sandbox_per_day:
-                self._one(account, Kind.SANDBOX, "", len(send.recipients), settings.sandbox_per_day, now_s)
+                self._one(account, Kind.SANDBOX, "", len(send.recipients), settings.sandbox_per_day, now)
         else:
-            if settings.messages_per_number_per_hour:
-                self._take_numbers(placed, now_s)
-            if placed.charge_micros:
-                self._take_money(placed, now_s)
-            if settings.messages_per_country_per_day and not _is_at_home(placed):
-                self._take_countries(placed, now_s)
+            limit = settings.messages_per_number_per_hour
+            if limit and (passed := self._numbers.take(account, placed, limit)) is not None:
+                self._refuse_number(account, passed, limit, now)
+            room, charge = self._rooms.get(account.id), placed.charge_micros
+            if room is None or room.account is not account or charge > room.left_micros:
+                room = self._make_room(placed, now)
+            room.left_micros -= charge
+            room.spent_micros += charge
+            if settings.messages_per_country_per_day and not send.is_at_home:
+                self._take_countries(placed, now)
         if send.skipped and settings.skipped_per_day:
-            return self._keep(placed, len(send.skipped), now_s)
+            return self._keep(placed, len(send.skipped), now)
         return placed
 
     def give_back(self, placed: Placed) -> None:
@@ -121,67 +132,72 @@ class Velocity:
 
     def take_opt_out(self, account: Account, now: datetime) -> None:
         """Counts a number that is put on the STOP list. Raises Refusal."""
-        now_s = now.timestamp()
-        if now_s >= self._hour.ends_s:
-            self._begin(now_s)
+        if now >= self._hour.ends_at:
+            self._begin(now)
         if account.settings.opt_outs_per_day:
-            self._one(account, Kind.OPT_OUTS, "", 1, account.settings.opt_outs_per_day, now_s)
+            self._one(account, Kind.OPT_OUTS, "", 1, account.settings.opt_outs_per_day, now)
 
-    def _begin(self, now_s: float) -> None:
+    def _begin(self, now: datetime) -> None:
         """Another hour, and perhaps another day."""
-        self._hour.begin(now_s)
+        self._close_rooms()
+        self._hour.begin(now)
         self._numbers.begin(self._hour.window)
-        self._spent = {}
-        if now_s >= self._day.ends_s:
-            self._day.begin(now_s)
+        if now >= self._day.ends_at:
+            self._day.begin(now)
 
-    def _one(self, account: Account, kind: Kind, key: str, amount: int, limit: int, now_s: float) -> None:
+    def _one(self, account: Account, kind: Kind, key: str, amount: int, limit: int, now: datetime) -> None:
         span = self._hour if kind.span_s == HOUR_S else self._day
         count = span.of((account.id, kind, key))
         if count.used + amount > limit:
             self._reached(account, kind, count)
-            raise Refusal(kind.code, limit=limit, retry_after_s=max(1, int(span.ends_s - now_s)))
+            raise Refusal(kind.code, limit=limit, retry_after_s=span.left_s(now))
         count.fresh += amount
 
-    def _keep(self, placed: Placed, count: int, now_s: float) -> Placed:
+    def _keep(self, placed: Placed, count: int, now: datetime) -> Placed:
         try:
-            self._one(placed.send.account, Kind.SKIPPED, "", count, placed.send.account.settings.skipped_per_day, now_s)
+            self._one(placed.send.account, Kind.SKIPPED, "", count, placed.send.account.settings.skipped_per_day, now)
         except Refusal:
             return msgspec.structs.replace(placed, skipped_kept=False)
         return placed
 
-    def _take_money(self, placed: Placed, now_s: float) -> None:
+    def _make_room(self, placed: Placed, now: datetime) -> _Room:
+        """What the account may still spend, worked out anew. Raises Refusal where that is less than the charge, and
+        then the send is not counted at all."""
         account, charge = placed.send.account, placed.charge_micros
-        spent = self._spent.get(account.id)
-        if spent is None or spent.account is not account:
-            spent = self._spent[account.id] = self._spent_of(account)
-        hour, day = spent.hour, spent.day
-        if hour.known + hour.fresh + charge > spent.most_hour or day.known + day.fresh + charge > spent.most_day:
-            # Of a limit that is a share of the credit, what was spent meanwhile is a part.
-            spent = self._spent[account.id] = self._spent_of(account)
-            for count, most, span in ((hour, spent.most_hour, self._hour), (day, spent.most_day, self._day)):
-                if count.used + charge > most:
-                    kind = Kind.SPENT_IN_HOUR if count is hour else Kind.SPENT_IN_DAY
-                    self._reached(account, kind, count)
-                    self._give_back_numbers(placed)
-                    raise Refusal(kind.code, limit=int(most), retry_after_s=max(1, int(span.ends_s - now_s)))
-        hour.fresh += charge
-        day.fresh += charge
-
-    def _spent_of(self, account: Account) -> _Spent:
+        self._close_room(account.id)
         hour = self._hour.of((account.id, Kind.SPENT_IN_HOUR, ""))
         day = self._day.of((account.id, Kind.SPENT_IN_DAY, ""))
+        # Of a limit that is a share of the credit, what was spent meanwhile is a part.
         most_hour, most_day = spend_limits(account.settings, account.balance_micros, hour.used, day.used)
-        return _Spent(account, hour, day, most_hour or math.inf, most_day or math.inf)
+        for count, most, span, kind in (
+            (hour, most_hour, self._hour, Kind.SPENT_IN_HOUR),
+            (day, most_day, self._day, Kind.SPENT_IN_DAY),
+        ):
+            if charge and most and count.used + charge > most:
+                self._reached(account, kind, count)
+                self._give_back_numbers(placed)
+                raise Refusal(kind.code, limit=int(most), retry_after_s=span.left_s(now))
+        left = min((most_hour or math.inf) - hour.used, (most_day or math.inf) - day.used)
+        room = self._rooms[account.id] = _Room(account, left)
+        return room
 
-    def _take_countries(self, placed: Placed, now_s: float) -> None:
+    def _close_room(self, account_id: int) -> None:
+        """Counts what was spent of a room; the next send makes another one."""
+        room = self._rooms.pop(account_id, None)
+        if room is not None and room.spent_micros:
+            self._hour.of((account_id, Kind.SPENT_IN_HOUR, "")).fresh += room.spent_micros
+            self._day.of((account_id, Kind.SPENT_IN_DAY, "")).fresh += room.spent_micros
+
+    def _close_rooms(self) -> None:
+        for account_id in tuple(self._rooms):
+            self._close_room(account_id)
+
+    def _take_countries(self, placed: Placed, now: datetime) -> None:
         account = placed.send.account
         taken: list[tuple[Count, int]] = []
         for country, count in _countries(placed).items():
             try:
-                self._one(
-                    account, Kind.TO_COUNTRY, country, count, account.settings.messages_per_country_per_day, now_s
-                )
+                self._one(account, Kind.TO_COUNTRY, country, count, account.settings.messages_per_country_per_day, now)
             except Refusal:
                 for before, amount in taken:
                     before.fresh -= amount
@@ -193,17 +209,13 @@ class Velocity:
     def _give_back_money(self, placed: Placed) -> None:
         if placed.charge_micros:
             account_id = placed.send.account.id
+            self._close_room(account_id)
             self._hour.of((account_id, Kind.SPENT_IN_HOUR, "")).fresh -= placed.charge_micros
             self._day.of((account_id, Kind.SPENT_IN_DAY, "")).fresh -= placed.charge_micros
 
-    def _take_numbers(self, placed: Placed, now_s: float) -> None:
-        account = placed.send.account
-        limit = account.settings.messages_per_number_per_hour
-        passed = self._numbers.take(account, placed, limit)
-        if passed is not None:
-            self._reached(account, Kind.TO_NUMBER, passed)
-            wait_s = max(1, int(self._hour.ends_s - now_s))
-            raise Refusal(Kind.TO_NUMBER.code, limit=limit, retry_after_s=wait_s)
+    def _refuse_number(self, account: Account, passed: Count, limit: int, now: datetime) -> NoReturn:
+        self._reached(account, Kind.TO_NUMBER, passed)
+        raise Refusal(Kind.TO_NUMBER.code, limit=limit, retry_after_s=self._hour.left_s(now))
 
     def _give_back_numbers(self, placed: Placed) -> None:
         account = placed.send.account
@@ -222,6 +234,7 @@ class Velocity:
 
     async def share(self, database: Database) -> None:
         """Tells what is new here, and hears what all have. Raises one of CONNECTION_ERRORS, DatabaseError."""
+        self._close_rooms()
         fresh = list(self._fresh())
         for first in range(0, len(fresh), ROWS_MAX):
             part = fresh[first : first + ROWS_MAX]
@@ -230,6 +243,7 @@ class Velocity:
             for (count, row), amount in zip(part, sums, strict=True):
                 count.fresh -= row.amount
                 count.known = amount
+        self._close_rooms()  # others have spent, too
 
     def _fresh(self) -> Iterator[tuple[Count, Used]]:
         for span in (self._hour, self._day):
@@ -251,11 +265,6 @@ class Velocity:
                     forgotten = self._hour.window
             except (*CONNECTION_ERRORS, DatabaseError) as error:
                 log.warning("usage_not_shared", error=type(error).__name__)
-
-
-def _is_at_home(placed: Placed) -> bool:
-    recipients = placed.send.recipients
-    return len(recipients) == 1 and recipients[0].number.startswith("+33")  # nearly always
 
 
 def _countries(placed: Placed) -> dict[str, int]:

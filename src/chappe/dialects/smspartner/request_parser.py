@@ -189,7 +189,7 @@ def _merge(values: Values, source: Mapping[str, Any]) -> None:
     """Puts what was given into values, exact names before other spellings of the same source."""
     loose: Values = {}
     for name, value in source.items():
-        if value is None or value is False or value == "":
+        if not value and (value is None or value is False or value == ""):
             continue
         if name in NAMES:
             values[name] = value

@@ -6,7 +6,7 @@ first one that is broken; then number by number.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from chappe.core import numbers
 from chappe.core.compose import Composed, warnings_of
@@ -30,7 +30,7 @@ from chappe.dialects.smspartner.send_options import (
 )
 
 
-class _Recipients(NamedTuple):
+class _Recipients(msgspec.Struct):
     usable: list[tuple[str, numbers.Number, int]]  # as written, the number, the price of a part
     skipped: list[Skipped]
     violations: list[Violation]
@@ -93,7 +93,7 @@ def read(verb: str, values: Values, account: Account, moment: Moment) -> Send:
         virtual_number=virtual,
         warnings=(
             *(warnings_of(composed, unicode=unicode) if composed.lost else ()),
-            *numbers.warnings_of_numbers(one.warnings for one in priced),
+            *numbers.warnings_of_numbers([one.warnings for one in priced if one.warnings]),
         ),
     )
 

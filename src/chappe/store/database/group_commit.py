@@ -80,19 +80,20 @@ class GroupCommit(Generic[C, O]):
 
     def _take(self) -> list[_Item[C]]:
         batch: list[_Item[C]] = []
-        total = 0
+        room = self._batch_weight_max
         while self._waiting:
             owner, mine = next(iter(self._waiting.items()))
-            if batch and total + mine[0][1] > self._batch_weight_max:
-                break
-            item = mine.popleft()
-            total += item[1]
-            batch.append(item)
-            if not mine:
-                del self._waiting[owner]
-            elif len(self._waiting) > 1:
+            for _ in range(len(mine) if len(self._waiting) == 1 else 1):  # alone, an owner has every turn
+                weight = mine[0][1]
+                if batch and weight > room:
+                    return batch
+                batch.append(mine.popleft())
+                room -= weight
+                self._weight -= weight
+            if mine:
                 self._waiting.move_to_end(owner)
-        self._weight -= total
+            else:
+                del self._waiting[owner]
         return batch
 
     async def _gather(self) -> None:
