@@ -41,6 +41,9 @@ class Things(NamedTuple):
     tag: str
     stop_id: str
     long_number: str
+    group: str
+    contact: str
+    list: str
     login: str
     unique: str
     master: str
@@ -103,6 +106,8 @@ def flow(tag: str) -> str:
 
 
 CLIENT, MASTER = flow("<CLIENTCODE>%(client)s</CLIENTCODE>"), flow("<MASTERACCOUNT>%(master)s</MASTERACCOUNT>")
+NEW = {"phoneNumber": "0612345699", "firstname": "x"}
+FILL = '{"DATA":{"LISTNAME":"%(list)s","CONTACTS":[{"MOBILEPHONE":"0612345698"}]}}'
 STOPPED_ITEM = {"phoneNumber": STOPPED, "message": "hi"}
 STATUS_ITEM = {"phoneNumber": PHONE, "messageId": "%(submission)s"}
 
@@ -112,7 +117,10 @@ NOT_SERVED = {
 }
 
 TABLE: dict[tuple[str, str], list[Case]] = {
-    ("smspartner", "send"): [Case(sp("send", phoneNumbers=STOPPED, message="hi", sender="SHOP"), Kind.OWN)],
+    ("smspartner", "send"): [
+        Case(sp("send", phoneNumbers=STOPPED, message="hi", sender="SHOP"), Kind.OWN),
+        Case(sp("send", groupId="%(group)s", message="hi", sender="SHOP")),
+    ],
     ("smspartner", "vn/send"): [
         Case(sp("vn/send", **{"from": "%(long_number)s", "to": "0612345600", "message": "hi"}))
     ],
@@ -132,6 +140,7 @@ TABLE: dict[tuple[str, str], list[Case]] = {
     ("allmysms", "sendSms"): [
         Case(ams("sendSms", smsData=CLIENT, returnformat="json")),
         Case(ams("sendSms", smsData=MASTER, returnformat="json")),
+        Case(ams("sendSms", smsData='{"DATA":{"MESSAGE":"hi","LISTNAME":"%(list)s"}}')),
     ],
     ("allmysms", "send"): [
         Case(ams("", login="%(login)s", message="hi", mobile="0612345600")),
@@ -194,6 +203,26 @@ TABLE: dict[tuple[str, str], list[Case]] = {
         ("smspartner", name): [Case(sp(name, messageId="%(submission)s"), Kind.NOTHING)]
         for name in NOT_SERVED["smspartner"]
     },
+    ("smspartner", "group/add"): [Case(sp("group/add", name="mine"), Kind.NOTHING)],
+    ("smspartner", "group/list"): [Case(sp("group/list"), Kind.OWN)],
+    ("smspartner", "contact/add"): [Case(sp("contact/add", groupId="%(group)s", contact=NEW))],
+    ("smspartner", "contact/multiple/add"): [Case(sp("contact/multiple/add", groupId="%(group)s", contactsList=[NEW]))],
+    ("smspartner", "contact/list"): [Case(sp("contact/list", groupId="%(group)s"))],
+    ("smspartner", "contact/detail"): [Case(sp("contact/detail", contactId="%(contact)s"))],
+    ("smspartner", "contact/update"): [Case(sp("contact/update", contactId="%(contact)s", contact={"firstname": "x"}))],
+    ("smspartner", "contact/delete"): [Case(sp("contact/delete", contactId="%(contact)s"))],
+    ("allmysms", "createList"): [
+        Case(ams("createList", listData='{"DATA":{"LISTNAME":"mine","SUBACCOUNT":"%(login)s"}}')),
+    ],
+    ("allmysms", "populateList"): [Case(ams("populateList", populateData=FILL))],
+    ("allmysms", "getLists"): [Case(ams("getLists"), Kind.OWN), Case(ams("getLists", subAccount="%(login)s"))],
+    ("allmysms", "getContacts"): [
+        Case(ams("getContacts", listName="%(list)s")),
+        Case(ams("getContacts", listName="%(list)s", subAccount="%(login)s")),
+    ],
+    ("allmysms", "deleteContacts"): [Case(ams("deleteContacts", deleteData=FILL))],
+    ("allmysms", "deleteList"): [Case(ams("deleteList", listName="%(list)s"))],
+    ("smspartner", "groupe/delete"): [Case(sp("groupe/delete", groupId="%(group)s"))],
     # Last, since it puts on a list what the others look for.
     ("smspartner", "stop-sms/add"): [Case(sp("stop-sms/add", phoneNumber=STOPPED), Kind.OWN)],
 }
@@ -216,6 +245,8 @@ async def furnished(shop: Shop, door: Front) -> tuple[Account, Things, Things]:
     bob = await shop.account("bobby", balance_micros=77_000_000, transactional=True)
     await shop.database.execute("alter sequence submission_number restart with 70001")
     await shop.database.execute("alter table opt_out alter column id restart with 80001")
+    await shop.database.execute("alter table contact_group alter column id restart with 80003")
+    await shop.database.execute("alter table contact alter column id restart with 80004")
     wish = {"apiKey": "key of alice", "phoneNumbers": PHONE, "message": "geheimnis", "tag": "quittance-1"}
     sent = (await door.post("/v1/send", wish)).json()
     later = (
@@ -240,14 +271,20 @@ async def furnished(shop: Shop, door: Front) -> tuple[Account, Things, Things]:
             PHONE,
             first,
         )
+    listed = await door.post("/v1/group/add", {"apiKey": "key of alice", "name": "Chorale"})
+    group = listed.json()["groupId"]
+    person = {"apiKey": "key of alice", "groupId": group, "contact": {"phoneNumber": PHONE, "lastname": "geheimnis"}}
+    contact = (await door.post("/v1/contact/add", person)).json()["contact"]["contactId"]
+    own = '{"DATA":{"LISTNAME":"Ensemble"}}'
+    assert (await door.form("/http/9.0/createList", login="alice", apiKey="key of alice", listData=own)).status == 200
     secret = await accounts.installation_secret(shop.database)
     mine = Things(
         str(sent["message_id"]), str(later["message_id"]), public_id(secret, first), "quittance-1", str(stop_id),
-        "+33700000001", "alice", "alices-own", "ALICE-M", "ALICE",
+        "+33700000001", group, contact, "Ensemble", "alice", "alices-own", "ALICE-M", "ALICE",
     )  # fmt: skip
     nothing = Things(
         "90000", "90001", public_id(secret, message_id(90_000, 0)), "quittance-9", "99999",
-        "+33700000009", "nobod", "nobody-own", "NOBOD-M", "NOBOD",
+        "+33700000009", "90003", "90004", "Nothing", "nobod", "nobody-own", "NOBOD-M", "NOBOD",
     )  # fmt: skip
     return alice, mine, nothing
 

@@ -7,6 +7,27 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from chappe.core.contacts import (
+    AddContacts,
+    AddGroup,
+    ChangeContact,
+    Contact,
+    ContactFound,
+    ContactResult,
+    Contacts,
+    ContactsAdded,
+    ContactsRemoved,
+    Group,
+    GroupAdded,
+    Groups,
+    NewContact,
+    ReadContact,
+    ReadContacts,
+    ReadGroups,
+    RemoveContact,
+    RemoveContacts,
+    RemoveGroup,
+)
 from chappe.core.http import Request
 from chappe.core.lifecycle import State
 from chappe.core.model import (
@@ -99,6 +120,15 @@ ASKS: dict[str, tuple[tuple[str, dict[str, object], dict[str, str]], ...]] = {
         ("/v1/stop-sms/add", {"phoneNumber": "0612345678"}, {}),
         ("/v1/stop-sms/delete", {"id": 7}, {}),
         ("/v1/lookup", {"phoneNumbers": "0612345678"}, {}),
+        ("/v1/group/add", {"name": "Clients"}, {}),
+        ("/v1/group/list", {}, {}),
+        ("/v1/groupe/delete", {"groupId": 7}, {}),
+        ("/v1/contact/add", {"groupId": 7, "contact": {"phoneNumber": "0612345678"}}, {}),
+        ("/v1/contact/multiple/add", {"groupId": 7, "contactsList": [{"phoneNumber": "0612345678"}, {}]}, {}),
+        ("/v1/contact/update", {"contactId": 7, "contact": {"firstname": "Ana"}}, {}),
+        ("/v1/contact/delete", {"contactId": 7}, {}),
+        ("/v1/contact/list", {"groupId": 7}, {}),
+        ("/v1/contact/detail", {"contactId": 7}, {}),
         ("/v1/bulk-send", {"SMSList": [{"phoneNumber": "0612345678", "message": "Bonjour"}]}, {}),
     ),
     "allmysms": (
@@ -119,6 +149,12 @@ ASKS: dict[str, tuple[tuple[str, dict[str, object], dict[str, str]], ...]] = {
             {"smsData": '{"DATA":{"MESSAGE":"Bonjour","SMS":[{"MOBILEPHONE":"0612345678"}]}}'},
             {},
         ),
+        ("/http/9.0/createList", {"listData": '{"DATA":{"LISTNAME":"L","STRUCTURE":[{"FIELDNAME":"CITY"}]}}'}, {}),
+        ("/http/9.0/populateList", {"populateData": '{"DATA":{"LISTNAME":"L","CONTACTS":[{"MOBILEPHONE":"06"}]}}'}, {}),
+        ("/http/9.0/deleteContacts", {"deleteData": '{"DATA":{"LISTNAME":"L","CONTACTS":[{"MOBILEPHONE":"6"}]}}'}, {}),
+        ("/http/9.0/deleteList", {"listName": "L"}, {}),
+        ("/http/9.0/getLists", {}, {}),
+        ("/http/9.0/getContacts", {"listName": "L"}, {}),
         ("/sms/send", {"to": "0612345678", "text": "Bonjour"}, _BASIC),
         ("/sms/send", {"to": "0612345678", "text": "Bonjour", "simulate": 1}, _BASIC),
         ("/sms/send/bulk", {"to": ["0612345678"], "text": "Bonjour"}, _BASIC),
@@ -134,6 +170,30 @@ def opened(dialect: Dialect, request: Request) -> Call:
     call = dialect.open(request)
     assert isinstance(call, Call)
     return call
+
+
+def outcomes_of_contacts(command: Command) -> list[Outcome]:
+    """What the actions of contacts may answer."""
+    hard = 'é"<&>😀\0'
+    group = Group(7, hard, AT, 1, locked=True, structure=("CITY",))
+    contact = Contact(9, 7, "+33612345678", AT, {"firstname": hard, "CITY": hard}, opted_out=True)
+    new = NewContact("+33612345678", {"firstname": hard}, "", hard)
+    match command:
+        case AddGroup():
+            return [GroupAdded(group)]
+        case ReadGroups():
+            return [Groups(()), Groups((group,))]
+        case AddContacts():
+            reasons = ("", "known") if len(command.contacts) == 1 else ("", "known", "repeated", "empty", "url", "date")
+            count = len(command.contacts)
+            return [ContactsAdded(group, (ContactResult(new, 9, reason, True),) * count, AT) for reason in reasons]
+        case RemoveGroup() | RemoveContact() | RemoveContacts():
+            return [ContactsRemoved(0), ContactsRemoved(1)]
+        case ChangeContact() | ReadContact():
+            return [ContactFound(contact)]
+        case ReadContacts():
+            return [Contacts(group, (), 0), Contacts(group, (contact,), 200_000)]
+    raise AssertionError(command)
 
 
 def outcomes(command: Command) -> list[Outcome]:
@@ -186,4 +246,4 @@ def outcomes(command: Command) -> list[Outcome]:
             return [Replies(()), Replies((reply, msgspec.structs.replace(reply, submission_id=4587)), hard)]
         case ReadCosts():
             return [Costs(()), Costs((MonthCost(datetime(2026, 1, 31, 23, 0, tzinfo=UTC), 123_456, 3),))]
-    raise AssertionError(command)
+    return outcomes_of_contacts(command)

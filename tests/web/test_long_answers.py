@@ -13,7 +13,7 @@ from chappe.core.model import Account, OptOut, OptOuts, Outcome
 from chappe.dialects import Call, Credentials
 from chappe.dialects.smspartner import dialect
 from chappe.web import server
-from chappe.web.server import written
+from chappe.web.answers import written
 
 pytestmark = pytest.mark.asyncio
 

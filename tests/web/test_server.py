@@ -208,7 +208,7 @@ async def test_errors_as_200_of_the_installation_hold_for_callers_that_are_unkno
             ("/v1/send", b"{}", 1),
             ("/v1/send", b'{"apiKey":', 90),
             ("/v1/send", b'{"apiKey":"key of demo"}', 2),
-            ("/v1/group/list", b'{"apiKey":"key of demo"}', 40),
+            ("/v1/location/status", b'{"apiKey":"key of demo"}', 40),
         ):
             answer = await door.ask("POST", target, body)
             assert (answer.status, answer.json()["code"]) == (200, code)

@@ -216,6 +216,9 @@ TABLE: Final = (
     Row("sandbox_per_day", "sandbox_per_day", LIMIT, "most sandbox messages a day; 0: no limit"),
     Row("skipped_per_day", "skipped_per_day", LIMIT, "most skipped recipients a day that are kept; 0: all"),
     Row("opt_outs_per_day", "opt_outs_per_day", LIMIT, "most opt-outs a day by its programs; 0: no limit"),
+    Row("contact_groups_max", "contact_groups_max", _whole(0, 100_000), "most groups and lists of contacts"),
+    Row("contacts_max", "contacts_max", _whole(0, 10_000_000), "most contacts in all groups and lists"),
+    Row("contact_page_size", "contact_page_size", _whole(1, 5_000), "contacts a page (SMS Partner)"),
     Row(
         "requests_per_minute",
         "requests_per_minute",

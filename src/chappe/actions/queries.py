@@ -7,10 +7,21 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from chappe.actions import optouts, replies, statuses
+from chappe.actions import contacts, optouts, replies, statuses
 from chappe.actions.cancel import cancel
 from chappe.actions.costs import read_costs
 from chappe.actions.simulate import simulate
+from chappe.core.contacts import (
+    AddContacts,
+    AddGroup,
+    ChangeContact,
+    ReadContact,
+    ReadContacts,
+    ReadGroups,
+    RemoveContact,
+    RemoveContacts,
+    RemoveGroup,
+)
 from chappe.core.errors import Refusal
 from chappe.core.model import (
     AddOptOut,
@@ -72,6 +83,15 @@ ANSWERERS: dict[type, Answerer] = {
     ReadCosts: read_costs,
     Ready: ready,
     OfSubAccount: of_sub_account,
+    AddGroup: contacts.add_group,
+    ReadGroups: contacts.read_groups,
+    RemoveGroup: contacts.remove_group,
+    AddContacts: contacts.add_contacts,
+    RemoveContacts: contacts.remove_contacts,
+    ChangeContact: contacts.change_contact,
+    RemoveContact: contacts.remove_contact,
+    ReadContact: contacts.read_contact,
+    ReadContacts: contacts.read_contacts,
 }
 
 

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from chappe.core.contacts import (
+    AddContacts,
+    AddGroup,
+    ChangeContact,
+    ReadContact,
+    ReadContacts,
+    ReadGroups,
+    RemoveContact,
+    RemoveContacts,
+    RemoveGroup,
+)
 from chappe.core.model import (
     AddOptOut,
     Cancel,
@@ -33,6 +44,15 @@ DEAR: dict[type, bool] = {
     ReadReplies: True,
     ReadCosts: True,  # sums what has not been summed up yet
     Cancel: True,  # of a submission all messages
+    AddGroup: False,
+    ReadContact: False,
+    ChangeContact: False,
+    RemoveContact: False,
+    ReadGroups: True,
+    ReadContacts: True,  # a page, or a whole group
+    AddContacts: True,
+    RemoveContacts: True,
+    RemoveGroup: True,  # with its contacts
 }
 
 

@@ -79,6 +79,9 @@ class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # Of one API process; 0: no limit.
     requests_per_minute: int = 120_000
     questions_per_minute: int = 6_000  # of these the ones that send nothing
+    contact_groups_max: int = 1_000
+    contacts_max: int = 500_000  # of all groups
+    contact_page_size: int = 500  # SMS Partner only: of /contact/list
     opt_outs_by_api_max: int = 500_000  # entries of the STOP list, beyond which none is added by API
 
 

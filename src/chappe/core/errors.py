@@ -41,6 +41,9 @@ REFUSALS: Final[Mapping[str, str]] = {
     "country_limit": "the account has sent very many messages to one of the countries on this day",
     "spend_limit": "the account has spent as much as it may within this hour or day",
     "sandbox_limit": "the account has sent as many sandbox messages as it may on this day",
+    "contact_limit": "the account has as many groups or contacts as it may have",
+    "known": "there is one of that name or number already",
+    "locked": "the list is locked",
     "opt_out_limit": "the account has put as many numbers on its STOP list as it may on this day",
     "queue_failed": "the message could not be stored",
 }

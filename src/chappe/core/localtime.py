@@ -43,6 +43,11 @@ def written(at: datetime, zone: str = PARIS) -> str:
     return at.astimezone(_zone(zone)).isoformat(" ", "seconds")[:19]  # without the offset that follows
 
 
+def with_offset(at: datetime, zone: str = PARIS) -> str:
+    """An instant as `2030-10-21T09:00:00+02:00` in the zone, to the second."""
+    return at.astimezone(_zone(zone)).isoformat("T", "seconds")
+
+
 def end_of_day(day: date) -> datetime:
     """Midnight that ends the day, naive: what `24:00` means. Raises OverflowError on the last day of the calendar."""
     return datetime(day.year, day.month, day.day) + timedelta(days=1)

@@ -14,6 +14,7 @@ import msgspec
 from chappe.core.account import Account as Account
 from chappe.core.account import AccountSettings as AccountSettings
 from chappe.core.account import AccountState as AccountState
+from chappe.core.contacts import ContactCommand, ContactOutcome
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -212,7 +213,7 @@ class OfSubAccount(msgspec.Struct, frozen=True):
 
     account: Account
     login: str
-    command: Ready | ReadBalance | ReadMessages | ReadMessage | ReadOptOuts | ReadReplies
+    command: Ready | ReadBalance | ReadMessages | ReadMessage | ReadOptOuts | ReadReplies | ContactCommand
 
 
 class ReadCosts(msgspec.Struct, frozen=True):
@@ -224,7 +225,8 @@ class ReadCosts(msgspec.Struct, frozen=True):
 
 
 Command = (
-    Send
+    ContactCommand
+    | Send
     | Simulate
     | ReadBalance
     | Ready
@@ -384,7 +386,8 @@ class Costs(msgspec.Struct, frozen=True):
 
 
 Outcome = (
-    Accepted
+    ContactOutcome
+    | Accepted
     | Simulated
     | Balance
     | Ready

@@ -15,21 +15,21 @@ from typing import Any
 import msgspec
 
 from chappe.actions import accept as accept_action
+from chappe.actions.contacts import read_contacts
 from chappe.actions.locked import Locked
 from chappe.actions.queries import answer
 from chappe.actions.query_cost import is_dear
 from chappe.actions.windows import Windows
+from chappe.core.contacts import ReadContacts, SendToGroup
 from chappe.core.errors import Refusal
 from chappe.core.http import Request, Response
 from chappe.core.model import (
+    RECIPIENTS_MAX,
     Accepted,
     Account,
     AddOptOut,
     Command,
-    MessagesFound,
     Moment,
-    OptOuts,
-    Outcome,
     Ready,
     Send,
 )
@@ -42,6 +42,7 @@ from chappe.store import accounts, carriers
 from chappe.store.database import CONNECTION_ERRORS, Bell, Database, DatabaseError
 from chappe.store.messages import Placed
 from chappe.web.accounts import AccountBook
+from chappe.web.answers import nothing, plain, written
 from chappe.web.client_address import place_of
 from chappe.web.group_commit import Commits
 from chappe.web.key_guessing import Guesses
@@ -70,6 +71,8 @@ SMALL_WEIGHT = 100
 # under way at once in a process, and so many of them of one account.
 CHEAP_AT_ONCE, CHEAP_EACH_MAX = 3, 2
 DEAR_AT_ONCE, DEAR_EACH_MAX = 2, 1
+
+OCTETS_A_CONTACT = 14  # of a group that is sent to: as a number in a request
 
 Page = Callable[[Request], Awaitable[Response]]
 
@@ -179,7 +182,7 @@ class Api:
             return None
         found = self._directory.find(request)
         if found is None:
-            reply.send(_nothing(request))
+            reply.send(nothing(request))
             return None
         dialect, request = found
         if len(request.body) > HEAVY_BYTES and self._book.guesses.too_many(request.remote):
@@ -230,7 +233,7 @@ class Api:
         """A request that breaks a limit of the listener, without its body."""
         found = self._directory.find(request)
         if found is None:
-            reply.send(_plain(413, "This is too large."))
+            reply.send(plain(413, "This is too large."))
             return
         dialect, request = found
         reply.send(dialect.refuse(Refusal(code), request, None, self._nobody))
@@ -305,8 +308,10 @@ class Api:
     def _read(self, asked: _Asked) -> Placed | Command | Response:
         """What is asked for: messages with their places, a question, or the answer where it is known already. Pure, and
         called from a thread where that may take long. Raises Refusal."""
+        return self._ready(asked, asked.dialect.read(asked.call, asked.account, asked.moment))
+
+    def _ready(self, asked: _Asked, command: Command) -> Placed | Command | Response:
         account, moment = asked.account, asked.moment
-        command = asked.dialect.read(asked.call, account, moment)
         if isinstance(command, Send):
             windows = self._windows.of(account.settings)
             return accept_action.place(self._with_sender(command), moment.now, self._router, windows)
@@ -330,6 +335,11 @@ class Api:
             return
         if not self._rates.allow_question(account):
             self._refuse_late(asked)
+            return
+        if isinstance(wanted, SendToGroup):
+            if not self._asking.begin(account.id):
+                raise Refusal("too_many_requests")
+            self._spawn(self._complete(asked, wanted), asked.reply)
             return
         if isinstance(wanted, Response):
             asked.reply.send(wanted)
@@ -385,6 +395,31 @@ class Api:
     async def _write_beside(self, asked: _Asked, outcome: Accepted) -> None:
         """The answer to many messages. They are stored: whatever waits already, this is not refused."""
         asked.reply.send(await asyncio.to_thread(asked.dialect.write, outcome, asked.call, asked.account))
+
+    async def _complete(self, asked: _Asked, wanted: SendToGroup) -> None:
+        """A send to a group: its contacts are read when it is the account's turn, and then it is a send like others."""
+        account = asked.account
+        everybody = ReadContacts(account, wanted.group, 1, RECIPIENTS_MAX + 1)  # one more is too many
+        try:
+            turn = await self._dear.turn(account.id)
+            try:
+                found = await read_contacts(self._questions, everybody, asked.moment)
+            finally:
+                turn.end()
+            octets = len(found.entries) * OCTETS_A_CONTACT
+            self._act(
+                asked,
+                await self._reader.beside(
+                    account.id, octets, lambda: self._ready(asked, wanted.complete(found.group, found.entries))
+                ),
+            )
+        except Refusal as refusal:
+            asked.refuse(refusal)
+        except (*CONNECTION_ERRORS, DatabaseError) as error:
+            log.error("command_failed", command=type(wanted).__name__, error=type(error).__name__)
+            asked.refuse(Refusal("queue_failed"), counts=False)
+        finally:
+            self._asking.end(account.id)
 
     async def _answer(self, asked: _Asked, command: Command) -> None:
         """A command that has a connection to itself, when it is the account's turn.
@@ -456,30 +491,3 @@ def _refused(dialect: Dialect, refusal: Refusal) -> Refusal:
     """The refusal, counted."""
     metrics().count("chappe_refused_total", dialect=dialect.NAME, code=refusal.code)
     return refusal
-
-
-async def written(dialect: Dialect, outcome: Outcome, call: Call, account: Account) -> Response:
-    """The answer to an outcome; a long one is written in a thread, since nobody else may wait for it."""
-    if _rows(outcome) > LARGE_ROWS:
-        return await asyncio.to_thread(dialect.write, outcome, call, account)
-    return dialect.write(outcome, call, account)
-
-
-def _rows(outcome: Outcome) -> int:
-    if isinstance(outcome, MessagesFound):
-        return sum(len(group) for group in outcome.groups if group)
-    return len(outcome.entries) if isinstance(outcome, OptOuts) else 0
-
-
-def _nothing(request: Request) -> Response:
-    """The answer at an address that nobody has: in JSON to a program that speaks it or brings a key."""
-    sentence = "There is nothing at this address."
-    headers = request.headers
-    if "json" in headers.get("content-type", "") or "json" in headers.get("accept", "") or "authorization" in headers:
-        body = msgspec.json.encode({"code": 404, "description": sentence})
-        return Response(404, "application/json", body)
-    return _plain(404, sentence)
-
-
-def _plain(status: int, text: str) -> Response:
-    return Response(status, "text/plain; charset=utf-8", text.encode() + b"\n")

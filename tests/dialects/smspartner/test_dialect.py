@@ -358,7 +358,7 @@ CODES = [
 
 @pytest.mark.parametrize(("refusal", "code", "status", "text"), CODES)
 def test_each_refusal_has_its_number_its_status_and_its_text(refusal: str, code: int, status: int, text: str) -> None:
-    response = dialect.refuse(SmsPartnerRefusal(refusal), post("/v1/send", HELLO))
+    response = dialect.refuse(SmsPartnerRefusal(refusal), post("/v1/me", HELLO))
     body = json.loads(response.body)
     assert (body["success"], body["code"], body["message"]) == (False, code, text)
     assert response.status == status

@@ -7,10 +7,12 @@ from urllib.parse import urlencode
 from xml.etree import ElementTree
 
 import pytest
+from dialect_asks import outcomes_of_contacts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from smspartner_desk import account, ask
 
+from chappe.core.contacts import Contact, Group, SendToGroup
 from chappe.core.errors import Refusal
 from chappe.core.http import Request, Response
 from chappe.core.lifecycle import State
@@ -99,7 +101,10 @@ def act(command: Any) -> Any:
             assert command.since < command.until
             assert command.since.tzinfo is UTC
             return Costs((MonthCost(command.since, 38_000, 1),))
-    raise AssertionError(type(command).__name__)
+        case SendToGroup():
+            assert 0 < command.group.id <= INTEGER_MAX
+            return act(command.complete(Group(command.group.id, "x", AT), (Contact(1, 1, "+33612345678", AT, {}),)))
+    return outcomes_of_contacts(command)[-1]
 
 
 def check(response: Response) -> None:
@@ -117,7 +122,8 @@ WORDS = st.sampled_from(
 )  # fmt: skip
 NAMES = st.sampled_from(
     ["SMSList", "phoneNumber", "phoneNumbers", "messageId", "SMSStatut_List", "SMSStatus_List", "tag", "page",
-     "interval", "from", "to", "id", "message", "sender", "gamme", "_format", "PHONENUMBER"]
+     "interval", "from", "to", "id", "message", "sender", "gamme", "_format", "PHONENUMBER", "name", "groupId",
+     "contactId", "contact", "contactsList"]
 )  # fmt: skip
 ITEMS = st.lists(
     st.dictionaries(st.sampled_from(["phoneNumber", "messageId", "message", "x"]), WORDS | st.integers() | st.none()),
@@ -220,7 +226,7 @@ def test_errors_as_200_is_for_page_codes_too() -> None:
 @pytest.mark.parametrize(
     "page",
     [
-        *("group/add", "group/list", "groupe/delete", "contact/list", "contact/detail", "contact/update"),
+        *("group/none", "contact/none", "location/optin", "rcs/send", "hlr/notify"),
         *("subaccount/create", "vn/callforward", "sondage/to/send", "cancel", "(unserved)", "x/y/z", ""),
     ],
 )

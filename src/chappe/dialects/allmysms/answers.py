@@ -71,11 +71,14 @@ def _warnings(command: Send, ignored: Iterable[str] | None) -> dict[str, Value]:
     return {"warnings": notes.of_send(command, ignored, command.account.settings.message_language)}
 
 
-def refused(refusal: Refusal, form: str, settings: AccountSettings, *, unknown: str | None = None) -> Response:
+def refused(
+    refusal: Refusal, form: str, settings: AccountSettings, *, unknown: str | None = None, has_text: bool = False
+) -> Response:
     """The reply to a refusal: status and statusText only, HTTP 200 unless the table says otherwise. Total.
 
     unknown: the call is of a reading method, where everything but bad credentials and what HTTP has a status for is the
-    status "0", a string; it is the text for what is not found, unless the refusal has its own in values.
+    status "0", a string; it is the text for what is not found, unless the refusal has its own in values. has_text: such
+    a reply has the sentence under `text` as well.
     """
     code = refusal.code
     row = REFUSED[code]
@@ -94,7 +97,10 @@ def refused(refusal: Refusal, form: str, settings: AccountSettings, *, unknown: 
             needed=credits_needed(refusal.values.get("needed_micros", 0)),
             left=credits_left(refusal.values.get("balance_micros", 0)),
         )
-    return respond({"status": number, "statusText": text}, form, http, retry_after(refusal))
+    fields: dict[str, Value] = {"status": number, "statusText": text}
+    if has_text and number == "0":
+        fields["text"] = text
+    return respond(fields, form, http, retry_after(refusal))
 
 
 def all_for(refusal: Refusal) -> str:

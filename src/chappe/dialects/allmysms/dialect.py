@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from chappe.core.contacts import GroupKey, SendToGroup
 from chappe.core.errors import Refusal
 from chappe.core.http import Request, Response
 from chappe.core.model import (
@@ -32,6 +33,7 @@ from chappe.core.pricelist import PriceList
 from chappe.dialects import Call, WebhookCall, forms
 from chappe.dialects.allmysms import (
     answers,
+    lists,
     methods,
     rest,
     rest_answers,
@@ -41,7 +43,7 @@ from chappe.dialects.allmysms import (
     flow as allmysms_flow,
 )
 from chappe.dialects.allmysms.flow import Block
-from chappe.dialects.allmysms.methods import INFO, METHODS
+from chappe.dialects.allmysms.methods import CREATE_LIST, INFO, MEANT_BY, METHODS
 from chappe.dialects.allmysms.prices import price_list_of
 from chappe.dialects.allmysms.refusals import AllMySmsRefusal
 from chappe.dialects.allmysms.send import NAME as NAME
@@ -72,6 +74,8 @@ _TAGS: Final = frozenset(
         "FLASH",
         "CLIMSGID",
         "MASTERACCOUNT",
+        "LISTNAME",
+        "LISTNAME",
         "CLIENT",
         "CLIENTCODE",
     )
@@ -106,6 +110,8 @@ def open(request: Request) -> Call | Response:
     values = _values(request)
     login = values.get("login") or values.get("clientcode", "")
     key = values.get("apikey") or values.get("passcode", "")
+    if verb == CREATE_LIST:
+        verb = next((meant for name, meant in MEANT_BY.items() if name in values), verb)
     return Call(credentials(login, key), verb, _format(values), values)
 
 
@@ -122,7 +128,7 @@ def read(call: Call, account: Account, moment: Moment) -> Command:
     if call.verb in METHODS:
         return methods.read(call.verb, values, account, moment)
     if call.verb == SIMULATE:
-        return Simulate(_read_flow(values, account, moment))
+        return _read_flow(values, account, moment, simulate=True)
     return (_read_simple if call.verb == SIMPLE else _read_flow)(values, account, moment)
 
 
@@ -145,7 +151,7 @@ def refuse(refusal: Refusal, request: Request, call: Call | None = None, account
     if rest.is_below(request.path) or not _OLD_API.match(request.path):
         return rest_answers.refused(refusal)
     if call is None:
-        return _refuse(refusal, _format_wanted(request), SEND, account)
+        return _refuse(refusal, _format_wanted(request), SIMPLE, account)
     return _refuse(refusal, call.format, call.verb, account)
 
 
@@ -168,10 +174,13 @@ def _refuse(refusal: Refusal, form: str, verb: str, account: Account | None) -> 
     if form == rest.FORMAT:
         return rest_answers.refused(refusal)
     settings = _DEFAULTS if account is None else account.settings
-    unknown = METHODS[verb].unknown if verb in METHODS else None
+    method = METHODS.get(verb)
+    unknown = None if method is None else method.unknown
     if verb == INFO and refusal.code == "not_found":
         refusal = Refusal("key_unknown")  # the one method whose unknown sub-account has a number
-    return answers.refused(refusal, form, settings, unknown=unknown)
+    elif verb in (SEND, SIMULATE) and refusal.code == "not_found":
+        refusal = AllMySmsRefusal("list_unknown")  # a send names nothing else that may not be there
+    return answers.refused(refusal, form, settings, unknown=unknown, has_text=method is not None and method.has_text)
 
 
 def _verb(path: str) -> str:
@@ -251,7 +260,9 @@ def _format_wanted(request: Request) -> str:
         return "json"
 
 
-def _read_flow(values: Mapping[str, str], account: Account, moment: Moment) -> Send:
+def _read_flow(
+    values: Mapping[str, str], account: Account, moment: Moment, *, simulate: bool = False
+) -> Send | Simulate | SendToGroup:
     flow = allmysms_flow.read(values.get("smsdata", ""))
     fields = flow.fields
     for name in ("CLIENT", "CLIENTCODE"):
@@ -260,7 +271,8 @@ def _read_flow(values: Mapping[str, str], account: Account, moment: Moment) -> S
     if "MESSAGE" not in fields:
         raise AllMySmsRefusal("text_absent")
     message = message_of(fields["MESSAGE"])
-    if not flow.blocks:
+    to_list = fields.get("LISTNAME", "") if not flow.blocks else ""
+    if not flow.blocks and not to_list:
         raise Refusal("recipients_missing")
     if not all(block.numbers for block in flow.blocks):
         raise AllMySmsRefusal("recipient_absent")
@@ -283,10 +295,17 @@ def _read_flow(values: Mapping[str, str], account: Account, moment: Moment) -> S
         campaign=label(fields.get("CAMPAIGN_NAME", ""), "CAMPAIGN_NAME"),
         client_reference=label(fields.get("CLIMSGID", ""), "CLIMSGID"),
     )
-    wanted = send(wish, account)
-    if is_yes(values.get("verbose", "")):
-        return msgspec.structs.replace(wanted, answer=tuple(name for name in fields if name not in _TAGS))
-    return wanted
+    ignored = tuple(name for name in fields if name not in _TAGS) if is_yes(values.get("verbose", "")) else None
+
+    def told(sent: Send) -> Send | Simulate:
+        sent = sent if ignored is None else msgspec.structs.replace(sent, answer=ignored)
+        return Simulate(sent) if simulate else sent
+
+    if not to_list:
+        return told(send(wish, account))
+    return SendToGroup(
+        account, GroupKey(name=to_list), lambda group, members: told(lists.complete(wish, account, group, members))
+    )
 
 
 def _read_simple(values: Mapping[str, str], account: Account, moment: Moment) -> Send:

@@ -23,7 +23,6 @@ from chappe.core.model import (
     MessagesFound,
     MessageStatus,
     Moment,
-    OfSubAccount,
     OptOuts,
     Outcome,
     ReadBalance,
@@ -38,10 +37,11 @@ from chappe.core.model import (
 )
 from chappe.core.publicid import message_id_of
 from chappe.dialects import Call
+from chappe.dialects.allmysms import lists
 from chappe.dialects.allmysms.credits import credits_left
 from chappe.dialects.allmysms.prices import credits_of_country, prices
 from chappe.dialects.allmysms.render import Fields, Row, money, respond
-from chappe.dialects.allmysms.send import CREDENTIAL_CHARACTERS_MAX
+from chappe.dialects.allmysms.subaccounts import of_sub_account
 from chappe.dialects.allmysms.webhooks import acknowledged, delivery
 
 REPLIES_DEFAULT: Final = 1_000  # the provider's
@@ -49,7 +49,6 @@ REPLIES_MAX: Final = 10_000  # what is left comes with the next call
 SUBMISSION_ID_END: Final = 1 << 44  # public ids carry 60 bits of message id, 16 of them the place
 
 _DIGITS: Final = re.compile(r"[0-9]{1,14}", re.ASCII)
-_READING: Final = (Ready, ReadBalance, ReadMessages, ReadMessage, ReadOptOuts, ReadReplies)
 _COMMENTS: Final = {"stop": "stop", "refused": "refused", "manual": "manual unsubscribe"}
 
 Values = Mapping[str, str]
@@ -65,20 +64,12 @@ class Method(NamedTuple):
     read: Callable[[Values, Account, Moment], Command]
     answer: Callable[[Any, Call], Fields | None]
     unknown: str = "account_unknown"
+    has_text: bool = False  # errors have the sentence under `text` as well
 
 
 def read(verb: str, values: Values, account: Account, moment: Moment) -> Command:
     """What a method asks for. Raises Refusal not_found."""
     return of_sub_account(METHODS[verb].read(values, account, moment), values.get("subaccount", ""), account)
-
-
-def of_sub_account(command: Command, wanted: str, account: Account) -> Command:
-    """The command, or the same asked of a sub-account; raises Refusal not_found where it cannot be asked of one."""
-    if not wanted or wanted.casefold() == account.login.casefold():
-        return command
-    if len(wanted) <= CREDENTIAL_CHARACTERS_MAX and wanted.isprintable() and isinstance(command, _READING):
-        return OfSubAccount(account, wanted, command)
-    raise Refusal("not_found", text="account_unknown")
 
 
 def write(outcome: Outcome, call: Call) -> Response:
@@ -150,7 +141,7 @@ def _read_prices(values: Values, account: Account, moment: Moment) -> Command:
 
 
 def _not_served(values: Values, account: Account, moment: Moment) -> NoReturn:
-    """MMS, e-mail, short links, lists of contacts and the making of sub-accounts: nothing here does them."""
+    """MMS, e-mail, short links and the making of sub-accounts: nothing here does them."""
     raise Refusal("not_found", text="service_missing")
 
 
@@ -283,10 +274,12 @@ def _deletion(outcome: Cancelled, call: Call) -> Fields | None:
 
 
 INFO: Final = "getInfo"
+CREATE_LIST: Final = "createList"
+# One client calls createList for what other methods do: the parameter says which is meant.
+MEANT_BY: Final = {"populatedata": "populateList", "deletedata": "deleteContacts"}
 UNSERVED: Final = (
     *("sendMms", "sendEmail", "shortenUrl"),
     *("createSubAccount", "updateSubAccount", "getSubAccounts", "manageSubAccountCredits", "deleteSubAccount"),
-    *("createList", "populateList", "deleteContacts", "deleteList", "getLists", "getContacts"),
 )
 _TABLE: Final = (
     Method("getAcks", _read_acks, _acks, "campaign_unknown"),
@@ -300,6 +293,12 @@ _TABLE: Final = (
     Method("getPrices", _read_prices, _prices, "country_unknown"),
     Method("getCampaignStats", _read_acks, _statistics, "campaign_unknown"),
     *(Method(name, _not_served, _nothing) for name in UNSERVED),
+    Method(CREATE_LIST, lists.read_create, lists.created, "account_unknown", has_text=True),
+    Method("populateList", lists.read_populate, lists.populated, "list_unknown", has_text=True),
+    Method("deleteContacts", lists.read_delete_contacts, lists.contacts_deleted, "list_unknown", has_text=True),
+    Method("deleteList", lists.read_delete_list, lists.removed, "list_unknown", has_text=True),
+    Method("getLists", lists.read_lists, lists.lists, "account_unknown", has_text=True),
+    Method("getContacts", lists.read_contacts, lists.contacts, "list_unknown", has_text=True),
     Method("deleteCampaign", _read_deletion, _deletion, "campaign_unknown"),
 )
 METHODS: Final[Mapping[str, Method]] = {method.name: method for method in _TABLE}

@@ -20,6 +20,7 @@ REFUSALS: Final[Mapping[str, str]] = {
     "client_wrong": "the client code in the flow is not the account's",
     "recipient_absent": "a recipient block has no number",
     "link_too_long": "the link is longer than 80 characters",
+    "list_unknown": "the list of contacts does not exist",
     "master_unknown": "the master account does not exist",
 }
 

@@ -31,10 +31,11 @@ from chappe.core.model import (
 from chappe.dialects import Call, forms
 from chappe.dialects.allmysms import flow
 from chappe.dialects.allmysms.flow import Block
-from chappe.dialects.allmysms.methods import of_sub_account, submission_id
+from chappe.dialects.allmysms.methods import submission_id
 from chappe.dialects.allmysms.refusals import AllMySmsRefusal
 from chappe.dialects.allmysms.rest_answers import ACCOUNT, BULK, ONE, REPORT, VOICE, pong
 from chappe.dialects.allmysms.send import Wish, credentials, is_yes, label, message_of, scheduled_at, send, sender_of
+from chappe.dialects.allmysms.subaccounts import of_sub_account
 
 FORMAT: Final = "rest"
 PING: Final = "ping"

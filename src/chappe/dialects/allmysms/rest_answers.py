@@ -106,6 +106,7 @@ ERRORS: Final[Mapping[str, Error]] = {
     "client_wrong": _CONTENT,
     "recipient_absent": Error(112, 400, "A recipient has no number"),
     "link_too_long": Error(117, 400, "The link is longer than 80 characters"),
+    "list_unknown": Error(112, 400, "The list does not exist"),
     "master_unknown": Error(118, 400, "The master account does not exist"),
     "repeated": Error(121, 400, "Request already transmitted"),
     "not_found": Error(404, 404, "Not found"),
@@ -114,6 +115,9 @@ ERRORS: Final[Mapping[str, Error]] = {
     "country_limit": Error(429, 429, "Safety limit: too many messages to one country within a day"),
     "spend_limit": Error(429, 429, "Safety limit: the most that may be spent within an hour or a day is reached"),
     "sandbox_limit": Error(429, 429, "Safety limit: too many sandbox messages within a day"),
+    "contact_limit": Error(429, 429, "Safety limit: too many lists or contacts"),
+    "known": Error(409, 409, "There is one of that name already"),
+    "locked": Error(409, 409, "The list is locked"),
     "opt_out_limit": Error(429, 429, "Safety limit: too many opt-outs within a day"),
     "queue_failed": Error(500, 500, "Internal error"),
 }

@@ -104,17 +104,21 @@ def refused(refusal: Refusal, *, xml: bool, verb: str, date_written: str, settin
                 limit=refusal.values.get("limit", settings.numbers_per_request_max), date=date_written[:WRITTEN_MAX]
             )
         body, form = _simple(answer.code, text, xml)
-    # Only the 400 is a matter of taste; 404, 413, 429 and 500 also speak to proxies and to retries.
-    status = 200 if answer.status == 400 and settings.errors_as_http_200 else answer.status
     wait_s = refusal.values.get("retry_after_s")
-    return Response(status, form, body, () if wait_s is None else (("Retry-After", str(wait_s)),))
+    headers = () if wait_s is None else (("Retry-After", str(wait_s)),)
+    return Response(_status(answer, settings), form, body, headers)
 
 
 def told(answer: Answer, value: str = "", *, xml: bool, settings: AccountSettings) -> Response:
     """Shape A of an answer that one page has for itself; value: what was written, where its text quotes it."""
     text = answer.text(settings.message_language)
     body, form = _simple(answer.code, text.replace("{value}", value[:WRITTEN_MAX]), xml)
-    return Response(200 if settings.errors_as_http_200 else answer.status, form, body)
+    return Response(_status(answer, settings), form, body)
+
+
+def _status(answer: Answer, settings: AccountSettings) -> int:
+    """Only the 400 is a matter of taste; 404, 413, 429 and 500 also speak to proxies and to retries."""
+    return 200 if answer.status == 400 and settings.errors_as_http_200 else answer.status
 
 
 def _credits(balance_micros: int, price_micros: int) -> int:

@@ -1,6 +1,7 @@
-"""SMS Partner v1, unchanged for its clients: sending, status, STOP list, statistics, look-up; in JSON and XML.
+"""SMS Partner v1, unchanged for its clients: sending, status, STOP list, contacts, statistics, look-up.
 
-Any method on every path; query and body are one set of values; errors are answered in the provider's codes.
+Any method on every path; query and body are one set of values; answers in JSON or XML; errors in the
+provider's codes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,17 @@ from chappe.core.http import Request, Response
 from chappe.core.model import Account, AccountSettings, Command, Moment, Outcome, ReadBalance, Reply, Report
 from chappe.core.pricelist import PriceList
 from chappe.dialects import Call, Credentials, WebhookCall
-from chappe.dialects.smspartner import answers, bulk, lookup, send, send_options, statistics, status, stop, webhooks
+from chappe.dialects.smspartner import (
+    answers,
+    bulk,
+    contacts,
+    lookup,
+    send_options,
+    statistics,
+    status,
+    stop,
+    webhooks,
+)
 from chappe.dialects.smspartner import request_parser as request_values
 from chappe.dialects.smspartner.refusals import SmsPartnerRefusal
 from chappe.dialects.smspartner.request_parser import Values
@@ -33,12 +44,14 @@ _DEFAULTS: Final = AccountSettings()
 PAGES_ELSEWHERE: Final = frozenset(("hlr/notify", "vn/callforward", "sondage/to/send", "rcs/send"))
 FAMILIES: Final = frozenset(("contact", "group", "groupe", "subaccount", "location"))
 
+ALIASES: Final[Mapping[str, str]] = {"group/delete": "groupe/delete"}  # the provider misspells, its clients may not
+
 Reader = Callable[[Values, Account, Moment], Command]
 Writer = Callable[[Any, Values, AccountSettings, bool], Response]
 
 
 def _not_served(values: Values, account: Account, moment: Moment) -> NoReturn:
-    """What does not exist here: contacts, groups, sub-accounts, surveys, RCS, and every name that is unknown.
+    """What does not exist here: sub-accounts, surveys, RCS, and every name that is unknown.
 
     Access is denied, as to accounts of the provider that have not ordered it. 404 means in this API that a contact, a
     group or a sub-account does not exist, and a program that keeps two lists alike takes it for a deletion.
@@ -48,8 +61,8 @@ def _not_served(values: Values, account: Account, moment: Moment) -> NoReturn:
 
 # Page -> how its request is read, how its outcome is told.
 PAGES: Final[Mapping[str, tuple[Reader, Writer]]] = {
-    "send": (partial(send.read, "send"), answers.sent),
-    "vn/send": (partial(send.read, "vn/send"), answers.sent),
+    "send": (partial(contacts.read_send, "send"), answers.sent),
+    "vn/send": (partial(contacts.read_send, "vn/send"), answers.sent),
     "bulk-send": (bulk.read, bulk.sent),
     "me": (lambda values, account, moment: ReadBalance(account), answers.balance),
     "message-cancel": (status.read_cancel, status.cancelled),
@@ -62,6 +75,15 @@ PAGES: Final[Mapping[str, tuple[Reader, Writer]]] = {
     "stop-sms/add": (stop.read_add, stop.added),
     "stop-sms/delete": (stop.read_delete, stop.deleted),
     "lookup": (lookup.read, lookup.found),
+    "group/add": (contacts.read_add_group, contacts.group_added),
+    "group/list": (contacts.read_groups, contacts.groups),
+    "groupe/delete": (contacts.read_remove_group, contacts.removed),
+    "contact/add": (contacts.read_add, contacts.added),
+    "contact/multiple/add": (contacts.read_add_many, contacts.added_many),
+    "contact/update": (contacts.read_change, contacts.changed),
+    "contact/delete": (contacts.read_remove, contacts.removed),
+    "contact/list": (contacts.read_list, contacts.listed),
+    "contact/detail": (contacts.read_detail, contacts.detail),
     UNSERVED: (_not_served, answers.sent),
 }
 
@@ -78,7 +100,7 @@ def open(request: Request) -> Call:
     """The request with its key. Raises Refusal unreadable, key_missing, key_unknown."""
     verb = _verb(request.path)
     if verb not in PAGES:
-        verb = UNSERVED
+        verb = ALIASES.get(verb, UNSERVED)
     values = request_values.read(request)
     key = request_values.text(values.get("apiKey"))
     if not key:
@@ -87,6 +109,8 @@ def open(request: Request) -> Call:
         raise Refusal("key_unknown")  # no account has such a key, and no database would take it
     if verb == "send" and "phoneNumbers" not in values and "SMSList" in values:
         verb = "bulk-send"  # some pages of the provider print that path for it
+    elif verb == "contact/add" and "contactsList" in values:
+        verb = "contact/multiple/add"  # likewise
     return Call(Credentials(key), verb, request_values.format_of(values), values)
 
 
@@ -100,7 +124,11 @@ def write(outcome: Outcome, call: Call, account: Account | None = None) -> Respo
     """The answer to an outcome, in the form that the call wants, in the language of the account."""
     assert isinstance(call.values, dict)
     settings = _DEFAULTS if account is None else account.settings
-    return PAGES[call.verb][1](outcome, call.values, settings, call.format == "xml")
+    xml = call.format == "xml"
+    try:
+        return PAGES[call.verb][1](outcome, call.values, settings, xml)
+    except Refusal as refusal:  # the outcome is that it cannot be
+        return answers.refused(refusal, xml=xml, verb=call.verb, date_written="", settings=settings)
 
 
 def refuse(refusal: Refusal, request: Request, call: Call | None = None, account: Account | None = None) -> Response:

@@ -23,6 +23,27 @@ _DATE_MISSING: Final = Answer(45, 400, "La date est requise", "The date is requi
 _DATE_INVALID: Final = Answer(49, 400, "La date est invalide", "The date is invalid")
 _INTERVAL_INVALID: Final = Answer(9, 400, "L'intervalle n'est pas valide", "The interval is not valid")
 
+_GROUP_MISSING: Final = Answer(1, 400, "Le champ groupId est requis", "The groupId field is required")
+_CONTACT_MISSING: Final = Answer(2, 400, "Les données du contact sont requises", "The contact data are required")
+_CONTACT_ID_MISSING: Final = Answer(1, 400, "Le champ contactId est requis", "The contactId field is required")
+_GROUP_UNKNOWN: Final = Answer(404, 404, "Le groupe n'existe pas", "The group does not exist")
+_CONTACT_UNKNOWN: Final = Answer(404, 404, "Le contact n'existe pas", "The contact does not exist")
+_IN_GROUP: Final = Answer(15, 400, "Le numéro est déjà dans le groupe", "The number is already in the group")
+
+# Why a contact is not added -> answer, of a single one and of each of many.
+CONTACT_REASONS: Final[Mapping[str, Answer]] = {
+    "empty": Answer(9, 400, "Le numéro de téléphone est requis", "The phone number is required"),
+    "number": _NUMBER_INVALID,
+    "url": Answer(9, 400, "L'url n'est pas valide", "The URL is not valid"),
+    "date": Answer(9, 400, "La date n'est pas valide", "The date is not valid"),
+    "field": Answer(9, 400, "Un champ du contact est trop long", "A field of the contact is too long"),
+    "repeated": Answer(15, 400, "Le numéro est déjà présent dans la liste", "The number is already in the list"),
+    "known": _IN_GROUP,
+}
+_CONTACT_WRONG: Final[Mapping[str, Answer]] = {
+    f"contact {reason}": CONTACT_REASONS[reason] for reason in ("empty", "number", "url", "date", "field")
+}
+
 # Page -> code of a refusal, or `field rule` of a violation -> answer. What is not here is told as everywhere.
 PAGES: Final[Mapping[str, Mapping[str, Answer]]] = {
     "message-cancel": {
@@ -75,6 +96,34 @@ PAGES: Final[Mapping[str, Mapping[str, Answer]]] = {
             "This number has opted out: only the operator can take it off the list",
         ),
     },
+    "group/add": {
+        "name required": Answer(1, 400, "Le nom est requis", "The name is required"),
+        "name invalid": Answer(9, 400, "Le nom est trop long", "The name is too long"),
+    },
+    "groupe/delete": {"group_id required": _GROUP_MISSING, "not_found": _GROUP_UNKNOWN},
+    "contact/add": {
+        "group_id required": _GROUP_MISSING,
+        "contact required": _CONTACT_MISSING,
+        **_CONTACT_WRONG,
+        "known": _IN_GROUP,
+        "not_found": _GROUP_UNKNOWN,
+    },
+    "contact/multiple/add": {
+        "group_id required": _GROUP_MISSING,
+        "contact required": _CONTACT_MISSING,
+        "not_found": _GROUP_UNKNOWN,
+    },
+    "contact/update": {
+        "contact_id required": _CONTACT_ID_MISSING,
+        "contact required": _CONTACT_MISSING,
+        **_CONTACT_WRONG,
+        "known": _IN_GROUP,
+        "not_found": _CONTACT_UNKNOWN,
+    },
+    "contact/delete": {"contact_id required": _CONTACT_ID_MISSING, "not_found": _CONTACT_UNKNOWN},
+    "contact/list": {"group_id required": _GROUP_MISSING, "page invalid": _FORMAT_WRONG, "not_found": _GROUP_UNKNOWN},
+    "contact/detail": {"contact_id required": _CONTACT_ID_MISSING, "not_found": _CONTACT_UNKNOWN},
+    "send": {"group_id required": _GROUP_MISSING, "not_found": _GROUP_UNKNOWN},
     "lookup": {
         "list invalid": Answer(
             19,

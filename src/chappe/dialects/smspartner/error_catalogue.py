@@ -129,6 +129,14 @@ ANSWERS: Final[Mapping[str, Answer]] = {
         "Limite de sécurité : trop de SMS de test en un jour ({limit})",
         "Safety limit: too many sandbox SMS within a day ({limit})",
     ),
+    "contact_limit": Answer(
+        429,
+        429,
+        "Limite de sécurité : trop de groupes ou de contacts ({limit})",
+        "Safety limit: too many groups or contacts ({limit})",
+    ),
+    "known": Answer(15, 400, "Le numéro est déjà présent dans la liste", "The number is already in the list"),
+    "locked": Answer(40, 400, "La liste est verrouillée", "The list is locked"),
     "opt_out_limit": Answer(
         429,
         429,

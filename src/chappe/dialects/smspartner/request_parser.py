@@ -48,6 +48,11 @@ NAMES: Final = frozenset(
         "page",
         "interval",
         "id",
+        "name",
+        "groupId",
+        "contact",
+        "contactsList",
+        "contactId",
     )
 )
 _BY_LOWER: Final[Mapping[str, str]] = {name.lower(): name for name in NAMES}
