@@ -10,7 +10,7 @@ from typing import Final, Protocol, cast
 
 from chappe.core.http import Request, Response
 from chappe.web.chunked import BadChunk, BodyTooLarge, ChunkedBody
-from chappe.web.client_address import TRACES, is_trusted, original, peer_address
+from chappe.web.client_address import is_trusted, original, peer_address
 from chappe.web.limits import Limits
 from chappe.web.reply import Reply
 from chappe.web.request_head import BadHead, Head, read_head
@@ -295,12 +295,12 @@ class Connection(asyncio.Protocol):
     def _request(self, head: Head, body: bytes) -> Request:
         remote = self.peer
         undeclared = False
-        if not self._behind_proxy:
-            undeclared = not TRACES.isdisjoint(head.headers)
+        if head.proxied:
+            undeclared = not self._behind_proxy
             if undeclared:
                 self.home.undeclared(remote, head.headers)
-        elif "x-forwarded-for" in head.headers:
-            remote = original(remote, head.headers["x-forwarded-for"], self.home.limits.trusted_proxies)
+            elif "x-forwarded-for" in head.headers:
+                remote = original(remote, head.headers["x-forwarded-for"], self.home.limits.trusted_proxies)
         return Request(head.method, head.path, head.query, head.headers, body, remote, head.literal, undeclared)
 
     def _dispatch(self, head: Head, body: bytes) -> None:

@@ -202,6 +202,8 @@ class Listener:
     def _serve(self) -> None:
         asked = self._asked
         batch: list[tuple[Request, Reply]] = []
+        if len(asked) == 1 and len(next(iter(asked.values()))) <= _SERVED_PER_TURN:
+            batch.extend(asked.popitem()[1])
         while asked and len(batch) < _SERVED_PER_TURN:
             place, waiting = next(iter(asked.items()))
             batch.append(waiting.popleft())

@@ -10,6 +10,8 @@ from urllib.parse import unquote_to_bytes
 import httptools
 import msgspec
 
+from chappe.web.client_address import TRACES
+
 _HEADERS_MAX: Final = 100
 _REQUEST_LINE: Final = re.compile(
     rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) +"
@@ -42,7 +44,8 @@ class Head(msgspec.Struct, frozen=True):
     path: percent-decoded; query: octets behind the first `?` as they came; headers: names in lower case, repeated ones
     joined by a comma; keep_alive: whether the connection may serve another request; length: octets of the body, 0 when
     none is announced, -1 when it is chunked; old: whether the client speaks HTTP/1.0; literal: whether the path was
-    written just so, in origin form, without escapes or fragment.
+    written just so, in origin form, without escapes or fragment; proxied: whether a field says that the request came
+    through a proxy.
     """
 
     method: str
@@ -53,6 +56,7 @@ class Head(msgspec.Struct, frozen=True):
     length: int
     old: bool
     literal: bool = True
+    proxied: bool = False
 
 
 class _Reading:
@@ -166,7 +170,8 @@ def _assemble(method: str, target: bytes, pairs: list[tuple[bytes, bytes]], *, o
         keep_alive = "close" not in options and (not old or "keep-alive" in options)
     path, query = _split(target, method)
     literal = target[:1] == b"/" and b"#" not in target and b"%" not in target.partition(b"?")[0]
-    return Head(method, path, query, headers, keep_alive, _length(headers, old), old, literal)
+    proxied = not TRACES.isdisjoint(headers)
+    return Head(method, path, query, headers, keep_alive, _length(headers, old), old, literal, proxied)
 
 
 def _joined(name: str, before: str, text: str) -> str:

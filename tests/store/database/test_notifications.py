@@ -41,6 +41,36 @@ async def test_a_bell_is_heard_by_every_listener_and_calls_gather(database: Conn
         await listener.close()
 
 
+async def test_single_calls_follow_each_other_at_once_and_many_gather(database: ConnectionParameters) -> None:
+    address = address_of(database)
+    heard: list[str] = []
+    news = asyncio.Event()
+
+    def hear(channel: str) -> None:
+        heard.append(channel)
+        news.set()
+
+    listener = Listener(address, ["chappe_a"], hear)
+    listener.start()
+    bell = Bell(address, "chappe_a")
+    bell.INTERVAL_S = 3_600.0  # an interval that would end the test
+    try:
+        await _until(news, lambda: heard)
+        for calls in range(1, Bell.SELDOM):
+            bell.ring()
+            await _until(news, lambda: len(heard) > calls)  # noqa: B023 - awaited at once
+        for _ in range(50):
+            bell.ring()
+        await _until(news, lambda: len(heard) > Bell.SELDOM)
+        for _ in range(50):
+            bell.ring()
+            await asyncio.sleep(0)
+        assert len(heard) == Bell.SELDOM + 1, "the interval has not passed"
+    finally:
+        await bell.close()
+        await listener.close()
+
+
 async def test_bell_and_listener_survive_their_connections(
     database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from chappe.observability.logs import get_logger
@@ -15,23 +16,29 @@ RECONNECT_S = 1.0
 
 
 class Bell:
-    """Tells other processes, in a channel, that there is something to do: at once, then at most 20 times a second.
+    """Tells other processes, in a channel, that there is something to do: each time at once while that is seldom, so
+    that a single message does not wait; 20 times a second while it is often, since the listeners are awake then.
 
     On a connection of its own: NOTIFY takes a lock of the whole database at its commit, which has no place in a
-    transaction that carries messages. Listeners poll as well: a lost call costs a moment, never a message.
+    transaction that carries messages. The commit carries no data, so it does not wait for the disk. Listeners poll as
+    well: a lost call costs a moment, never a message.
     """
 
     INTERVAL_S = 0.05
+    SELDOM = 10
+    """So many calls within INTERVAL_S are made one by one."""
 
     def __init__(self, address: Address, channel: str) -> None:
         self._address = address
         self._channel = channel
         self._connection: Connection | None = None
         self._wanted = False
+        self._rings: deque[float] = deque(maxlen=self.SELDOM)  # when the last ones were wanted
         self._task: asyncio.Task[None] | None = None
 
     def ring(self) -> None:
         self._wanted = True
+        self._rings.append(asyncio.get_running_loop().time())
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._ring())
 
@@ -49,12 +56,19 @@ class Bell:
                 try:
                     if self._connection is None or self._connection.is_closed():
                         self._connection = await connect(self._address, name="chappe bell")
+                        await self._connection.execute("set synchronous_commit = off")
                     await self._connection.execute(f"notify {self._channel}")
                 except CONNECTION_ERRORS as error:
                     log.warning("bell_silent", error=type(error).__name__)
-                await asyncio.sleep(self.INTERVAL_S)  # the pace of the bell, not a wait for anything
+                if self._is_busy():
+                    await asyncio.sleep(self.INTERVAL_S)  # the pace of the bell, not a wait for anything
         finally:
             self._task = None
+
+    def _is_busy(self) -> bool:
+        """Whether all of the last SELDOM calls were wanted within INTERVAL_S."""
+        rings = self._rings
+        return len(rings) == self.SELDOM and rings[-1] - rings[0] < self.INTERVAL_S
 
 
 class Listener:
