@@ -44,6 +44,8 @@ class Things(NamedTuple):
     group: str
     contact: str
     list: str
+    sub: str
+    token: str
     login: str
     unique: str
     master: str
@@ -107,6 +109,7 @@ def flow(tag: str) -> str:
 
 CLIENT, MASTER = flow("<CLIENTCODE>%(client)s</CLIENTCODE>"), flow("<MASTERACCOUNT>%(master)s</MASTERACCOUNT>")
 NEW = {"phoneNumber": "0612345699", "firstname": "x"}
+NEWCOMER = '{"DATA":{"FIRSTNAME":"A","LASTNAME":"B","EMAIL":"n@x.fr","LOGIN":"newcomer","PASSWORD":"secret"}}'
 FILL = '{"DATA":{"LISTNAME":"%(list)s","CONTACTS":[{"MOBILEPHONE":"0612345698"}]}}'
 STOPPED_ITEM = {"phoneNumber": STOPPED, "message": "hi"}
 STATUS_ITEM = {"phoneNumber": PHONE, "messageId": "%(submission)s"}
@@ -211,6 +214,24 @@ TABLE: dict[tuple[str, str], list[Case]] = {
     ("smspartner", "contact/detail"): [Case(sp("contact/detail", contactId="%(contact)s"))],
     ("smspartner", "contact/update"): [Case(sp("contact/update", contactId="%(contact)s", contact={"firstname": "x"}))],
     ("smspartner", "contact/delete"): [Case(sp("contact/delete", contactId="%(contact)s"))],
+    ("smspartner", "subaccount/create"): [
+        Case(sp("subaccount/create", type="simple", parameters={"email": "mine@x.fr"}), Kind.NOTHING),
+    ],
+    ("smspartner", "subaccount/list"): [Case(sp("subaccount/list"), Kind.OWN)],
+    ("smspartner", "subaccount/credit/add"): [
+        Case(sp("subaccount/credit/add", credit="1", tokenSubaccount="%(token)s")),
+    ],
+    ("smspartner", "subaccount/credit/remove"): [
+        Case(sp("subaccount/credit/remove", credit="1", tokenSubaccount="%(token)s")),
+    ],
+    ("allmysms", "createSubAccount"): [Case(ams("createSubAccount", accountData=NEWCOMER), Kind.NOTHING)],
+    ("allmysms", "getSubAccounts"): [Case(ams("getSubAccounts"), Kind.OWN)],
+    ("allmysms", "updateSubAccount"): [
+        Case(ams("updateSubAccount", subAccount="%(sub)s", accountData='{"DATA":{"CITY":"Metz"}}'))
+    ],
+    ("allmysms", "manageSubAccountCredits"): [Case(ams("manageSubAccountCredits", subAccount="%(sub)s", credits="5"))],
+    ("allmysms", "deleteSubAccount"): [Case(ams("deleteSubAccount", loginToDelete="%(sub)s"))],
+    ("smspartner", "subaccount/remove"): [Case(sp("subaccount/remove", token="%(token)s"))],
     ("allmysms", "createList"): [
         Case(ams("createList", listData='{"DATA":{"LISTNAME":"mine","SUBACCOUNT":"%(login)s"}}')),
     ],
@@ -275,16 +296,20 @@ async def furnished(shop: Shop, door: Front) -> tuple[Account, Things, Things]:
     group = listed.json()["groupId"]
     person = {"apiKey": "key of alice", "groupId": group, "contact": {"phoneNumber": PHONE, "lastname": "geheimnis"}}
     contact = (await door.post("/v1/contact/add", person)).json()["contact"]["contactId"]
+    tokens = []
+    for email in ("one@x.fr", "two@x.fr"):
+        wish = {"apiKey": "key of alice", "type": "simple", "parameters": {"email": email, "creditToAttribute": 2}}
+        tokens.append((await door.post("/v1/subaccount/create", wish)).json()["subaccount"]["token"])
     own = '{"DATA":{"LISTNAME":"Ensemble"}}'
     assert (await door.form("/http/9.0/createList", login="alice", apiKey="key of alice", listData=own)).status == 200
     secret = await accounts.installation_secret(shop.database)
     mine = Things(
         str(sent["message_id"]), str(later["message_id"]), public_id(secret, first), "quittance-1", str(stop_id),
-        "+33700000001", group, contact, "Ensemble", "alice", "alices-own", "ALICE-M", "ALICE",
+        "+33700000001", group, contact, "Ensemble", "one@x.fr", tokens[1], "alice", "alices-own", "ALICE-M", "ALICE",
     )  # fmt: skip
     nothing = Things(
         "90000", "90001", public_id(secret, message_id(90_000, 0)), "quittance-9", "99999",
-        "+33700000009", "90003", "90004", "Nothing", "nobod", "nobody-own", "NOBOD-M", "NOBOD",
+        "+33700000009", "90003", "90004", "Nothing", "not@x.fr", "0" * 32, "nobod", "nobody-own", "NOBOD-M", "NOBOD",
     )  # fmt: skip
     return alice, mine, nothing
 

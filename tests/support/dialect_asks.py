@@ -67,6 +67,19 @@ from chappe.core.model import (
     Skipped,
 )
 from chappe.core.publicid import public_id
+from chappe.core.subaccounts import (
+    ChangeSubAccount,
+    CreateSubAccount,
+    CreditMoved,
+    MoveCredit,
+    ReadSubAccounts,
+    RemoveSubAccount,
+    SubAccount,
+    SubAccountChanged,
+    SubAccountMade,
+    SubAccountRemoved,
+    SubAccounts,
+)
 from chappe.dialects import Call, Dialect
 
 AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -106,6 +119,8 @@ SENDS: dict[str, dict[str, Request]] = {
 
 _BASIC = {"authorization": "Basic ZGVtbzpLRVk="}  # demo:KEY
 
+NEW_SUB_ACCOUNT = '"FIRSTNAME":"A","LASTNAME":"B","EMAIL":"a@x.fr","LOGIN":"a","PASSWORD":"secret"'
+
 # Everything else that the dialects understand: path, parameters, headers; a new method brings its line.
 ASKS: dict[str, tuple[tuple[str, dict[str, object], dict[str, str]], ...]] = {
     "smspartner": (
@@ -129,6 +144,11 @@ ASKS: dict[str, tuple[tuple[str, dict[str, object], dict[str, str]], ...]] = {
         ("/v1/contact/delete", {"contactId": 7}, {}),
         ("/v1/contact/list", {"groupId": 7}, {}),
         ("/v1/contact/detail", {"contactId": 7}, {}),
+        ("/v1/subaccount/create", {"type": "simple", "parameters": {"email": "a@x.fr"}}, {}),
+        ("/v1/subaccount/remove", {"token": "0" * 32}, {}),
+        ("/v1/subaccount/list", {}, {}),
+        ("/v1/subaccount/credit/add", {"credit": "5", "tokenSubaccount": "0" * 32}, {}),
+        ("/v1/subaccount/credit/remove", {"credit": "5", "tokenSubaccount": "0" * 32}, {}),
         ("/v1/bulk-send", {"SMSList": [{"phoneNumber": "0612345678", "message": "Bonjour"}]}, {}),
     ),
     "allmysms": (
@@ -149,6 +169,15 @@ ASKS: dict[str, tuple[tuple[str, dict[str, object], dict[str, str]], ...]] = {
             {"smsData": '{"DATA":{"MESSAGE":"Bonjour","SMS":[{"MOBILEPHONE":"0612345678"}]}}'},
             {},
         ),
+        (
+            "/http/9.0/createSubAccount",
+            {"accountData": f'{{"DATA":{{{NEW_SUB_ACCOUNT}}}}}'},
+            {},
+        ),
+        ("/http/9.0/updateSubAccount", {"subAccount": "a", "accountData": '{"DATA":{"CITY":"Metz"}}'}, {}),
+        ("/http/9.0/getSubAccounts", {}, {}),
+        ("/http/9.0/manageSubAccountCredits", {"subAccount": "a", "credits": "-5"}, {}),
+        ("/http/9.0/deleteSubAccount", {"loginToDelete": "a"}, {}),
         ("/http/9.0/createList", {"listData": '{"DATA":{"LISTNAME":"L","STRUCTURE":[{"FIELDNAME":"CITY"}]}}'}, {}),
         ("/http/9.0/populateList", {"populateData": '{"DATA":{"LISTNAME":"L","CONTACTS":[{"MOBILEPHONE":"06"}]}}'}, {}),
         ("/http/9.0/deleteContacts", {"deleteData": '{"DATA":{"LISTNAME":"L","CONTACTS":[{"MOBILEPHONE":"6"}]}}'}, {}),
@@ -194,6 +223,25 @@ def outcomes_of_contacts(command: Command) -> list[Outcome]:
         case ReadContacts():
             return [Contacts(group, (), 0), Contacts(group, (contact,), 200_000)]
     raise AssertionError(command)
+
+
+def outcomes_of_sub_accounts(command: Command) -> list[Outcome]:
+    """What the actions of sub-accounts may answer; nothing for other commands."""
+    hard = 'é"<&>😀\0'
+    own = AccountSettings(email=hard, company=hard, details={"CITY": hard}, is_buyer=True)
+    sub = SubAccount(Account(7, hard, balance_micros=-1, settings=own), "0" * 32, hard, AT)
+    match command:
+        case CreateSubAccount():
+            return [SubAccountMade(sub)]
+        case ChangeSubAccount():
+            return [SubAccountChanged(sub)]
+        case RemoveSubAccount():
+            return [SubAccountRemoved(hard, 0), SubAccountRemoved(hard, 123_456)]
+        case ReadSubAccounts():
+            return [SubAccounts((), 0), SubAccounts((sub,), 200_000)]
+        case MoveCredit():
+            return [CreditMoved(-1, sub)]
+    return []
 
 
 def outcomes(command: Command) -> list[Outcome]:
@@ -246,4 +294,4 @@ def outcomes(command: Command) -> list[Outcome]:
             return [Replies(()), Replies((reply, msgspec.structs.replace(reply, submission_id=4587)), hard)]
         case ReadCosts():
             return [Costs(()), Costs((MonthCost(datetime(2026, 1, 31, 23, 0, tzinfo=UTC), 123_456, 3),))]
-    return outcomes_of_contacts(command)
+    return outcomes_of_sub_accounts(command) or outcomes_of_contacts(command)

@@ -204,6 +204,10 @@ TABLE: Final = (
     Row("message_characters_max", "message_characters_max", _whole(1, 16_000), "longest text of a message (AllMySMS)"),
     Row("message_language", "message_language", _choice("fr", "en"), "language of the messages in answers"),
     Row("addresses_allowed", "addresses_allowed", NETWORKS, "from where it may call; empty: from anywhere"),
+    Row("sub_accounts_max", "sub_accounts_max", _whole(0, 100_000), "most sub-accounts it may make; 0: none"),
+    Row("sub_account_type", "sub_account_type", _choice("simple", "advanced"), "kind of a sub-account (SMS Partner)"),
+    Row("is_buyer", "is_buyer", SWITCH, "what its master said of an advanced sub-account; changes nothing"),
+    Row("removed", "removed", SWITCH, "its master has closed it"),
     Row("master", "master", LOGIN, "login of the account that it is a sub-account of"),
     Row("price_premium", "price_premium_micros", PRICE, "price of a premium part to the French zone"),
     Row("price_lowcost", "price_lowcost_micros", PRICE, "price of a low cost part to the French zone"),
@@ -246,7 +250,9 @@ BESIDE: Final = {
     "api": ("on or off", "whether its key is let in"),
     "price.PREFIX": ("a price in EUR, or none", "price of a premium part to one destination; none: refused"),
 }
-NO_DEFAULT: Final = frozenset(("email", "firstname", "lastname", "company", "window", "master"))
+NO_DEFAULT: Final = frozenset(
+    ("email", "firstname", "lastname", "company", "window", "master", "removed", "is_buyer", "sub_account_type")
+)
 """Settings that only make sense for one account, or that more hangs on than the next request."""
 _STATES: Final = {state.name.lower(): state for state in AccountState}
 _PRICE_PREFIX: Final = "price."

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from chappe.actions import contacts, optouts, replies, statuses
+from chappe.actions import contacts, optouts, replies, statuses, subaccounts
 from chappe.actions.cancel import cancel
 from chappe.actions.costs import read_costs
 from chappe.actions.simulate import simulate
@@ -41,6 +41,13 @@ from chappe.core.model import (
     RemoveOptOut,
     Simulate,
 )
+from chappe.core.subaccounts import (
+    ChangeSubAccount,
+    CreateSubAccount,
+    MoveCredit,
+    ReadSubAccounts,
+    RemoveSubAccount,
+)
 from chappe.store import accounts
 from chappe.store.database import Database
 
@@ -64,7 +71,7 @@ async def of_sub_account(database: Database, command: OfSubAccount, moment: Mome
     """What the sub-account would be answered. Raises Refusal not_found: it is none of the caller's."""
     found = await accounts.by_login(database, command.login)
     master = "" if found is None else found.settings.master.casefold()
-    if found is None or not master or master != command.account.login.casefold():
+    if found is None or found.settings.removed or not master or master != command.account.login.casefold():
         raise Refusal("not_found", text="account_unknown")
     return await answer(database, replace(command.command, account=found), moment)
 
@@ -92,6 +99,11 @@ ANSWERERS: dict[type, Answerer] = {
     RemoveContact: contacts.remove_contact,
     ReadContact: contacts.read_contact,
     ReadContacts: contacts.read_contacts,
+    CreateSubAccount: subaccounts.create,
+    ChangeSubAccount: subaccounts.change,
+    RemoveSubAccount: subaccounts.remove,
+    ReadSubAccounts: subaccounts.read,
+    MoveCredit: subaccounts.move_credit,
 }
 
 

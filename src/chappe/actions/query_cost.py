@@ -30,6 +30,13 @@ from chappe.core.model import (
     Send,
     Simulate,
 )
+from chappe.core.subaccounts import (
+    ChangeSubAccount,
+    CreateSubAccount,
+    MoveCredit,
+    ReadSubAccounts,
+    RemoveSubAccount,
+)
 
 DEAR: dict[type, bool] = {
     Send: False,
@@ -44,6 +51,11 @@ DEAR: dict[type, bool] = {
     ReadReplies: True,
     ReadCosts: True,  # sums what has not been summed up yet
     Cancel: True,  # of a submission all messages
+    CreateSubAccount: False,
+    ChangeSubAccount: False,
+    RemoveSubAccount: False,
+    MoveCredit: False,
+    ReadSubAccounts: True,
     AddGroup: False,
     ReadContact: False,
     ChangeContact: False,

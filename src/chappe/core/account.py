@@ -24,6 +24,7 @@ class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     firstname: str = ""
     lastname: str = ""
     company: str = ""
+    details: dict[str, str] = msgspec.field(default_factory=dict)  # of a sub-account, as its master gave them
     transactional: bool = False
     window: str = "fr-seed"
     reports_url: str = ""
@@ -64,6 +65,10 @@ class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     message_language: str = "fr"
     addresses_allowed: tuple[str, ...] = ()  # networks; empty: any
     master: str = ""  # login of the master account of this sub-account
+    removed: bool = False  # closed by its master
+    sub_account_type: str = "simple"  # SMS Partner only: or advanced
+    is_buyer: bool = False  # SMS Partner only: of an advanced one, as its master said
+    sub_accounts_max: int = 10  # 0: it may have none
     price_premium_micros: int = 38_000
     price_lowcost_micros: int = 23_000
     price_hlr_micros: int = 5_000

@@ -42,6 +42,8 @@ REFUSALS: Final[Mapping[str, str]] = {
     "spend_limit": "the account has spent as much as it may within this hour or day",
     "sandbox_limit": "the account has sent as many sandbox messages as it may on this day",
     "contact_limit": "the account has as many groups or contacts as it may have",
+    "sub_accounts_denied": "the account may have no sub-accounts",
+    "sub_account_limit": "the account has as many sub-accounts as it may have",
     "known": "there is one of that name or number already",
     "locked": "the list is locked",
     "opt_out_limit": "the account has put as many numbers on its STOP list as it may on this day",

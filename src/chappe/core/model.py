@@ -15,6 +15,7 @@ from chappe.core.account import Account as Account
 from chappe.core.account import AccountSettings as AccountSettings
 from chappe.core.account import AccountState as AccountState
 from chappe.core.contacts import ContactCommand, ContactOutcome
+from chappe.core.subaccounts import SubAccountCommand, SubAccountOutcome
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -226,6 +227,7 @@ class ReadCosts(msgspec.Struct, frozen=True):
 
 Command = (
     ContactCommand
+    | SubAccountCommand
     | Send
     | Simulate
     | ReadBalance
@@ -387,6 +389,7 @@ class Costs(msgspec.Struct, frozen=True):
 
 Outcome = (
     ContactOutcome
+    | SubAccountOutcome
     | Accepted
     | Simulated
     | Balance

@@ -33,7 +33,8 @@ def fingerprint(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 
 
-def _account(row: Any) -> Account:
+def account_of(row: Any) -> Account:
+    """An account of COLUMNS."""
     return Account(
         id=row["id"],
         login=row["login"],
@@ -46,22 +47,22 @@ def _account(row: Any) -> Account:
 
 async def by_key(database: Database, key: str) -> Account | None:
     rows = await database.fetch(f"select {COLUMNS} where a.key_sha256 = $1", fingerprint(key))
-    return _account(rows[0]) if rows else None
+    return account_of(rows[0]) if rows else None
 
 
 async def by_login(database: Database, login: str) -> Account | None:
     rows = await database.fetch(f"select {COLUMNS} where lower(a.login) = lower($1)", login)
-    return _account(rows[0]) if rows else None
+    return account_of(rows[0]) if rows else None
 
 
 async def by_ids(connection: Connection, account_ids: Collection[int]) -> dict[int, Account]:
     """Accounts by their ids; those that are no more are not in it."""
     rows = await connection.fetch(f"select {COLUMNS} where a.id = any ($1::int[])", list(account_ids))
-    return {row["id"]: _account(row) for row in rows}
+    return {row["id"]: account_of(row) for row in rows}
 
 
 async def all_accounts(database: Database) -> list[Account]:
-    return [_account(row) for row in await database.fetch(f"select {COLUMNS} order by a.login")]
+    return [account_of(row) for row in await database.fetch(f"select {COLUMNS} order by a.login")]
 
 
 def own_of(settings: AccountSettings) -> dict[str, Any]:

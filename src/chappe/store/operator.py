@@ -128,10 +128,11 @@ async def forget_strays(database: Database, carrier_id: int, references: Sequenc
 
 
 async def movements(database: Database, account_id: int, limit: int) -> list[Movement]:
-    """The newest entries that an operator made for an account (credits): the others belong to messages."""
+    """The newest entries of an account that belong to no message: credits by an operator, and money that moved between
+    it and another account."""
     rows = await database.fetch(
         """select kind, reason, amount_micros, at, coalesce(note, '') as note from ledger_entry
-           where account_id = $1 and kind = 3 order by reason desc limit $2""",
+           where account_id = $1 and kind in (3, 4, 5) order by at desc, kind, reason desc limit $2""",
         account_id,
         limit,
     )

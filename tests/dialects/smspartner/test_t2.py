@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from xml.etree import ElementTree
 
 import pytest
-from dialect_asks import outcomes_of_contacts
+from dialect_asks import outcomes_of_contacts, outcomes_of_sub_accounts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from smspartner_desk import account, ask
@@ -104,7 +104,7 @@ def act(command: Any) -> Any:
         case SendToGroup():
             assert 0 < command.group.id <= INTEGER_MAX
             return act(command.complete(Group(command.group.id, "x", AT), (Contact(1, 1, "+33612345678", AT, {}),)))
-    return outcomes_of_contacts(command)[-1]
+    return (outcomes_of_sub_accounts(command) or outcomes_of_contacts(command))[-1]
 
 
 def check(response: Response) -> None:
@@ -123,7 +123,8 @@ WORDS = st.sampled_from(
 NAMES = st.sampled_from(
     ["SMSList", "phoneNumber", "phoneNumbers", "messageId", "SMSStatut_List", "SMSStatus_List", "tag", "page",
      "interval", "from", "to", "id", "message", "sender", "gamme", "_format", "PHONENUMBER", "name", "groupId",
-     "contactId", "contact", "contactsList"]
+     "contactId", "contact", "contactsList",
+     "type", "parameters", "token", "credit", "tokenSubaccount"]
 )  # fmt: skip
 ITEMS = st.lists(
     st.dictionaries(st.sampled_from(["phoneNumber", "messageId", "message", "x"]), WORDS | st.integers() | st.none()),
@@ -227,7 +228,7 @@ def test_errors_as_200_is_for_page_codes_too() -> None:
     "page",
     [
         *("group/none", "contact/none", "location/optin", "rcs/send", "hlr/notify"),
-        *("subaccount/create", "vn/callforward", "sondage/to/send", "cancel", "(unserved)", "x/y/z", ""),
+        *("subaccount/none", "vn/callforward", "sondage/to/send", "cancel", "(unserved)", "x/y/z", ""),
     ],
 )
 def test_what_is_not_offered_is_denied_since_404_is_a_deletion_here(page: str) -> None:

@@ -37,7 +37,7 @@ from chappe.core.model import (
 )
 from chappe.core.publicid import message_id_of
 from chappe.dialects import Call
-from chappe.dialects.allmysms import lists
+from chappe.dialects.allmysms import lists, subaccounts
 from chappe.dialects.allmysms.credits import credits_left
 from chappe.dialects.allmysms.prices import credits_of_country, prices
 from chappe.dialects.allmysms.render import Fields, Row, money, respond
@@ -69,7 +69,8 @@ class Method(NamedTuple):
 
 def read(verb: str, values: Values, account: Account, moment: Moment) -> Command:
     """What a method asks for. Raises Refusal not_found."""
-    return of_sub_account(METHODS[verb].read(values, account, moment), values.get("subaccount", ""), account)
+    wanted = "" if verb in (CHANGE_SUB_ACCOUNT, MANAGE_CREDITS) else values.get("subaccount", "")
+    return of_sub_account(METHODS[verb].read(values, account, moment), wanted, account)
 
 
 def write(outcome: Outcome, call: Call) -> Response:
@@ -141,7 +142,7 @@ def _read_prices(values: Values, account: Account, moment: Moment) -> Command:
 
 
 def _not_served(values: Values, account: Account, moment: Moment) -> NoReturn:
-    """MMS, e-mail, short links and the making of sub-accounts: nothing here does them."""
+    """MMS, e-mail and short links: nothing here does them."""
     raise Refusal("not_found", text="service_missing")
 
 
@@ -274,13 +275,13 @@ def _deletion(outcome: Cancelled, call: Call) -> Fields | None:
 
 
 INFO: Final = "getInfo"
+# To these methods `subAccount` says what they change, not in whose name.
+CHANGE_SUB_ACCOUNT: Final = "updateSubAccount"
+MANAGE_CREDITS: Final = "manageSubAccountCredits"
 CREATE_LIST: Final = "createList"
 # One client calls createList for what other methods do: the parameter says which is meant.
 MEANT_BY: Final = {"populatedata": "populateList", "deletedata": "deleteContacts"}
-UNSERVED: Final = (
-    *("sendMms", "sendEmail", "shortenUrl"),
-    *("createSubAccount", "updateSubAccount", "getSubAccounts", "manageSubAccountCredits", "deleteSubAccount"),
-)
+UNSERVED: Final = (*("sendMms", "sendEmail", "shortenUrl"),)
 _TABLE: Final = (
     Method("getAcks", _read_acks, _acks, "campaign_unknown"),
     Method("getAckBySmsId", _read_ack, _ack, "sms_unknown"),
@@ -293,6 +294,11 @@ _TABLE: Final = (
     Method("getPrices", _read_prices, _prices, "country_unknown"),
     Method("getCampaignStats", _read_acks, _statistics, "campaign_unknown"),
     *(Method(name, _not_served, _nothing) for name in UNSERVED),
+    Method("createSubAccount", subaccounts.read_create, subaccounts.created, has_text=True),
+    Method(CHANGE_SUB_ACCOUNT, subaccounts.read_change, subaccounts.changed, has_text=True),
+    Method("getSubAccounts", subaccounts.read_list, subaccounts.listed, has_text=True),
+    Method(MANAGE_CREDITS, subaccounts.read_credits, subaccounts.credited, has_text=True),
+    Method("deleteSubAccount", subaccounts.read_remove, subaccounts.removed, has_text=True),
     Method(CREATE_LIST, lists.read_create, lists.created, "account_unknown", has_text=True),
     Method("populateList", lists.read_populate, lists.populated, "list_unknown", has_text=True),
     Method("deleteContacts", lists.read_delete_contacts, lists.contacts_deleted, "list_unknown", has_text=True),

@@ -116,6 +116,8 @@ ERRORS: Final[Mapping[str, Error]] = {
     "spend_limit": Error(429, 429, "Safety limit: the most that may be spent within an hour or a day is reached"),
     "sandbox_limit": Error(429, 429, "Safety limit: too many sandbox messages within a day"),
     "contact_limit": Error(429, 429, "Safety limit: too many lists or contacts"),
+    "sub_accounts_denied": Error(403, 403, "Sub-accounts are not authorised for this account"),
+    "sub_account_limit": Error(429, 429, "Safety limit: too many sub-accounts"),
     "known": Error(409, 409, "There is one of that name already"),
     "locked": Error(409, 409, "The list is locked"),
     "opt_out_limit": Error(429, 429, "Safety limit: too many opt-outs within a day"),

@@ -24,6 +24,7 @@ from chappe.dialects.smspartner import (
     statistics,
     status,
     stop,
+    subaccounts,
     webhooks,
 )
 from chappe.dialects.smspartner import request_parser as request_values
@@ -44,14 +45,15 @@ _DEFAULTS: Final = AccountSettings()
 PAGES_ELSEWHERE: Final = frozenset(("hlr/notify", "vn/callforward", "sondage/to/send", "rcs/send"))
 FAMILIES: Final = frozenset(("contact", "group", "groupe", "subaccount", "location"))
 
-ALIASES: Final[Mapping[str, str]] = {"group/delete": "groupe/delete"}  # the provider misspells, its clients may not
+# The provider misspells, its clients may not; and its pages of 2025 say delete.
+ALIASES: Final[Mapping[str, str]] = {"group/delete": "groupe/delete", "subaccount/delete": "subaccount/remove"}
 
 Reader = Callable[[Values, Account, Moment], Command]
 Writer = Callable[[Any, Values, AccountSettings, bool], Response]
 
 
 def _not_served(values: Values, account: Account, moment: Moment) -> NoReturn:
-    """What does not exist here: sub-accounts, surveys, RCS, and every name that is unknown.
+    """What does not exist here: surveys, RCS, and every name that is unknown.
 
     Access is denied, as to accounts of the provider that have not ordered it. 404 means in this API that a contact, a
     group or a sub-account does not exist, and a program that keeps two lists alike takes it for a deletion.
@@ -75,6 +77,11 @@ PAGES: Final[Mapping[str, tuple[Reader, Writer]]] = {
     "stop-sms/add": (stop.read_add, stop.added),
     "stop-sms/delete": (stop.read_delete, stop.deleted),
     "lookup": (lookup.read, lookup.found),
+    "subaccount/create": (subaccounts.read_create, subaccounts.created),
+    "subaccount/remove": (subaccounts.read_remove, subaccounts.removed),
+    "subaccount/list": (subaccounts.read_list, subaccounts.listed),
+    "subaccount/credit/add": (subaccounts.read_add_credit, subaccounts.credit_moved),
+    "subaccount/credit/remove": (subaccounts.read_remove_credit, subaccounts.credit_moved),
     "group/add": (contacts.read_add_group, contacts.group_added),
     "group/list": (contacts.read_groups, contacts.groups),
     "groupe/delete": (contacts.read_remove_group, contacts.removed),

@@ -30,6 +30,17 @@ _GROUP_UNKNOWN: Final = Answer(404, 404, "Le groupe n'existe pas", "The group do
 _CONTACT_UNKNOWN: Final = Answer(404, 404, "Le contact n'existe pas", "The contact does not exist")
 _IN_GROUP: Final = Answer(15, 400, "Le numéro est déjà dans le groupe", "The number is already in the group")
 
+_BALANCE_LOW: Final = Answer(9, 400, "Le solde du compte est insuffisant", "The balance of the account is insufficient")
+_CREDIT_PAGE: Final[Mapping[str, Answer]] = {
+    "credit required": Answer(2, 400, "Le crédit est requis", "The credit is required"),
+    "token required": Answer(3, 400, "Le champ tokenSubaccount est requis", "The tokenSubaccount field is required"),
+    "sub_accounts_denied": Answer(4, 400, "Vous n'êtes pas autorisé", "You are not authorised"),
+    "credit invalid": Answer(5, 400, "Le crédit doit être supérieur à 0", "The credit must be greater than 0"),
+    "credit_none": Answer(6, 400, "Le solde doit être supérieur à 0", "The balance must be greater than 0"),
+    "not_found": Answer(7, 400, "Le sous-compte est inconnu", "The sub-account is unknown"),
+    "credit_short": Answer(8, 400, "Le crédit est insuffisant", "The credit is insufficient"),
+}
+
 # Why a contact is not added -> answer, of a single one and of each of many.
 CONTACT_REASONS: Final[Mapping[str, Answer]] = {
     "empty": Answer(9, 400, "Le numéro de téléphone est requis", "The phone number is required"),
@@ -123,6 +134,32 @@ PAGES: Final[Mapping[str, Mapping[str, Answer]]] = {
     "contact/delete": {"contact_id required": _CONTACT_ID_MISSING, "not_found": _CONTACT_UNKNOWN},
     "contact/list": {"group_id required": _GROUP_MISSING, "page invalid": _FORMAT_WRONG, "not_found": _GROUP_UNKNOWN},
     "contact/detail": {"contact_id required": _CONTACT_ID_MISSING, "not_found": _CONTACT_UNKNOWN},
+    "subaccount/create": {
+        "sub_accounts_denied": Answer(
+            2,
+            400,
+            "Vous n'êtes pas autorisé à créer un sous-compte",
+            "You are not authorised to create a sub-account",
+        ),
+        "is_buyer required": Answer(3, 400, "Le champ isBuyer est requis", "The isBuyer field is required"),
+        "type required": Answer(4, 400, "Le champ type est requis", "The type field is required"),
+        "type invalid": Answer(5, 400, "Le type ({value}) est inconnu", "The type ({value}) is unknown"),
+        "email required": Answer(6, 400, "Un email valide est requis", "A valid email is required"),
+        "known": Answer(7, 400, "L'email existe déjà", "The email already exists"),
+        "credit invalid": Answer(
+            8, 400, "Le champ creditToAttribute doit être supérieur à 0", "creditToAttribute must be greater than 0"
+        ),
+        "credit_none": _BALANCE_LOW,
+        "credit_short": _BALANCE_LOW,
+        "parameters invalid": Answer(9, 400, "Le champ {value} n'est pas valide", "The field {value} is not valid"),
+    },
+    "subaccount/remove": {
+        "token required": Answer(1, 400, "Le token est requis", "The token is required"),
+        "not_found": Answer(404, 404, "Le sous-compte n'existe pas", "The sub-account does not exist"),
+    },
+    "subaccount/list": {"page invalid": _FORMAT_WRONG},
+    "subaccount/credit/add": _CREDIT_PAGE,
+    "subaccount/credit/remove": _CREDIT_PAGE,
     "send": {"group_id required": _GROUP_MISSING, "not_found": _GROUP_UNKNOWN},
     "lookup": {
         "list invalid": Answer(

@@ -135,6 +135,15 @@ ANSWERS: Final[Mapping[str, Answer]] = {
         "Limite de sécurité : trop de groupes ou de contacts ({limit})",
         "Safety limit: too many groups or contacts ({limit})",
     ),
+    "sub_accounts_denied": Answer(
+        40, 400, "Les sous-comptes ne sont pas autorisés", "Sub-accounts are not authorised for this account"
+    ),
+    "sub_account_limit": Answer(
+        429,
+        429,
+        "Limite de sécurité : trop de sous-comptes ({limit})",
+        "Safety limit: too many sub-accounts ({limit})",
+    ),
     "known": Answer(15, 400, "Le numéro est déjà présent dans la liste", "The number is already in the list"),
     "locked": Answer(40, 400, "La liste est verrouillée", "The list is locked"),
     "opt_out_limit": Answer(

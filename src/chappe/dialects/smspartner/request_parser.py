@@ -53,6 +53,11 @@ NAMES: Final = frozenset(
         "contact",
         "contactsList",
         "contactId",
+        "type",
+        "parameters",
+        "token",
+        "credit",
+        "tokenSubaccount",
     )
 )
 _BY_LOWER: Final[Mapping[str, str]] = {name.lower(): name for name in NAMES}
