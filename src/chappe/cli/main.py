@@ -362,7 +362,9 @@ def _debugging() -> bool:
 def _unexpected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """A bug of ours, on one line; as a whole for those who look for it."""
     if _debugging():
-        sys.__excepthook__(kind, error, trace)
+        from chappe.observability.tracebacks import formatted
+
+        say(formatted(error))
         return
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
-import uvloop
 
+from chappe.node.event_loop import run
 from chappe.node.privileges import User, become
 from chappe.observability import logs
 from chappe.store.database import Address, Bell, Database, Listener, ready
@@ -491,8 +491,7 @@ def main() -> int:
         become(orders.user)
     die_with_parent(sys.stdin.fileno())
     logs.configure(orders.log_format, orders.log_level)  # type: ignore[arg-type]
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(PARTS[kind](orders, part))
+    run(PARTS[kind](orders, part))
     return 0
 
 

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import uvloop
 
 from chappe.config import Config
+from chappe.node.event_loop import run
 from chappe.node.privileges import user_for
 from chappe.node.processes import SHUTDOWN_S, Orders, open_database, page_listener, signalled
 from chappe.observability import logs
@@ -54,8 +54,7 @@ def smsc(
 ) -> int:
     """`chappe smsc`: the handset SMSC for any gateway, until a signal; gives the exit status. Raises OSError."""
     logs.configure("console", "info")
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_smsc(host, port, http_host, http_port, system_id, password, journal, tls_cert, tls_key))
+    return run(_smsc(host, port, http_host, http_port, system_id, password, journal, tls_cert, tls_key))
 
 
 async def _smsc(
@@ -102,8 +101,7 @@ def serve(config: Config) -> int:
     read_hosts(config.dialect_hosts)
     check_words(Words(config.stop_words, config.start_words))
     account_defaults(config)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(config))
+    return run(_serve(config))
 
 
 async def _serve(config: Config) -> int:

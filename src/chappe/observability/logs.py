@@ -1,12 +1,20 @@
 """Logs of a process: the one sink of log lines, where redaction happens, as text for people or JSON for programs."""
 
+from __future__ import annotations
+
 import json
 import logging
 import sys
+import threading
 from datetime import UTC, datetime
-from typing import Any, Literal, TextIO
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from chappe.observability.redaction import _word, redact
+from chappe.observability.tracebacks import formatted, named
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["console", "json"]
@@ -29,6 +37,42 @@ def configure(format: Format, level: Level, stream: TextIO | None = None) -> Non
     root = logging.getLogger()
     root.handlers = [old for old in root.handlers if not isinstance(old, _Handler)] + [handler]
     root.setLevel(level.upper())
+
+
+def log_unexpected() -> None:
+    """Has this process log what ends it, a thread of it or a finalizer: else Python prints it with its words."""
+    logger = get_logger("chappe")
+
+    def ended(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            sys.__excepthook__(kind, error, trace)
+        else:
+            logger.error("process_failed", exc_info=error)
+
+    def thread_ended(told: threading.ExceptHookArgs) -> None:
+        if told.exc_value is not None and not isinstance(told.exc_value, SystemExit):
+            logger.error("thread_failed", thread=told.thread.name if told.thread else "", exc_info=told.exc_value)
+
+    def not_raised(told: sys.UnraisableHookArgs) -> None:
+        if told.exc_value is not None:
+            logger.error("finalizer_failed", exc_info=told.exc_value)
+
+    sys.excepthook = ended
+    threading.excepthook = thread_ended
+    sys.unraisablehook = not_raised
+
+
+def log_failures_of(loop: AbstractEventLoop) -> None:
+    """Has a loop log what nobody waits for and fails: its own way shows the arguments of callbacks and the results of
+    tasks."""
+    logger = get_logger("chappe")
+
+    def failed(_loop: AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        what = str(context.get("message", "")).partition(" in callback ")[0].partition("\n")[0]
+        logger.error("loop_failed", what=what, exc_info=error if isinstance(error, BaseException) else None)
+
+    loop.set_exception_handler(failed)
 
 
 class Logger:
@@ -92,12 +136,12 @@ class _Lines(logging.Formatter):
         self._colours = colours
 
     def format(self, record: logging.LogRecord) -> str:
-        told: dict[str, Any] = {**getattr(record, "fields", {}), "event": record.getMessage()}
+        told: dict[str, Any] = {**getattr(record, "fields", {}), "event": _message(record)}
         told |= {"level": record.levelname.lower(), "logger": record.name}
         if record.stack_info:
             told["stack"] = record.stack_info
-        if record.exc_info and record.exc_info[0] is not None:
-            told["exception"] = self.formatException(record.exc_info)
+        if record.exc_info and record.exc_info[1] is not None:
+            told["exception"] = formatted(record.exc_info[1])
         line = redact(told)
         line["timestamp"] = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         if self._as_json:
@@ -120,6 +164,16 @@ class _Lines(logging.Formatter):
 
     def _painted(self, text: str, colour: str) -> str:
         return f"{colour}{text}{_PLAIN}" if self._colours else text
+
+
+def _message(record: logging.LogRecord) -> str:
+    """The message of a record; an exception in it is shown by its class, as everywhere."""
+    if isinstance(record.msg, BaseException):
+        return named(record.msg)
+    if isinstance(record.args, tuple) and any(isinstance(value, BaseException) for value in record.args):
+        shown = tuple(named(value) if isinstance(value, BaseException) else value for value in record.args)
+        return str(record.msg) % shown
+    return record.getMessage()
 
 
 class _Handler(logging.StreamHandler[TextIO]):

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from chappe.observability.tracebacks import named
+
 STRING_CHARACTERS_MAX = 8_000
 DEPTH_MAX = 6
 ITEMS_MAX = 100
@@ -134,7 +136,7 @@ def _first(items: Any) -> Iterator[Any]:
 
 def _shown(value: object) -> str:
     try:
-        return str(value) if isinstance(value, BaseException) else repr(value)
+        return named(value) if isinstance(value, BaseException) else repr(value)
     except Exception as error:  # noqa: BLE001 - a broken __repr__ must not take the log line with it
         return f"<{type(value).__name__} cannot be shown: {type(error).__name__}>"
 
