@@ -82,6 +82,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     dialect_hosts: Annotated[tuple[Annotated[str, Meta(pattern="^[^=]+=[^=]+$")], ...], _expects("HOST=DIALECT, separated by commas, such as sms.example.com=smspartner"), _help("Hosts at which one API is spoken whatever the path; docs/operators/network.md tells when that is needed.")] = ()
     body_bytes_max: Annotated[int, Meta(ge=1), _help("Largest HTTP body accepted; a larger one is answered with 413.")] = 2_000_000
     processor_share: Annotated[float, Meta(gt=0, le=0.5), _help("Share of an API process's time that one account may use to have large requests read.")] = 0.25
+    questions_at_once: Annotated[int, Meta(ge=1, le=64), _help("Calls that one row answers (a status, a balance) and that an API process has under way at once; one account has at most one less.")] = 3
+    long_questions_at_once: Annotated[int, Meta(ge=1, le=64), _help("The same for calls that read many rows: statistics, lists, exports.")] = 2
+    first_request_timeout_s: Annotated[float, Meta(gt=0, le=300), _help("How long a new connection may stay silent before Chappe closes it.")] = 10.0
     connections_per_address_max: Annotated[int, Meta(ge=1, le=100_000), _help("Connections of one IPv4 address or IPv6 /64 in one API process; one more is answered with 503. Trusted proxies are not counted.")] = 128
 
     trusted_proxies: Annotated[Networks, _help("Proxies in front of the HTTP listener whose X-Forwarded-For Chappe believes, as addresses or networks; if there are any, the node counts as public.")] = ()

@@ -41,7 +41,7 @@ def test_a_part_has_imported_the_rooms_it_needs_before_its_orders_come(kind: str
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     rooms = {name.split(".")[1] for name in done.stdout.split() if name.startswith("chappe.")}
     assert {"handset": "handset", "work": "workers", "api": "dialects"}[kind] in rooms
-    assert {"cli", "config"}.isdisjoint(rooms)
+    assert {"cli"}.isdisjoint(rooms)
     assert "chappe.node.serve" not in done.stdout.split()
     assert {"rich", "pydantic", "typer", "structlog"}.isdisjoint(done.stdout.split())
 

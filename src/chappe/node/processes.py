@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from chappe.config import Config
 from chappe.node.event_loop import run
 from chappe.node.privileges import User, become
 from chappe.observability import logs
@@ -59,43 +60,28 @@ class Loop(Protocol):
 
 
 class Orders(msgspec.Struct, frozen=True):
-    """What a child process is told."""
+    """What a child process is told: the configuration as it is, and what the node has found or opened."""
 
+    config: Config
     address: Address
-    log_format: str
-    log_level: str
-    host: str = ""
-    port: int = 0
     descriptor: int = -1
-    body_bytes_max: int = 0
-    connections_per_address_max: int = 128
-    processor_share: float = 0.25
-    dialect_hosts: tuple[str, ...] = ()
-    trusted_proxies: tuple[str, ...] = ()
-    sender_default: str = ""
-    stop_mention: str = ""
-    senders_denied: tuple[str, ...] = ()
-    numbers_own_only: bool = False
-    numbers_automatic: bool = True
     handset_descriptor: int = -1
     handset_http_descriptor: int = -1
     handset_http_port: int = 0
-    webhook_timeout_s: float = 10.0
-    retention_days: int = 400
     webhook_allow_private: bool | tuple[str, ...] = False
     webhook_private_automatic: bool = False  # it ends when the node turns out not to be alone
-    demo: bool = False
-    webhooks_waiting_max: int = 1_000_000
-    webhook_ports: tuple[int, ...] = ()
-    webhook_denied: tuple[str, ...] = ()
     journal: str = ""
-    drain_s: float = 0.0
     counts: str = ""  # the folder where the node's processes tell their counts
-    metrics: bool = True
-    windows: dict[str, Any] = {}
-    stop_words: tuple[str, ...] = ()
-    start_words: tuple[str, ...] = ()
     user: User | None = None  # whom the process becomes; None: it stays who it is
+
+    def encode(self) -> bytes:
+        """The orders as one line of JSON."""
+        return msgspec.json.encode(self, enc_hook=str)
+
+    @staticmethod
+    def decode(line: bytes) -> Orders:
+        """The orders in a line. Raises msgspec.DecodeError."""
+        return msgspec.json.decode(line, type=Orders, dec_hook=lambda kind, value: kind(value))
 
 
 def interrupt_nobody() -> None:
@@ -153,7 +139,7 @@ def node_pages(database: Database, orders: Orders, commit_s: Callable[[], float]
     return Pages(
         database,
         orders.handset_http_port,
-        metrics=orders.metrics,
+        metrics=orders.config.metrics,
         trouble=lambda: trouble(database),
         commit_s=commit_s,
         counts=Path(orders.counts) if orders.counts else None,
@@ -218,7 +204,7 @@ async def run_api(orders: Orders, part: str) -> None:
             await http.start(sockets=(socket.socket(fileno=orders.descriptor),))
             await stop.wait()
             pages.draining = True
-            await drained(stop, orders.drain_s)
+            await drained(stop, orders.config.drain_s)
             await http.stop(SHUTDOWN_S)
         await api.idle()
         await api.close()
@@ -242,16 +228,18 @@ async def _api(orders: Orders, database: Database, bell: Bell, pages: Pages, cal
         bell,
         await accounts.installation_secret(database),
         asyncio.get_running_loop().time,
-        sender_default=orders.sender_default,
-        stop_mention=orders.stop_mention,
-        senders_denied=orders.senders_denied,
-        numbers_own_only=orders.numbers_own_only,
-        playground=orders.demo,
-        numbers_automatic=orders.numbers_automatic,
-        windows=Windows(read_profiles(orders.windows)),
-        processor_share=orders.processor_share,
+        sender_default=orders.config.sender_default,
+        stop_mention=orders.config.stop_mention,
+        senders_denied=orders.config.senders_denied,
+        numbers_own_only=orders.config.strange_numbers_refused,
+        playground=orders.config.demo,
+        numbers_automatic=orders.config.numbers_own_only is None,
+        windows=Windows(read_profiles(orders.config.windows)),
+        processor_share=orders.config.processor_share,
+        questions_at_once=orders.config.questions_at_once,
+        long_questions_at_once=orders.config.long_questions_at_once,
         pages=pages.table() | calls.table(),
-        directory=Directory(read_hosts(orders.dialect_hosts)),
+        directory=Directory(read_hosts(orders.config.dialect_hosts)),
         guesses=calls.guesses,
     )
 
@@ -263,10 +251,11 @@ def _customers_listener(orders: Orders, api: Api, database: Database) -> HttpLis
     from chappe.web.undeclared import Undeclared
 
     limits = Limits(
-        body_bytes_max=orders.body_bytes_max,
-        connections_per_address_max=orders.connections_per_address_max,
+        body_bytes_max=orders.config.body_bytes_max,
+        connections_per_address_max=orders.config.connections_per_address_max,
+        first_request_timeout_s=orders.config.first_request_timeout_s,
         connections_max=max(1, min(CONNECTIONS_MAX, descriptors() - DESCRIPTORS_OWN)),
-        trusted_proxies=tuple(ip_network(network) for network in orders.trusted_proxies),
+        trusted_proxies=tuple(ip_network(network) for network in orders.config.trusted_proxies),
     )
     undeclared = Undeclared(database, Path(orders.counts) if orders.counts else None)
     return HttpListener(api.ask, limits, api.ask_limit, on_undeclared=undeclared.notice)
@@ -306,9 +295,11 @@ async def run_work(orders: Orders, part: str) -> None:
         door, following = await _door(orders, database, changed)
         owner = own_name()
         secret = await accounts.installation_secret(database)
-        notify = Notify(database, door, secret, owner, orders.webhook_timeout_s, orders.webhooks_waiting_max)
+        notify = Notify(
+            database, door, secret, owner, orders.config.webhook_timeout_s, orders.config.webhooks_waiting_max
+        )
         bell = Bell(orders.address, WEBHOOK_CHANNEL)
-        windows = Windows(read_profiles(orders.windows))
+        windows = Windows(read_profiles(orders.config.windows))
         deliver = Deliver(database, owner, lambda: notify.ring() if notify.ours else bell.ring(), windows)
         moved = asyncio.Event()
         upkeep = _upkeep(orders, database, owner, moved, windows)
@@ -349,9 +340,9 @@ def _upkeep(orders: Orders, database: Database, owner: str, moved: asyncio.Event
     from chappe.workers.upkeep import Upkeep
 
     upkeep = Upkeep(database, owner, moved)
-    upkeep.book.retention_days = orders.retention_days
+    upkeep.book.retention_days = orders.config.retention_days
     upkeep.book.windows = windows
-    upkeep.book.words = Words(orders.stop_words, orders.start_words)
+    upkeep.book.words = Words(orders.config.stop_words, orders.config.start_words)
     return upkeep
 
 
@@ -369,14 +360,14 @@ async def _door(
     allowed = given if isinstance(given, bool) else tuple(ip_network(network) for network in given)
     make = partial(
         Door,
-        ports=orders.webhook_ports,
-        denied=tuple(ip_network(network) for network in orders.webhook_denied),
+        ports=orders.config.webhook_ports,
+        denied=tuple(ip_network(network) for network in orders.config.webhook_denied),
         connections_max=CALLS_MAX,
         connections_per_host_max=CALLS_PER_HOST,
     )
     if not orders.webhook_private_automatic:
         return make(allowed), ()
-    automatic = Automatic(allowed, Path(orders.counts) / MARK, playground=orders.demo)
+    automatic = Automatic(allowed, Path(orders.counts) / MARK, playground=orders.config.demo)
     await automatic.refresh(database)
     following = asyncio.get_running_loop().create_task(refresh(partial(automatic.refresh, database), changed))
     return make(automatic), (following,)
@@ -486,11 +477,11 @@ def main() -> int:
     line = sys.stdin.buffer.readline()
     if not line:  # the parent ended before it had orders for us
         return 1
-    orders = msgspec.json.decode(line, type=Orders)
+    orders = Orders.decode(line)
     if orders.user is not None and kind != "handset":  # that is reached by people at this machine only
         become(orders.user)
     die_with_parent(sys.stdin.fileno())
-    logs.configure(orders.log_format, orders.log_level)  # type: ignore[arg-type]
+    logs.configure(orders.config.log_format, orders.config.log_level)
     run(PARTS[kind](orders, part))
     return 0
 

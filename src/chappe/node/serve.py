@@ -202,7 +202,7 @@ async def _instruct(
         )
     for part in parts:
         descriptor = part.descriptors[0] if part.descriptors and part.name != "handset" else -1
-        supervisor.tell(part, msgspec.json.encode(msgspec.structs.replace(orders, descriptor=descriptor)))
+        supervisor.tell(part, msgspec.structs.replace(orders, descriptor=descriptor).encode())
     if doors.listening is not None and "api" in config.roles:
         await _greet(config, doors.listening, demo, accounts, stop)
 
@@ -399,32 +399,8 @@ def _orders(config: Config, address: Address, found: Found) -> Orders:
         private = False
         log.warning("private_webhooks_end", why="requests have come through a proxy that is not declared")
     return Orders(
-        address=address,
-        log_format=config.log_format,
-        log_level=config.log_level,
-        host=config.host,
-        port=config.port,
-        body_bytes_max=config.body_bytes_max,
-        connections_per_address_max=config.connections_per_address_max,
-        processor_share=config.processor_share,
-        dialect_hosts=config.dialect_hosts,
-        trusted_proxies=config.trusted_proxies,
-        sender_default=config.sender_default,
-        stop_mention=config.stop_mention,
-        senders_denied=config.senders_denied,
-        numbers_own_only=config.strange_numbers_refused,
-        numbers_automatic=config.numbers_own_only is None,
-        webhook_timeout_s=config.webhook_timeout_s,
-        retention_days=config.retention_days,
+        config,
+        address,
         webhook_private_automatic=config.webhook_allow_private is None and private is not False,
-        demo=config.demo,
         webhook_allow_private=private if isinstance(private, bool) else tuple(str(network) for network in private),
-        webhooks_waiting_max=config.webhooks_waiting_max,
-        webhook_ports=config.webhook_ports,
-        webhook_denied=config.webhook_denied,
-        metrics=config.metrics,
-        drain_s=config.drain_s,
-        windows=config.windows,
-        stop_words=config.stop_words,
-        start_words=config.start_words,
     )

@@ -264,8 +264,10 @@ async def migrate(
             applied = await _apply_functions(connection, migrations, functions, waits)
         else:
             return tuple(done)
-        for file in applied:
-            LOGGER.info("applied %s %s", type(file).__name__.lower(), file.name)
+        if len(applied) == 1:
+            LOGGER.info("applied %s %s", type(applied[0]).__name__.lower(), applied[0].name)
+        elif applied:
+            LOGGER.info("applied %d %ss", len(applied), type(applied[0]).__name__.lower())
         done += applied
 
 

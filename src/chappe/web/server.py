@@ -67,11 +67,6 @@ SENT_AT_ONCE_MAX = 100_000
 # small ones come and go.
 SMALL_WEIGHT = 100
 
-# Questions that one row answers, and those that walk through many, have connections of their own each; so many are
-# under way at once in a process, and so many of them of one account.
-CHEAP_AT_ONCE, CHEAP_EACH_MAX = 3, 2
-DEAR_AT_ONCE, DEAR_EACH_MAX = 2, 1
-
 OCTETS_A_CONTACT = 14  # of a group that is sent to: as a number in a request
 
 Page = Callable[[Request], Awaitable[Response]]
@@ -80,7 +75,9 @@ Page = Callable[[Request], Awaitable[Response]]
 class Api:
     """The customers' APIs and the pages of one process.
 
-    processor_share: of the loop's time, what one account may have for long. pages: by path, or by a prefix that ends in
+    processor_share: of the loop's time, what one account may have for long. questions_at_once, long_questions_at_once:
+    questions under way that one row answers, and that walk through many; they have connections of their own, and one
+    account has at most one less, so that another one always finds a place. pages: by path, or by a prefix that ends in
     a slash; asked before the dialects. They are found by the target as it was written, so that a rule of a proxy on
     their paths sees what we see. directory: which dialect a request speaks. guesses: who tries wrong keys.
     """
@@ -100,6 +97,8 @@ class Api:
         numbers_automatic: bool = True,
         windows: Windows | None = None,
         processor_share: float = 0.25,
+        questions_at_once: int = 3,
+        long_questions_at_once: int = 2,
         pages: dict[str, Page] | None = None,
         directory: Directory | None = None,
         guesses: Guesses | None = None,
@@ -118,9 +117,10 @@ class Api:
         self._book = AccountBook(database, now, stop_mention, senders_denied, numbers_own_only=numbers_own_only)
         self._book.guesses = guesses or self._book.guesses
         self._rates = Rates(now)
-        self._questions = database.beside(ordinary=CHEAP_AT_ONCE + DEAR_AT_ONCE, hot=CHEAP_AT_ONCE + DEAR_AT_ONCE)
-        self._cheap = Shares(CHEAP_AT_ONCE, CHEAP_EACH_MAX)
-        self._dear = Shares(DEAR_AT_ONCE, DEAR_EACH_MAX)
+        connections = questions_at_once + long_questions_at_once
+        self._questions = database.beside(ordinary=connections, hot=connections)
+        self._cheap = Shares(questions_at_once, max(1, questions_at_once - 1))
+        self._dear = Shares(long_questions_at_once, max(1, long_questions_at_once - 1))
         self._reader = Reader(now, processor_share)
         self.velocity = Velocity(secret)
         self._asking = UnderWay(ASKED_AT_ONCE_MAX)
