@@ -146,9 +146,9 @@ def odd_answers(stage: Stage) -> None:
     stage.network.misbehave()
 
 
-def receipts(switches: Mapping[str, object], stage: Stage) -> None:
+def receipts(switches: Mapping[str, object], stage: Stage, knobs: Mapping[str, object] | None = None) -> None:
     """Receipts come as no standard foresees."""
-    stage.start()
+    stage.start(knobs)
     stage.network.misbehave(**switches)
     load = stage.load(MESSAGES, RATE).run()
     stage.settle()

@@ -28,6 +28,7 @@ import deaths  # noqa: E402
 import hosts  # noqa: E402
 import leases  # noqa: E402
 import networks  # noqa: E402
+import oddities  # noqa: E402
 import schedules  # noqa: E402
 import webhooks  # noqa: E402
 from stage import COUNTS, Scenario, Skipped, Stage, Template  # noqa: E402
@@ -36,6 +37,7 @@ SCENARIOS: dict[str, Scenario] = {
     **deaths.SCENARIOS,
     **schedules.SCENARIOS,
     **networks.SCENARIOS,
+    **oddities.SCENARIOS,
     **webhooks.SCENARIOS,
     **leases.SCENARIOS,
     **hosts.SCENARIOS,
