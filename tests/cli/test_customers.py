@@ -177,3 +177,28 @@ def test_the_operator_says_what_gives_money_back(chappe: Run) -> None:
 def test_a_rule_that_is_none_is_misuse(chappe: Run, word: str) -> None:
     told = chappe("refund", "set", word)
     assert (told.status, told.err.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("whose", [(), ("--account", "shop")])
+def test_prices_are_imported_listed_and_exported(chappe: Run, tmp_path: Path, whose: tuple[str, ...]) -> None:
+    assert chappe("price", "list", *whose).out == "No prices by destination.\n"
+    file, copy = tmp_path / "prices.csv", tmp_path / "copy.csv"
+    file.write_text("prefix;price;from\n49;0,07;\n*;none;\n34;0.2;2099-01-31\n")
+    done = chappe("price", "import", str(file), *whose, "--json").document
+    assert done == {"applied": 2, "coming": 1}
+    assert chappe("price", "export", str(copy), *whose, "--json").document == {"exported": 3}
+    assert chappe("price", "export", *whose).out == copy.read_text()
+    assert copy.read_text() == "prefix,price,from\n*,none,\n49,0.07,\n34,0.2,2099-01-31T00:00:00+00:00\n"
+    assert "49" in chappe("price", "list", *whose).out
+    file.write_text("49;dear\n")
+    told = chappe("price", "import", str(file), *whose)
+    assert (told.status, "line 1" in told.err) == (1, True)
+    assert chappe("price", "import", str(tmp_path / "none.csv"), *whose).status == 2
+
+
+def test_the_price_of_everywhere_is_a_setting_of_an_account(chappe: Run) -> None:
+    assert chappe("account", "set", "shop", "price.*=0.2", "price.49=none").status == 0
+    shown = chappe("account", "show", "shop", "--json").document["settings"]
+    assert (shown["price.*"], shown["price.49"]) == ("0.2", "none")
+    assert chappe("account", "set", "shop", "countries_denied=de,XX").status == 2
+    assert chappe("account", "set", "shop", "countries_denied=de,es").status == 0

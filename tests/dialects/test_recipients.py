@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chappe.core import numbers
-from chappe.core.model import Skipped
+from chappe.core.model import AccountSettings, Skipped
 from chappe.core.numbers import Number
 from chappe.core.pricelist import price_list
 from chappe.dialects.recipients import Numbers, Unreachable, none_left
 
-PRICES = price_list(38_000, {"49": 70_000, "44": None, "262": None})
-READ = Numbers(PRICES, "FR").read
+PRICES = price_list(38_000, {"49": 70_000, "44": None, "262": None, "": None})
+READ = Numbers(PRICES, AccountSettings()).read
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_why_a_number_gets_nothing(written: str, why: Unreachable) -> None:
 
 @given(st.text(max_size=20) | st.from_regex(r"(\+|00)?[0-9 .-]{3,16}", fullmatch=True), st.sampled_from(["FR", "none"]))
 def test_what_has_a_price_is_read_as_numbers_read_it(written: str, home: str) -> None:
-    found = Numbers(PRICES, home).read(written)
+    found = Numbers(PRICES, AccountSettings(home=home)).read(written)
     number = numbers.read_mobile(written, home)
     if not isinstance(found, Unreachable):
         assert found == (number, PRICES.price(found[0].e164))
@@ -67,3 +67,24 @@ def test_only_missing_prices_are_told_as_such() -> None:
     assert none_left([unpriced, unpriced]).code == "price_missing"
     refusal = none_left([unpriced, landline])
     assert (refusal.code, refusal.values["skipped"]) == ("recipients_unusable", (unpriced, landline))
+
+
+@pytest.mark.parametrize(
+    ("allowed", "denied", "served"),
+    [
+        ((), (), ["+33612345678", "+4915123456789", "+12025550123", "+262692123456"]),
+        ((), ("DE", "RE"), ["+33612345678", "+12025550123"]),
+        ((), ("FR",), ["+4915123456789", "+12025550123", "+262692123456"]),
+        (("FR", "US"), (), ["+33612345678", "+12025550123"]),
+        (("FR", "US"), ("US",), ["+33612345678"]),
+    ],
+)
+def test_an_account_sends_to_the_countries_that_are_open_to_it(
+    allowed: tuple[str, ...], denied: tuple[str, ...], served: list[str]
+) -> None:
+    settings = AccountSettings(countries_allowed=allowed, countries_denied=denied)
+    read = Numbers(price_list(38_000), settings).read
+    written = ["0612345678", "+4915123456789", "+1 202 555 0123", "0692123456"]
+    found = [read(one) for one in written]
+    assert [one[0].e164 for one in found if not isinstance(one, Unreachable)] == served
+    assert {one.reason for one in found if isinstance(one, Unreachable)} <= {"price_missing"}

@@ -19,7 +19,9 @@ Action = Callable[[Any], Any]
 
 
 def account(**own: Any) -> Account:
-    return Account(1, "demo", settings=AccountSettings(**{"stop_mention": " STOP 36111", **own}))
+    """Serves the French zone and what it has prices for."""
+    prices = {"": None, **own.pop("prices", {})}
+    return Account(1, "demo", settings=AccountSettings(**{"stop_mention": " STOP 36111", "prices": prices, **own}))
 
 
 def ask(request: Request, action: Action, owner: Account | None = None) -> Response:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from chappe.core.callback_url import is_callback_url
+from chappe.core.countries import country
 from chappe.core.model import RECIPIENTS_MAX, Account, AccountSettings, AccountState
 from chappe.core.pricing import PREFIX_DIGITS_MAX, json_number, micros
 from chappe.core.stop_replies import WORDS_MAX, WordError, Words, check_words
@@ -107,6 +108,12 @@ def _matching(match: Callable[[str], object]) -> Callable[[str], str]:
     return parse
 
 
+def _country(value: str) -> str:
+    if country(value.upper()) is None:
+        raise ValueError
+    return value.upper()
+
+
 def _network(value: str) -> str:
     return str(ip_network(value, strict=False))
 
@@ -145,6 +152,7 @@ SENDER = Kind("3 to 11 letters, digits and spaces", _matching(_SENDER))
 SENDERS = Kind("senders of 3 to 11 letters, digits and spaces, separated by commas", _list(SENDER.parse), ",".join)
 NAMES = Kind("names of at most 40 characters, separated by commas", _list(_matching(_ANY_NAME)), ",".join)
 WORDS = Kind(f"at most {WORDS_MAX} words or short phrases, separated by commas", _list(str), ",".join)
+COUNTRIES = Kind("countries of two letters (ISO 3166), separated by commas", _list(_country), ",".join)
 NETWORKS = Kind("addresses or networks such as 192.0.2.0/24, separated by commas", _list(_network), ",".join)
 WINDOW = Kind(f"the name of a window profile: {', '.join(PROFILES)}, or one of your own", _matching(_NAME))
 LOGIN = Kind("a login", _matching(_LOGIN))
@@ -213,6 +221,8 @@ TABLE: Final = (
     Row("price_lowcost", "price_lowcost_micros", PRICE, "price of a low cost part to the French zone"),
     Row("price_hlr", "price_hlr_micros", PRICE, "price of a number look-up"),
     Row("price_allmysms", "price_allmysms_micros", PRICE, "price of a part to the French zone (AllMySMS)"),
+    Row("countries_allowed", "countries_allowed", COUNTRIES, "the only countries it may send to; empty: all"),
+    Row("countries_denied", "countries_denied", COUNTRIES, "countries that it may not send to"),
     Row("messages_per_number_per_hour", "messages_per_number_per_hour", LIMIT, "to one number; 0: no limit"),
     Row("messages_per_country_per_day", "messages_per_country_per_day", LIMIT, "outside the French zone; 0: no limit"),
     Row("spend_per_hour", "spend_per_hour_micros", SPEND, "what an hour may cost; auto: see limits.md"),
@@ -248,7 +258,10 @@ BY_NAME: Final[Mapping[str, Row]] = {row.name: row for row in TABLE}
 BESIDE: Final = {
     "state": ("active, disabled or blocked", "whether the account is served"),
     "api": ("on or off", "whether its key is let in"),
-    "price.PREFIX": ("a price in EUR, or none", "price of a premium part to one destination; none: refused"),
+    "price.PREFIX": (
+        "a price in EUR, or none",
+        "price of a part there, `*`: everywhere else; none: refused",
+    ),
 }
 NO_DEFAULT: Final = frozenset(
     ("email", "firstname", "lastname", "company", "window", "master", "removed", "is_buyer", "sub_account_type")
@@ -256,6 +269,7 @@ NO_DEFAULT: Final = frozenset(
 """Settings that only make sense for one account, or that more hangs on than the next request."""
 _STATES: Final = {state.name.lower(): state for state in AccountState}
 _PRICE_PREFIX: Final = "price."
+EVERYWHERE: Final = "*"
 
 
 class Changed(msgspec.Struct, frozen=True):
@@ -327,7 +341,7 @@ def shown(account: Account) -> dict[str, str]:
     """Every setting of an account as `account set` would take it."""
     rows = {row.name: row.kind.show(getattr(account.settings, row.field)) for row in TABLE}
     for prefix, price_micros in sorted(account.settings.prices.items()):
-        rows[_PRICE_PREFIX + prefix] = "none" if price_micros is None else json_number(price_micros)
+        rows[_PRICE_PREFIX + (prefix or EVERYWHERE)] = "none" if price_micros is None else json_number(price_micros)
     return rows
 
 
@@ -354,10 +368,12 @@ def _split(assignment: str) -> tuple[str, str]:
 
 
 def _set_price(prices: dict[str, int | None], name: str, value: str) -> None:
-    """`price.49=0.07`, `price.49=none` for "refused there", `price.49=` to forget it."""
+    """`price.49=0.07`, `price.49=none` for "refused there", `price.49=` to forget it; `price.*` is everywhere else."""
     prefix = name.removeprefix(_PRICE_PREFIX).removeprefix("+")
-    if not (prefix.isascii() and prefix.isdecimal() and len(prefix) <= PREFIX_DIGITS_MAX):
-        raise SettingError(f"{name}: a price is of an international prefix, as in price.49=0.07")
+    if prefix == EVERYWHERE:
+        prefix = ""
+    elif not (prefix.isascii() and prefix.isdecimal() and len(prefix) <= PREFIX_DIGITS_MAX):
+        raise SettingError(f"{name}: a price is of an international prefix, as in price.49=0.07, or of price.*")
     if value == "":
         prices.pop(prefix, None)
     else:

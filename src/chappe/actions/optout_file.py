@@ -165,14 +165,14 @@ def _line(cells: list[str], columns: dict[str, int], home: str, now: datetime) -
     number = _read(_cell(cells, columns["number"]), home)
     if not isinstance(number, Number):
         return None
-    at = _date(_cell(cells, columns["at"]), now) if "at" in columns else now
+    at = date_of(_cell(cells, columns["at"]), now) if "at" in columns else now
     if at is None:
         return None
     comment = _cell(cells, columns["comment"]).lower() if "comment" in columns else ""
     return Line(number.e164, at, comment if comment in COMMENTS else "manual", numbers.COMPLETED in number.warnings)
 
 
-def _date(written: str, now: datetime) -> datetime | None:
+def date_of(written: str, now: datetime) -> datetime | None:
     """An instant as ISO 8601 (UTC without a zone) or `31/12/2026 14:05`, in Paris; None for anything else."""
     if not written:
         return now

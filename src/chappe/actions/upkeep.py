@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from chappe.actions import inbound, reschedule_held
+from chappe.actions import inbound, prices, reschedule_held
 from chappe.actions.budget import Budget
 from chappe.actions.windows import Windows
 from chappe.carriers import inference
@@ -490,6 +490,7 @@ TASKS = (
     Task("follow", 2.0, follow, lambda signs, _: signs.unfollowed, housekeeping=True),
     Task("count", 5.0, count, lambda signs, _: signs.counted, housekeeping=True),
     Task("refunds", 1.0, give_back, lambda signs, _: signs.refund, housekeeping=True),
+    Task("prices", 10.0, prices.apply_due, housekeeping=True),
     Task("forget", 10.0, forget, housekeeping=True),
     Task("clear", 60.0, clear, housekeeping=True),
 )

@@ -31,6 +31,7 @@ SECTIONS = {
     "carrier": ("chappe.cli.carrier", "Networks that messages go through."),
     "route": ("chappe.cli.route", "Which messages go through which carrier."),
     "number": ("chappe.cli.number", "Long (virtual) numbers, and whose they are."),
+    "price": ("chappe.cli.price", "What a message costs, by destination."),
     "stop": ("chappe.cli.stop", "Who wants nothing more from an account."),
     "refund": ("chappe.cli.refund", "Which ends of messages give their money back."),
 }

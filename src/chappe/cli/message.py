@@ -166,15 +166,15 @@ def _recipients(
 ) -> tuple[tuple[Recipient, ...], tuple[Skipped, ...]]:
     """Each number once, with its price, and those that get nothing; raises Failure when nobody is left."""
     from chappe.core.model import RECIPIENTS_MAX, Range, Recipient, Skipped
-    from chappe.core.pricelist import price_list
+    from chappe.core.pricelist import french_list, price_list
     from chappe.dialects.recipients import Numbers, Unreachable
 
     prices = (
-        price_list(settings.price_lowcost_micros)
+        french_list(settings.price_lowcost_micros)
         if range_ is Range.LOWCOST
         else price_list(settings.price_premium_micros, settings.prices)
     )
-    read = Numbers(prices, settings.home).read
+    read = Numbers(prices, settings).read
     recipients: dict[str, Recipient] = {}
     skipped = []
     for written in (piece.strip() for item in to for piece in item.split(",") if piece.strip()):

@@ -73,6 +73,8 @@ class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     price_lowcost_micros: int = 23_000
     price_hlr_micros: int = 5_000
     price_allmysms_micros: int = 45_000
+    countries_allowed: tuple[str, ...] = ()  # two letters each; empty: all
+    countries_denied: tuple[str, ...] = ()
     prices: dict[str, int | None] = msgspec.field(default_factory=dict)
     messages_per_number_per_hour: int = 100  # to one number; 0: no limit, as below
     messages_per_country_per_day: int = 5_000  # outside the French tariff zone

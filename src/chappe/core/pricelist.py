@@ -1,4 +1,5 @@
-"""What one account pays for a part, by destination: its own prices over those of the French tariff zone.
+"""What one account pays for a part, by destination: its own prices over those of the French tariff zone, over one for
+everywhere else.
 
 A compiled value, because a request with 500 numbers asks it 500 times.
 """
@@ -11,6 +12,11 @@ from typing import Final
 
 # The numbering plans served at the French price. +687, +689 and +681 are French soil but not in the tariff zone.
 FRENCH_ZONE: Final = ("33", "590", "594", "596", "262", "508")
+# Everywhere else, until the operator says what it costs: above what nearly all countries cost, so that nobody loses.
+WORLD_MICROS: Final = 150_000
+# International ranges that are no country's: free and shared cost, satellites, universal numbers, premium rate (ITU-T
+# E.164, assigned country codes). Dear or impossible, so they are served only where somebody gave them a price.
+NOT_SERVED: Final = ("800", "808", "870", "878", "881", "882", "883", "888", "979")
 _REFUSED: Final = -1  # "no price" of a longer prefix must hide the price of a shorter one
 
 
@@ -32,14 +38,49 @@ class PriceList:
         return None
 
 
+class Tariff(dict[str, int | None]):
+    """Own prices by prefix that remember the lists that were made of them: what is asked with every request."""
+
+    __slots__ = ("_lists",)
+
+    def __init__(self, prices: Mapping[str, int | None]) -> None:
+        super().__init__(prices)
+        self._lists: dict[int, PriceList] = {}
+
+    def list_of(self, french_micros: int) -> PriceList:
+        """As price_list()."""
+        found = self._lists.get(french_micros)
+        if found is None:
+            found = self._lists[french_micros] = _made(french_micros, self)
+        return found
+
+
 def price_list(french_micros: int, own: Mapping[str, int | None] | None = None) -> PriceList:
     """The list of an account: french_micros for the French zone, `own` by prefix over it.
 
     own: international digits without plus to micro-euros, None for "not served"; the prefix "" is everywhere else.
     """
+    if isinstance(own, Tariff):
+        return own.list_of(french_micros)
     return _price_list(french_micros, tuple(own.items()) if own else ())
+
+
+def french_list(french_micros: int) -> PriceList:
+    """The list of a product that the French zone alone has."""
+    return _price_list(french_micros, (("", None),))
 
 
 @lru_cache(maxsize=4096)
 def _price_list(french_micros: int, own: tuple[tuple[str, int | None], ...]) -> PriceList:
-    return PriceList({**dict.fromkeys(FRENCH_ZONE, french_micros), **dict(own)})
+    return _made(french_micros, dict(own))
+
+
+def _made(french_micros: int, own: Mapping[str, int | None]) -> PriceList:
+    return PriceList(
+        {
+            "": WORLD_MICROS,
+            **dict.fromkeys(NOT_SERVED),
+            **dict.fromkeys(FRENCH_ZONE, french_micros),
+            **own,
+        }
+    )

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from chappe.core import numbers
 from chappe.core.errors import Refusal
-from chappe.core.model import Skipped
+from chappe.core.model import AccountSettings, Skipped
 from chappe.core.numbers import Kind, Number, Unfit
 from chappe.core.pricelist import PriceList
 
@@ -32,13 +32,16 @@ _REASONS: Final = {
 
 
 class Numbers:
-    """What the numbers of one request are, and what a part to them costs. home: as numbers.read takes it."""
+    """What the numbers of one request are, and what a part to them costs. settings: the account's, which say where nine
+    digits are at home, and which countries it may send to."""
 
-    __slots__ = ("_home", "_price")
+    __slots__ = ("_allowed", "_denied", "_home", "_price")
 
-    def __init__(self, prices: PriceList, home: str) -> None:
+    def __init__(self, prices: PriceList, settings: AccountSettings) -> None:
         self._price = prices.price
-        self._home = home
+        self._home = settings.home
+        self._allowed = settings.countries_allowed
+        self._denied = settings.countries_denied
 
     def read(self, written: str) -> tuple[Number, int] | Unreachable:
         """A number that an SMS can reach and the price of a part in micro-euros, or why it gets nothing.
@@ -57,9 +60,13 @@ class Numbers:
                 return Unreachable("number_not_mobile", found.e164)
             number = found
         price_micros = self._price(number.e164)
-        if price_micros is None:
+        if price_micros is None or ((self._denied or self._allowed) and not self._is_open(number.region)):
             return Unreachable("price_missing", number.e164)
         return number, price_micros
+
+    def _is_open(self, region: str) -> bool:
+        """Whether the account may send to a country."""
+        return region not in self._denied and (not self._allowed or region in self._allowed)
 
 
 def none_left(skipped: Sequence[Skipped]) -> Refusal:

@@ -15,9 +15,10 @@ from chappe.store.database import Connection, Database
 
 # What an account has of its own over what the operator has set for all; of prices each prefix for itself.
 COLUMNS = """a.id, a.login, a.state, a.api_enabled, coalesce(b.balance_micros, 0) as balance_micros,
-    i.account_defaults || a.settings || jsonb_build_object('prices',
+    i.account_defaults || a.settings || jsonb_build_object('prices', i.prices ||
         coalesce(i.account_defaults -> 'prices', '{}') || coalesce(a.settings -> 'prices', '{}')) as settings
-    from account a cross join lateral (select coalesce(account_defaults, '{}') as account_defaults from installation) i
+    from account a cross join lateral (
+        select coalesce(account_defaults, '{}') as account_defaults, prices from installation) i
     left join balance b on b.account_id = a.id"""
 _BUILT_IN: Final = msgspec.to_builtins(AccountSettings())
 Own = Mapping[str, Any]

@@ -12,6 +12,7 @@ import msgspec
 
 from chappe.core.errors import Refusal
 from chappe.core.model import Account, AccountState
+from chappe.core.pricelist import Tariff
 from chappe.dialects import Credentials
 from chappe.observability.logs import get_logger
 from chappe.store import accounts
@@ -123,6 +124,7 @@ class AccountBook:
                 stop_mention=own.stop_mention or self._stop_mention,
                 senders_denied=own.senders_denied + self._senders_denied,
                 numbers_own_only=own.numbers_own_only or self._numbers_own_only,
+                prices=Tariff(own.prices),
             )
             account = msgspec.structs.replace(account, settings=settings)
         if generation == self._generation:

@@ -20,7 +20,8 @@ from chappe.dialects import Call
 from chappe.dialects.allmysms import dialect
 
 NOW = Moment(datetime(2026, 3, 2, 9, 0, tzinfo=UTC))
-ACCOUNT = Account(1, "yourlogin", balance_micros=1_065_000)
+NOWHERE_ELSE = AccountSettings(prices={"": None})
+ACCOUNT = Account(1, "yourlogin", balance_micros=1_065_000, settings=NOWHERE_ELSE)
 IDS = ("5f1c2a3e-0b1d-11f0-9c3a-0242ac120002", "5f1c2a3f-0b1d-11f0-9c3a-0242ac120002")
 
 M = "<MESSAGE><![CDATA[Bonjour]]></MESSAGE>"

@@ -201,7 +201,7 @@ def test_the_older_names_are_the_same_methods(path: str, verb: str) -> None:
         ("deleteCampaign", {"campId": "x"}, "Cette campagne n’existe pas"),
         ("getCreditsByCountryIsoCode", {}, "Ce pays n’existe pas ou n’est pas desservi"),
         ("getCreditsByCountryIsoCode", {"countryIsoCode": "XX"}, "Ce pays n’existe pas ou n’est pas desservi"),
-        ("getCreditsByCountryIsoCode", {"countryIsoCode": "BE"}, "Ce pays n’existe pas ou n’est pas desservi"),
+        ("getCreditsByCountryIsoCode", {"countryIsoCode": "AQ"}, "Ce pays n’existe pas ou n’est pas desservi"),
         ("getPrices", {"countryIsoCode": "FRA"}, "Ce pays n’existe pas ou n’est pas desservi"),
     ],
 )

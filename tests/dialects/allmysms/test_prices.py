@@ -9,7 +9,7 @@ from chappe.core.model import AccountSettings
 from chappe.dialects.allmysms.prices import credits_of_country, price_at_home_micros, prices
 from chappe.dialects.allmysms.render import respond
 
-DEFAULT = AccountSettings()
+DEFAULT = AccountSettings(prices={"": None})
 WIDE = AccountSettings(prices={"32": 70_000, "1": 10_000, "262639": None, "": 90_000})
 
 

@@ -533,7 +533,7 @@ def test_one_rule_for_a_sender_that_is_none_in_both_apis(wanted: str) -> None:
 
 
 def test_a_valid_number_without_a_price_is_told_so() -> None:
-    exchange = Exchange(_post(ONE | {"to": "+237673564186"}))
+    exchange = Exchange(_post(ONE | {"to": "+237673564186"}), _with(prices={"": None}))
     assert exchange.answer == (400, 114)
     assert (
         exchange.json["description"] == "The phone number is valid, but this account has no price for its destination"

@@ -18,8 +18,13 @@ NOW = datetime(2026, 3, 4, 10, 0, tzinfo=UTC)  # a Wednesday, 11:00 in Paris
 MENTION = " STOP 36111"
 
 
+def nowhere_else(own: dict[str, Any]) -> dict[str, Any]:
+    """Settings of an account that serves the French zone and what it has prices for."""
+    return {**own, "prices": {"": None, **own.get("prices", {})}}
+
+
 def send(verb: str = "send", now: datetime = NOW, own: dict[str, Any] | None = None, **values: Any) -> Send:
-    settings = AccountSettings(**{"stop_mention": MENTION, **(own or {})})
+    settings = AccountSettings(**nowhere_else({"stop_mention": MENTION, **(own or {})}))
     base: dict[str, Any] = {"message": "Bonjour"}
     base |= {"to": "0612345678", "from": "33700000001"} if verb == "vn/send" else {"phoneNumbers": "0612345678"}
     if "virtual_from" in values:
@@ -530,7 +535,7 @@ class TestExtras:
     st.text(max_size=400),
 )
 def test_what_is_accepted_is_paid_by_part_and_everybody_is_accounted_for(written: list[str], message: str) -> None:
-    settings = AccountSettings(stop_mention=MENTION)
+    settings = AccountSettings(**nowhere_else({"stop_mention": MENTION}))
     values = {"phoneNumbers": ",".join(written), "message": message}
     try:
         command = read("send", values, Account(1, "demo", settings=settings), Moment(NOW))

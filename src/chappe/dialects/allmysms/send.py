@@ -255,7 +255,7 @@ def _recipients(
     blocks: Iterable[Block], texts: _Texts, settings: AccountSettings
 ) -> tuple[tuple[Recipient, ...], tuple[Skipped, ...]]:
     """Who gets the message and who does not; a number given twice gets it twice, since parameters may differ."""
-    read = Numbers(price_list_of(settings), settings.home).read
+    read = Numbers(price_list_of(settings), settings).read
     recipients: list[Recipient] = []
     skipped: list[Skipped] = []
     for block in blocks:

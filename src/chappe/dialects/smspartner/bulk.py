@@ -148,7 +148,7 @@ def _items(
     is_wordless = False
     seen: set[tuple[str, str]] = set()
     one_part = lowcost and has_later_rules(settings)
-    read_number = Numbers(prices(settings, lowcost), settings.home).read
+    read_number = Numbers(prices(settings, lowcost), settings).read
     for place, fields in enumerate(listed):
         written = _written(fields)
         number = read_number(written)

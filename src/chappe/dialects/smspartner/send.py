@@ -50,7 +50,7 @@ def read(verb: str, values: Values, account: Account, moment: Moment) -> Send:
     lowcost = not virtual and text(values.get("gamme")) == "2"
     unicode = "isUnicode" in values and flag(values["isUnicode"])
     composed = compose_text(values.get("message", ""), values, settings, lowcost, unicode)
-    recipients = _recipients(written, prices(settings, lowcost), settings.home)
+    recipients = _recipients(written, prices(settings, lowcost), settings)
     sender = virtual_sender(values, settings.home) if virtual else named_sender(values, settings)
     schedule = smspartner_schedule.read(values, settings, moment.now)
     extras = read_extras(values, settings)
@@ -98,12 +98,13 @@ def read(verb: str, values: Values, account: Account, moment: Moment) -> Send:
     )
 
 
-def _recipients(written: list[str], served: PriceList, home: str) -> _Recipients:
+def _recipients(written: list[str], served: PriceList, settings: AccountSettings) -> _Recipients:
     """Each number once: those that an SMS can reach, those that it cannot, and what is no number at all."""
     found = _Recipients([], [], [])
     unpriced: list[Skipped] = []  # told last
     seen: set[str] = set()
-    read = Numbers(served, home).read
+    home = settings.home
+    read = Numbers(served, settings).read
     for piece in written:
         number = read(piece)
         if not isinstance(number, Unreachable):

@@ -14,7 +14,7 @@ from chappe.core.callback_url import is_callback_url
 from chappe.core.compose import Composed, TooLong, compose
 from chappe.core.errors import Refusal
 from chappe.core.model import AccountSettings
-from chappe.core.pricelist import PriceList, price_list
+from chappe.core.pricelist import PriceList, french_list, price_list
 from chappe.dialects.smspartner import characters
 from chappe.dialects.smspartner.refusals import Violation
 from chappe.dialects.smspartner.request_parser import Values, flag, text
@@ -107,7 +107,7 @@ def prices(settings: AccountSettings, lowcost: bool) -> PriceList:
     """What a part costs the account, by destination."""
     # Own prices are of the premium range; low cost is a product for the French zone alone.
     if lowcost:
-        return price_list(settings.price_lowcost_micros)
+        return french_list(settings.price_lowcost_micros)
     return price_list(settings.price_premium_micros, settings.prices)
 
 
