@@ -128,6 +128,9 @@ TABLE: dict[tuple[str, str], list[Case]] = {
         Case(sp("vn/send", **{"from": "%(long_number)s", "to": "0612345600", "message": "hi"}))
     ],
     ("smspartner", "bulk-send"): [Case(sp("bulk-send", SMSList=[STOPPED_ITEM], sender="SHOP"), Kind.OWN)],
+    ("smspartner", "rcs/send"): [
+        Case(sp("rcs/send", phoneNumbers=STOPPED, failover={"message": "hi", "sender": "SHOP"}), Kind.OWN)
+    ],
     ("smspartner", "me"): [Case(sp("me"), Kind.OWN)],
     ("smspartner", "message-cancel"): [Case(sp("message-cancel", messageId="%(scheduled)s"))],
     ("smspartner", "message-status"): [Case(sp("message-status", phoneNumber=PHONE, messageId="%(submission)s"))],

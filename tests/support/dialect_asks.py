@@ -149,6 +149,7 @@ ASKS: dict[str, tuple[tuple[str, dict[str, object], dict[str, str]], ...]] = {
         ("/v1/subaccount/list", {}, {}),
         ("/v1/subaccount/credit/add", {"credit": "5", "tokenSubaccount": "0" * 32}, {}),
         ("/v1/subaccount/credit/remove", {"credit": "5", "tokenSubaccount": "0" * 32}, {}),
+        ("/v1/rcs/send", {"phoneNumbers": "0612345678", "failover": {"message": "Bonjour"}}, {}),
         ("/v1/bulk-send", {"SMSList": [{"phoneNumber": "0612345678", "message": "Bonjour"}]}, {}),
     ),
     "allmysms": (

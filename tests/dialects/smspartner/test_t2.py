@@ -227,7 +227,7 @@ def test_errors_as_200_is_for_page_codes_too() -> None:
 @pytest.mark.parametrize(
     "page",
     [
-        *("group/none", "contact/none", "location/optin", "rcs/send", "hlr/notify"),
+        *("group/none", "contact/none", "location/optin", "hlr/notify"),
         *("subaccount/none", "vn/callforward", "sondage/to/send", "cancel", "(unserved)", "x/y/z", ""),
     ],
 )

@@ -20,6 +20,7 @@ from chappe.dialects.smspartner import (
     bulk,
     contacts,
     lookup,
+    rcs,
     send_options,
     statistics,
     status,
@@ -42,7 +43,7 @@ UNSERVED: Final = "(unserved)"  # no path can be it: parentheses are in none of 
 _DEFAULTS: Final = AccountSettings()
 
 # What the provider has and we do not: single pages, and all pages below a name.
-PAGES_ELSEWHERE: Final = frozenset(("hlr/notify", "vn/callforward", "sondage/to/send", "rcs/send"))
+PAGES_ELSEWHERE: Final = frozenset(("hlr/notify", "vn/callforward", "sondage/to/send"))
 FAMILIES: Final = frozenset(("contact", "group", "groupe", "subaccount", "location"))
 
 # The provider misspells, its clients may not; and its pages of 2025 say delete.
@@ -53,7 +54,7 @@ Writer = Callable[[Any, Values, AccountSettings, bool], Response]
 
 
 def _not_served(values: Values, account: Account, moment: Moment) -> NoReturn:
-    """What does not exist here: surveys, RCS, and every name that is unknown.
+    """What does not exist here: surveys, call forwarding, and every name that is unknown.
 
     Access is denied, as to accounts of the provider that have not ordered it. 404 means in this API that a contact, a
     group or a sub-account does not exist, and a program that keeps two lists alike takes it for a deletion.
@@ -66,6 +67,7 @@ PAGES: Final[Mapping[str, tuple[Reader, Writer]]] = {
     "send": (partial(contacts.read_send, "send"), answers.sent),
     "vn/send": (partial(contacts.read_send, "vn/send"), answers.sent),
     "bulk-send": (bulk.read, bulk.sent),
+    "rcs/send": (rcs.read, rcs.sent),
     "me": (lambda values, account, moment: ReadBalance(account), answers.balance),
     "message-cancel": (status.read_cancel, status.cancelled),
     "message-status": (status.read_one, status.one),

@@ -41,6 +41,7 @@ NAMES: Final = frozenset(
         "urlResponse",
         "webhookUrl",
         "SMSList",
+        "failover",
         "phoneNumber",
         "messageId",
         "SMSStatut_List",
