@@ -38,7 +38,7 @@ from chappe.store.database import Bell, GroupCommit
 from chappe.store.messages import Placed
 from chappe.web.accounts import AccountBook
 from chappe.web.connection import Connection
-from chappe.web.listener import Limits, Listener, Reply
+from chappe.web.listener import Limits, Listener, Reply, one_by_one
 from chappe.web.rates import Rates, UnderWay
 from chappe.web.server import Api
 
@@ -174,7 +174,7 @@ async def measure(store: Store, tools: Path, folder: Path, repetitions: int, eff
 
 
 async def _http(store: Store, repetitions: int, count: int) -> Stage:
-    async with _listening(Listener(_at_once, Limits())) as listener:
+    async with _listening(Listener(one_by_one(_at_once), Limits())) as listener:
         clients = Clients(listener)
 
         async def work(meter: Meter) -> int:
@@ -189,7 +189,7 @@ async def _http(store: Store, repetitions: int, count: int) -> Stage:
 
 
 async def _http_with_sockets(loader: Loader, repetitions: int, count: int) -> Stage:
-    async with _listening(Listener(_at_once, Limits())) as listener:
+    async with _listening(Listener(one_by_one(_at_once), Limits())) as listener:
 
         async def work(meter: Meter) -> int:
             with meter.own():

@@ -172,7 +172,7 @@ class World:
             content_type = {"content-type": "application/x-www-form-urlencoded"}
             request = Request("POST", path, b"", content_type, urlencode(form).encode())
         answer = Answer()
-        self.api.ask(request, answer)  # type: ignore[arg-type]
+        self.api.ask([(request, answer)])  # type: ignore[list-item]
         while self.api._book._tasks:
             await asyncio.wait(self.api._book._tasks)
         await self.api.idle()

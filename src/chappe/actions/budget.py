@@ -23,3 +23,7 @@ class Budget:
         self.spent = self.began and self.may_go_on is not None and not self.may_go_on()
         self.began = True
         return not self.spent
+
+
+UNLIMITED = Budget()
+"""Of a task that runs alone: it ends when there is nothing more to do."""

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from chappe.actions import accounts, price_file
-from chappe.actions.budget import Budget
+from chappe.actions.budget import UNLIMITED, Budget
 from chappe.actions.price_file import PriceError
 from chappe.store import prices
 from chappe.store.database import Connection, Database
@@ -59,7 +59,7 @@ async def import_csv(
     return PricesImported(len(changes) - later, later)
 
 
-async def apply_due(database: Database, now: datetime, book: object, budget: Budget) -> bool:
+async def apply_due(database: Database, now: datetime, book: object, budget: Budget = UNLIMITED) -> bool:
     """A task of upkeep: puts changes whose day has come into the lists that they are of."""
     while budget.more():
         async with database.transaction() as tx:

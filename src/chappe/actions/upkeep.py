@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from chappe.actions import inbound, prices, reschedule_held
-from chappe.actions.budget import Budget
+from chappe.actions.budget import UNLIMITED, Budget
 from chappe.actions.windows import Windows
 from chappe.carriers import inference
 from chappe.carriers.kind import LEARN, Ids, Learnt
@@ -61,7 +61,6 @@ REFUSALS_KEPT = timedelta(days=14)  # twice as long as a message is tried: its v
 FORGOTTEN = 5_000  # rows of one statement that removes what nobody needs
 RELEASED, SENT_AGAIN = "released", "sent_again"  # events
 BEGINNING = (-1, -1)  # of a lane
-UNLIMITED = Budget()
 
 
 @dataclass(frozen=True, slots=True)
