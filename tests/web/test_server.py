@@ -123,6 +123,18 @@ async def test_pages_are_asked_before_dialects_and_one_that_fails_harms_nobody(
     assert [record.levelno for record in caplog.records if "request failed" in record.getMessage()] == [logging.ERROR]
 
 
+async def test_the_front_page_is_no_folder_of_all_other_paths(database: ConnectionParameters) -> None:
+    async def show(request: Request) -> Response:
+        return Response(200, "text/plain", b"shown")
+
+    async with opened(database) as shop, front(shop, pages={"/": show, "/tree/": show}) as door:
+        assert (await door.ask("GET", "/")).body == b"shown"
+        assert (await door.ask("GET", "/tree/leaf/below")).body == b"shown"
+        assert (await door.ask("GET", "/account")).json()["code"] == 102, "an address of an API"
+        for target in ("/elsewhere", "/elsewhere/", "/tree", "/treehouse/leaf"):
+            assert (await door.ask("GET", target)).status == 404, target
+
+
 @pytest.mark.parametrize(
     "target", ["/tre%65/leaf", "/tree/%6ceaf", "http://a/tree/leaf", "/tree/leaf#a", "/tree/leaf?a#b"]
 )

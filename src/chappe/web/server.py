@@ -109,7 +109,7 @@ class Api:
         self._now = now
         self._sender_default = sender_default
         self._pages = pages or {}
-        self._folders = tuple(path for path in self._pages if path.endswith("/"))
+        self._folders = tuple(path for path in self._pages if path.endswith("/") and path != "/")
         self._directory = directory or Directory()
         self._windows = windows or Windows({})
         self._playground = playground
