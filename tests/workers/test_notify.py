@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from chappe.store.webhook_hosts import host_of
 from chappe.workers import notify as module
 from chappe.workers import webhook_shares as shares
 from chappe.workers.notify import Notify
+from chappe.workers.private import Automatic
 
 pytestmark = pytest.mark.asyncio
 
@@ -96,9 +98,12 @@ async def listening(*ears: Ear) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def telling(shop: Shop, owner: str = "me", timeout_s: float = 5.0) -> AsyncIterator[Notify]:
-    door = Door(True, connections_max=shares.CALLS_MAX)
-    notify = Notify(shop.database, door, SECRET, owner, timeout_s)
+async def telling(
+    shop: Shop, owner: str = "me", timeout_s: float = 5.0, private: Automatic | None = None
+) -> AsyncIterator[Notify]:
+    door = Door(private or True, connections_max=shares.CALLS_MAX)
+    look = (lambda: None) if private is None else private.look
+    notify = Notify(shop.database, door, SECRET, owner, timeout_s, claimed=look)
     task = asyncio.create_task(notify.run())
     try:
         yield notify
@@ -168,6 +173,26 @@ async def test_a_failure_is_tried_again_later_and_then_given_up(
             "given up: status 503",
         ]
         assert len(ear.heard) == 3
+
+
+async def test_a_webhook_that_is_stored_after_the_trace_of_a_proxy_does_not_reach_this_machine(
+    database: ConnectionParameters, tmp_path: Path
+) -> None:
+    ear = Ear()
+    async with opened(database) as shop, listening(ear):
+        private = Automatic(True, tmp_path / "mark", playground=True)
+        await private.refresh(shop.database)
+        account = await shop.account("shop")
+        async with telling(shop, private=private) as notify:
+            await news(shop, ear, [State.DELIVERED], account=account)
+            await gone(shop)
+            (tmp_path / "mark").touch()
+            await news(shop, ear, [State.DELIVERED], account=account)
+            notify.ring()
+            await gone(shop)
+        outcomes = await shop.database.fetch("select outcome from webhook_attempt order by at")
+        assert [row["outcome"] for row in outcomes] == ["told", "given up: refused_address"]
+        assert ear.calls == 1
 
 
 @pytest.mark.parametrize(("status", "calls"), [(410, 1), (302, 1), (204, 1)])

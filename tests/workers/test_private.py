@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from shop import opened
 
-from chappe.workers.private import LOOK_S, Automatic
+from chappe.workers.private import Automatic
 
 if TYPE_CHECKING:
     from chappe.embedded.server import ConnectionParameters
@@ -48,15 +48,14 @@ async def test_a_carrier_elsewhere_ends_it(
 
 async def test_a_proxy_ends_it_for_good(database: ConnectionParameters, tmp_path: Path) -> None:
     async with opened(database) as shop:
-        now = [0.0]
         for playground in (False, True):
-            private = Automatic(OWN, tmp_path / "mark", playground=playground, now=lambda: now[0])
+            private = Automatic(OWN, tmp_path / "mark", playground=playground)
             await private.refresh(shop.database)
             assert private() == OWN
             (tmp_path / "mark").touch()
-            now[0] += LOOK_S
+            private.look()
             assert private() is False
             (tmp_path / "mark").unlink()
-            now[0] += LOOK_S
+            private.look()
             await private.refresh(shop.database)
             assert private() is False

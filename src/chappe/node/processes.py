@@ -292,11 +292,11 @@ async def run_work(orders: Orders, part: str) -> None:
         if stop.is_set():
             return
         changed = asyncio.Event()
-        door, following = await _door(orders, database, changed)
+        door, look, following = await _door(orders, database, changed)
         owner = own_name()
         secret = await accounts.installation_secret(database)
         notify = Notify(
-            database, door, secret, owner, orders.config.webhook_timeout_s, orders.config.webhooks_waiting_max
+            database, door, secret, owner, orders.config.webhook_timeout_s, orders.config.webhooks_waiting_max, look
         )
         bell = Bell(orders.address, WEBHOOK_CHANNEL)
         windows = Windows(read_profiles(orders.config.windows))
@@ -348,9 +348,9 @@ def _upkeep(orders: Orders, database: Database, owner: str, moved: asyncio.Event
 
 async def _door(
     orders: Orders, database: Database, changed: asyncio.Event
-) -> tuple[Door, tuple[asyncio.Task[None], ...]]:
-    """The way out for webhooks, and what follows the configuration for it: which private addresses may be reached by
-    themselves depends on the carriers."""
+) -> tuple[Door, Callable[[], None], tuple[asyncio.Task[None], ...]]:
+    """The way out for webhooks, what looks for traces of a proxy after each claim of them, and what follows the
+    configuration: which private addresses may be reached by themselves depends on the carriers."""
     from chappe.net.client import Door
     from chappe.web.undeclared import MARK
     from chappe.workers.private import Automatic
@@ -366,11 +366,11 @@ async def _door(
         connections_per_host_max=CALLS_PER_HOST,
     )
     if not orders.webhook_private_automatic:
-        return make(allowed), ()
+        return make(allowed), lambda: None, ()
     automatic = Automatic(allowed, Path(orders.counts) / MARK, playground=orders.config.demo)
     await automatic.refresh(database)
     following = asyncio.get_running_loop().create_task(refresh(partial(automatic.refresh, database), changed))
-    return make(automatic), (following,)
+    return make(automatic), automatic.look, (following,)
 
 
 async def _pass_on(moved: asyncio.Event, ring: Callable[[], None]) -> None:

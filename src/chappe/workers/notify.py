@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter, deque
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from chappe.actions.replies import named
@@ -59,7 +60,7 @@ _ENDED = frozenset(int(state) for state in FINAL)
 
 
 class Notify:
-    """Tells webhooks until stop()."""
+    """Tells webhooks until stop(). claimed: called after a claim that brought some, before the first is told."""
 
     def __init__(
         self,
@@ -69,6 +70,7 @@ class Notify:
         owner: str,
         timeout_s: float,
         waiting_max: int = WAITING_MAX,
+        claimed: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
         self._door = door
@@ -76,6 +78,7 @@ class Notify:
         self._owner = owner
         self._timeout_s = timeout_s
         self._waiting_max = waiting_max  # of one account
+        self._on_claimed = claimed
         self._surplus_at = 0.0  # when it is looked for next
         self._hosts = Hosts()
         self._shares = Shares(self._hosts.room, self._hosts.wish)
@@ -194,6 +197,8 @@ class Notify:
         except (*CONNECTION_ERRORS, DatabaseError):
             self._rung = True
             raise
+        if rows:
+            self._on_claimed()
         claimed: Counter[int] = Counter()
         for pending in rows:
             self._hosts.take(pending)
