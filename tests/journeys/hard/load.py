@@ -83,6 +83,10 @@ class Load:
         with self._progress:
             assert self._progress.wait_for(lambda: self._next >= wanted, timeout_s), f"only {self._next} were begun"
 
+    def has_begun(self, share: float) -> bool:
+        """Whether so large a share of the messages has been begun."""
+        return self._next >= int(self.messages * share)
+
     @property
     def begun(self) -> int:
         return self._next

@@ -9,6 +9,8 @@ from typing import Any
 from program import until
 from stage import WINDOW, Scenario, Stage
 
+from chappe.core.lifecycle import State
+
 MESSAGES, RATE = 200, 40.0
 TIMES = 4
 
@@ -72,6 +74,19 @@ def queue_full(stage: Stage) -> None:
         stage.network.misbehave(queue_full=True)
         stage.pause(0.5, 1.0)
         stage.network.misbehave()
+
+
+def reconnect_storm(stage: Stage) -> None:
+    """The connection is reset again and again, mostly before the last one has done anything."""
+    stage.start()
+    stage.network.misbehave(latency_ms=20, latency_jitter_ms=20)
+    stage.doubts_max = MESSAGES  # most resets find a window that is full
+    load = stage.load(MESSAGES, RATE).start()
+    while not load.has_begun(0.9):
+        stage.road.reset()
+        stage.pause(0.02, 0.4)
+    load.join()
+    stage.notes["connections"] = stage.road.passed
 
 
 def drop_responses(stage: Stage) -> None:
@@ -150,17 +165,22 @@ def receipts(switches: Mapping[str, object], stage: Stage, knobs: Mapping[str, o
     """Receipts come as no standard foresees."""
     stage.start(knobs)
     stage.network.misbehave(**switches)
-    load = stage.load(MESSAGES, RATE).run()
+    stage.load(MESSAGES, RATE).run()
+    all_delivered(stage)
+
+
+def all_delivered(stage: Stage) -> None:
+    """Checks that every message of every load is delivered, told so once, and that no receipt waits for a message."""
     stage.settle()
-    states = stage.rows("select state, count(*) as n from message group by state")
-    stage.check([row["state"] for row in states] == [6], f"not all are delivered: {states}")
-    told = {number: count for number, count in _told(stage).items() if count != 1}
-    stage.check(not told, f"{len(told)} messages were reported as delivered more than once")
-    stage.check(len(_told(stage)) == len(load.accepted), "reports are missing")
-
-
-def _told(stage: Stage) -> dict[int, int]:
-    return {number: count for (_, number, status), count in stage.reports.times.items() if status == "delivered"}
+    accepted = sum(len(load.accepted) for load in stage.loads)
+    states = {row["state"]: row["n"] for row in stage.rows("select state, count(*) as n from message group by state")}
+    stage.check(states == {int(State.DELIVERED): accepted}, f"not all are delivered: {states}")
+    told = {key: count for key, count in stage.reports.times.items() if key[2] == "delivered"}
+    again = sum(count > 1 for count in told.values())
+    stage.check(not again, f"{again} messages were reported as delivered more than once")
+    stage.check(len(told) == accepted, "reports are missing")
+    waiting = stage.value("select count(*) from receipt_unmatched")
+    stage.check(not waiting, f"{waiting} receipts found no message")
 
 
 def receipts_after_restart(stage: Stage) -> None:
@@ -182,6 +202,7 @@ SCENARIOS: dict[str, Scenario] = {
     "smsc-late": late,
     "smsc-throttle": throttle,
     "smsc-queue-full": queue_full,
+    "smsc-reconnect-storm": reconnect_storm,
     "smsc-drop-responses": drop_responses,
     "smsc-disconnect": disconnect,
     "smsc-cut-in-pdu": cut_in_pdu,
@@ -194,6 +215,7 @@ SCENARIOS: dict[str, Scenario] = {
     "smsc-odd-answers": odd_answers,
     "receipts-early": functools.partial(receipts, {"receipt_before_response": True, "latency_ms": 80}),
     "receipts-twice": functools.partial(receipts, {"receipt_duplicate_rate": 1.0}),
+    "receipts-late": functools.partial(receipts, {"receipt_delay_ms": 6000, "receipt_jitter_ms": 3000}),
     "receipts-shuffled": functools.partial(receipts, {"receipt_delay_ms": 0, "receipt_jitter_ms": 1500}),
     "receipts-after-restart": receipts_after_restart,
 }

@@ -13,7 +13,13 @@ import socket
 import struct
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
+
+from program import until
+from translation import OWN_SEQUENCE, Retell, Translation
+
+from chappe.smpp.pdu import Pdu
 
 T = TypeVar("T")
 
@@ -24,8 +30,9 @@ CALL_S = 30.0
 class _Lane:
     """One connection: the caller's side, our side, and what is to go wrong with the next octets."""
 
-    def __init__(self, near: asyncio.StreamWriter, far: asyncio.StreamWriter) -> None:
+    def __init__(self, near: asyncio.StreamWriter, far: asyncio.StreamWriter, translation: Translation | None) -> None:
         self.near, self.far = near, far
+        self.translation = translation
 
     def reset(self) -> None:
         """Ends it as a crashed host does: RST both ways."""
@@ -40,6 +47,8 @@ class Road:
     """Listens on `port` of loopback and leads to `target`.
 
     octet_s: when above 0, each octet travels alone, so many seconds after the one before. passed: connections so far.
+    retell: when set before a connection is made, what becomes of each PDU that the target sends over it. answered: what
+    say() was answered.
     """
 
     def __init__(self, target: int, chance: random.Random) -> None:
@@ -49,8 +58,11 @@ class Road:
         self.octet_s = 0.0
         self.passed = 0
         self.faults = 0
+        self.retell: Retell | None = None
+        self.answered: dict[int, int] = {}
+        self._said = OWN_SEQUENCE
         self._server: asyncio.Server | None = None
-        self._lanes: set[_Lane] = set()
+        self._lanes: list[_Lane] = []  # the oldest first
         self._cut_in_answer = 0
         self._garbage: list[bytes] = []
         self._loop = asyncio.new_event_loop()
@@ -100,7 +112,22 @@ class Road:
         """These octets come before the next answer."""
         self._garbage.append(octets)
 
+    def say(self, *pdus: Pdu) -> None:
+        """These requests come from the target over the newest connection, which has to have a translation; returns
+        when all of them have been answered."""
+        wanted = range(self._said, self._said + len(pdus))
+        self._said += len(pdus)
+        octets = b"".join(replace(pdu, sequence=sequence).encode() for pdu, sequence in zip(pdus, wanted, strict=True))
+        self._do(self._say(octets))
+        until(lambda: all(sequence in self.answered for sequence in wanted), "answers to what was said on the road")
+
     # -- inside
+
+    async def _say(self, octets: bytes) -> None:
+        lane = self._lanes[-1]
+        assert lane.translation is not None
+        lane.near.write(octets)
+        await lane.near.drain()
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(CALL_S)
@@ -133,11 +160,11 @@ class Road:
         except OSError:
             writer.transport.abort()
             return
-        lane = _Lane(writer, far_writer)
+        lane = _Lane(writer, far_writer, Translation(self.retell, self.answered) if self.retell is not None else None)
         for one in (writer, far_writer):
             one.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._lanes.add(lane)
-        there = asyncio.ensure_future(self._carry(reader, far_writer, self._plain))
+        self._lanes.append(lane)
+        there = asyncio.ensure_future(self._carry(reader, far_writer, lambda octets: self._question(lane, octets)))
         back = asyncio.ensure_future(self._carry(far_reader, writer, lambda octets: self._answer(lane, octets)))
         try:
             await asyncio.wait([there, back], return_when=asyncio.FIRST_COMPLETED)
@@ -145,7 +172,7 @@ class Road:
             for task in (there, back):
                 task.cancel()
             await asyncio.gather(there, back, return_exceptions=True)
-            self._lanes.discard(lane)
+            self._lanes.remove(lane)
             for one in (writer, far_writer):
                 with contextlib.suppress(OSError, RuntimeError):
                     one.close()
@@ -166,10 +193,12 @@ class Road:
                     await writer.drain()
                     await asyncio.sleep(self.octet_s)  # the pace of the road
 
-    async def _plain(self, octets: bytes) -> bytes:
-        return octets
+    async def _question(self, lane: _Lane, octets: bytes) -> bytes:
+        return octets if lane.translation is None else lane.translation.there(octets)
 
     async def _answer(self, lane: _Lane, octets: bytes) -> bytes:
+        if lane.translation is not None:
+            octets = lane.translation.back(octets)
         if self._garbage:
             self.faults += 1
             return self._garbage.pop() + octets

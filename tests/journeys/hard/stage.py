@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import functools
 import http.client
+import itertools
 import json
 import os
 import random
@@ -122,6 +123,7 @@ class Stage:
         self.loads: list[Load] = []
         self.keys = template.keys
         self.network = Network(folder)
+        self.networks = [self.network]
         self.reports = Reports()
         self.road: Road
         self._stack = contextlib.ExitStack()
@@ -143,6 +145,15 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    def add_network(self) -> Network:
+        """The network of one more carrier, started. What its phones show counts as well."""
+        folder = self.folder / f"network-{len(self.networks)}"
+        folder.mkdir()
+        network = Network(folder)
+        self._stack.callback(network.stop)
+        self.networks.append(network)
+        return network.start()
+
     def start(self, knobs: Mapping[str, object] | None = None, *, window: int = WINDOW, rate: float = 0) -> Program:
         """Starts the program, and gives it a carrier at the end of the road."""
         self._stack.callback(self.stop_program)
@@ -156,20 +167,35 @@ class Stage:
         if self.program.process is not None and self.program.process.poll() is None:
             self.program.stop()
 
-    def add_carrier(self, knobs: Mapping[str, object], window: int, rate: float) -> None:
+    def add_carrier(
+        self,
+        knobs: Mapping[str, object],
+        window: int = WINDOW,
+        rate: float = 0,
+        *,
+        name: str = "operator",
+        port: int = 0,
+        prefix: str = "33",
+    ) -> None:
+        """Adds a carrier with a route for a prefix, at the end of the road unless a port is given."""
         settings = [word for name, value in (KNOBS | dict(knobs)).items() for word in ("--set", f"{name}={value}")]
         self.program.command(
-            "carrier", "add", "operator", "--host", "127.0.0.1", "--port", str(self.road.port), "--system-id", "us",
+            "carrier", "add", name, "--host", "127.0.0.1", "--port", str(port or self.road.port), "--system-id", "us",
             "--password", "secret", "--window", str(window), *(["--rate", str(rate)] if rate else []), *settings,
         )  # fmt: skip
-        self.program.command("route", "add", "--carrier", "operator", "--prefix", "33")
-        self.until_bound()
+        self.program.command("route", "add", "--carrier", name, "--prefix", prefix)
+        self.until_bound(name)
 
-    def until_bound(self, timeout_s: float = 30.0) -> None:
+    def until_bound(self, name: str = "operator", timeout_s: float = 30.0) -> None:
         def bound() -> bool:
-            return bool(self.rows("select true from bind where state = 'bound' and expires_at > clock_timestamp()"))
+            return bool(
+                self.rows(
+                    "select true from bind join carrier on carrier.id = carrier_id"
+                    f" where name = '{name}' and state = 'bound' and expires_at > clock_timestamp()"
+                )
+            )
 
-        until(bound, "the carrier to be bound", timeout_s)
+        until(bound, f"the carrier {name} to be bound", timeout_s)
 
     def load(self, messages: int, rate: float, **more: Any) -> Load:
         """A load by the first account, with reports to our own web server, not begun."""
@@ -215,8 +241,9 @@ class Stage:
     def shown(self, load: Load) -> Counter[int]:
         """How often the phones show each message of a load."""
         found: Counter[int] = Counter()
-        for first in range(0, load.messages, BY_SENDER):
-            url = f"{self.network.phones.url}/handset/messages?limit=1000&from={load.sender(first)}"
+        pages = itertools.product(self.networks, range(0, load.messages, BY_SENDER))
+        for network, first in pages:
+            url = f"{network.phones.url}/handset/messages?limit=1000&from={load.sender(first)}"
             answer = until(functools.partial(_answered, url), "the phones to answer", 60.0)
             numbers = (load.number_of(message["text"]) for message in answer.json())
             found.update(number for number in numbers if number is not None)
