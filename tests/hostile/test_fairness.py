@@ -8,7 +8,9 @@ import gc
 import json
 import threading
 import weakref
+from collections import Counter
 from collections.abc import AsyncIterator
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -18,6 +20,7 @@ from shop import Shop, opened
 from chappe.core.errors import Refusal
 from chappe.core.model import AccountSettings
 from chappe.embedded.server import ConnectionParameters
+from chappe.store.database import Database
 from chappe.web import reading, server
 
 pytestmark = pytest.mark.asyncio
@@ -118,6 +121,41 @@ async def test_long_answers_that_nobody_reads_are_one_for_each_account(database:
             async with asyncio.timeout(PATIENCE_S):  # whoever reads gets the next one
                 while sum(bool(reader._buffer) for reader in readers) < 1:  # type: ignore[attr-defined]  # noqa: ASYNC110
                     await asyncio.sleep(0)
+
+
+async def test_questions_of_clients_that_gave_up_while_they_waited_are_not_worked_on(
+    database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worked_on = Counter[str]()
+    answer = server.answer
+
+    async def counted(database: Database, command: Any, moment: Any) -> Any:
+        worked_on[type(command).__name__] += 1
+        return await answer(database, command, moment)
+
+    monkeypatch.setattr(server, "answer", counted)
+    asked = f"GET /v1/stop-sms/list?{urlencode({'apiKey': WORST})} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+    added = urlencode({"apiKey": WORST, "phoneNumber": PHONE})
+    changes = f"GET /v1/stop-sms/add?{added} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+    async with opened(database) as shop, front(shop) as door:
+        await shop.account("worst", transactional=True)
+        async with held(shop, "opt_out"):
+            first = asyncio.create_task(door.say(asked.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")))
+            await until(door, 1)
+            left = [await asyncio.open_connection("127.0.0.1", door.listener.port) for _ in range(20)]
+            for place, (_, writer) in enumerate(left):
+                writer.write(changes if place == 7 else asked)
+                writer.write_eof()
+            await until(door, 21)
+            async with asyncio.timeout(PATIENCE_S):
+                while sum(one.ended for one in door.listener.connections) < 20:  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+        assert (await asyncio.wait_for(first, PATIENCE_S)).startswith(b"HTTP/1.1 200 ")
+        answers = [await asyncio.wait_for(reader.read(), PATIENCE_S) for reader, _ in left]
+        for _, writer in left:
+            writer.close()
+    assert [octets[9:12] for octets in answers] == [b"200" if place == 7 else b"429" for place in range(20)]
+    assert worked_on == {"ReadOptOuts": 1, "AddOptOut": 1}
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,27 @@ DEAR: dict[type, bool] = {
 }
 
 
+_QUESTIONS = (
+    ReadBalance,
+    ReadMessage,
+    ReadMessages,
+    ReadTagged,
+    ReadOptOuts,
+    ReadReplies,
+    ReadCosts,
+    ReadSubAccounts,
+    ReadContact,
+    ReadGroups,
+    ReadContacts,
+    Simulate,
+)
+
+
+def is_question(command: Command | object) -> bool:
+    """Whether it changes nothing, so that nobody misses it who has no use for the answer any more; pure."""
+    return isinstance(command.command if isinstance(command, OfSubAccount) else command, _QUESTIONS)
+
+
 def is_dear(command: Command | object) -> bool:
     """Whether the answer takes more than a few rows; pure."""
     if isinstance(command, OfSubAccount):

@@ -345,6 +345,11 @@ class Connection(asyncio.Protocol):
 
     # ---- answers to octets
 
+    @property
+    def ended(self) -> bool:
+        """Whether the client sends no more."""
+        return self._eof or self._transport is None
+
     def answer_ready(self, reply: Reply) -> None:
         """A reply has its octets; they leave with the others of this turn."""
         if not self.dirty and self._transport is not None and self._pending[0] is reply:

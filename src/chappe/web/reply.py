@@ -51,6 +51,8 @@ class Way(Protocol):
 
     @property
     def home(self) -> Clockwork: ...
+    @property
+    def ended(self) -> bool: ...
     def is_last(self, reply: Reply) -> bool: ...
     def hear_no_more(self) -> None: ...
     def answer_ready(self, reply: Reply) -> None: ...
@@ -80,6 +82,11 @@ class Reply:
     def sent(self) -> bool:
         """Whether the request has been answered."""
         return self.octets is not None
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the client has ended its side of the connection: nearly always it has given up."""
+        return self._way.ended
 
     def send(self, response: Response) -> None:
         """Answers the request: once, from anywhere in the listener's loop; never raises for a client that has gone.

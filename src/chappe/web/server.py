@@ -18,7 +18,7 @@ from chappe.actions import accept as accept_action
 from chappe.actions.contacts import read_contacts
 from chappe.actions.locked import Locked
 from chappe.actions.queries import answer
-from chappe.actions.query_cost import is_dear
+from chappe.actions.query_cost import is_dear, is_question
 from chappe.actions.windows import Windows
 from chappe.core.contacts import ReadContacts, SendToGroup
 from chappe.core.errors import Refusal
@@ -425,12 +425,15 @@ class Api:
         """A command that has a connection to itself, when it is the account's turn.
 
         The place is free for others once the answer is written; the account begins its next dear question when its
-        client has read this answer, so that no account has many long answers in memory.
+        client has read this answer, so that no account has many long answers in memory. A question that had to wait
+        is refused when its client has ended its side meanwhile: clients that gave up would keep others waiting.
         """
         account = asked.account
         try:
             turn = await (self._dear if is_dear(command) else self._cheap).turn(account.id)
             try:
+                if turn.waited and asked.reply.has_left and is_question(command):
+                    raise Refusal("too_many_requests")
                 outcome = await answer(self._questions, command, asked.moment)
                 asked.reply.send(await written(asked.dialect, outcome, asked.call, account))
                 asked.reply.when_read(turn.end)

@@ -8,11 +8,15 @@ from collections.abc import Hashable
 
 
 class Turn:
-    """A turn that has begun. leave(): others may have the place; end(): its owner may begin another one, too."""
+    """A turn that has begun. leave(): others may have the place; end(): its owner may begin another one, too.
 
-    __slots__ = ("_is_ended", "_is_here", "_owner", "_shares")
+    waited: whether it did not begin at once.
+    """
 
-    def __init__(self, shares: Shares, owner: Hashable) -> None:
+    __slots__ = ("_is_ended", "_is_here", "_owner", "_shares", "waited")
+
+    def __init__(self, shares: Shares, owner: Hashable, *, waited: bool) -> None:
+        self.waited = waited
         self._shares = shares
         self._owner = owner
         self._is_here = True
@@ -46,7 +50,7 @@ class Shares:
     async def turn(self, owner: Hashable) -> Turn:
         """A turn of this owner, when it is its turn; whoever gets one has to end it."""
         if self._free and owner not in self._waiting and self._begun.get(owner, 0) < self._each_max:
-            return self._begin(owner)
+            return self._begin(owner, waited=False)
         waits: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(owner, deque()).append(waits)
         try:
@@ -56,10 +60,10 @@ class Shares:
                 waits.result().end()
             raise
 
-    def _begin(self, owner: Hashable) -> Turn:
+    def _begin(self, owner: Hashable, *, waited: bool) -> Turn:
         self._free -= 1
         self._begun[owner] = self._begun.get(owner, 0) + 1
-        return Turn(self, owner)
+        return Turn(self, owner, waited=waited)
 
     def _left(self) -> None:
         self._free += 1
@@ -86,4 +90,4 @@ class Shares:
             else:
                 del self._waiting[owner]
             if not waits.done():  # else whoever waited has given up
-                waits.set_result(self._begin(owner))
+                waits.set_result(self._begin(owner, waited=True))
