@@ -45,9 +45,9 @@ class Connection(asyncio.Protocol):
     """The server side of one connection; its clock and its limits are its listener's (`home`)."""
 
     __slots__ = (
-        "_began_at", "_behind_proxy", "_body", "_chunked", "_closed_at", "_continue_due", "_eof", "_gathered_bytes",
+        "_began_at", "_behind_proxy", "_body", "_chunked", "_closed_at", "_continue_due", "_gathered_bytes",
         "_head", "_held", "_is_new", "_left", "_lingers", "_paused", "_pending", "_phase", "_quiet_at",
-        "_searched", "_seen_at", "_stalled_at", "_transport", "_unread", "dirty", "home", "peer",
+        "_searched", "_seen_at", "_stalled_at", "_transport", "_unread", "dirty", "ended", "home", "peer",
     )  # fmt: skip
 
     def __init__(self, home: Home) -> None:
@@ -67,7 +67,7 @@ class Connection(asyncio.Protocol):
         self._unread: list[tuple[Reply, Callable[[], None]]] = []  # whom to tell when the client has read an answer
         self._continue_due = False
         self._paused = False  # reading is: too many requests in flight, or answers unread
-        self._eof = False
+        self.ended = False  # whether the client sends no more
         self._behind_proxy = False
         self._is_new = True  # no request has been read yet
         self._lingers = False  # the client may still be sending when we have said our last word
@@ -107,6 +107,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self.ended = True
         self._phase = _DEAF
         self._pending.clear()
         self._held.clear()
@@ -116,7 +117,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Half-closed: what was asked is still answered; half a request is forgotten."""
-        self._eof = True
+        self.ended = True
         if not self._pending or self._closed_at is not None:
             return False
         if not self._paused:
@@ -345,11 +346,6 @@ class Connection(asyncio.Protocol):
 
     # ---- answers to octets
 
-    @property
-    def ended(self) -> bool:
-        """Whether the client sends no more."""
-        return self._eof or self._transport is None
-
     def answer_ready(self, reply: Reply) -> None:
         """A reply has its octets; they leave with the others of this turn."""
         if not self.dirty and self._transport is not None and self._pending[0] is reply:
@@ -398,7 +394,7 @@ class Connection(asyncio.Protocol):
             if self._unread:
                 self._tell_read()
         if not pending:
-            if closes or (self._eof and not (self._paused and self._held)):
+            if closes or (self.ended and not (self._paused and self._held)):
                 self._finish(transport)
                 return
             if self._continue_due:
@@ -415,7 +411,7 @@ class Connection(asyncio.Protocol):
         """
         self._phase = _DEAF
         self._closed_at = self.home.now()
-        if self._lingers and not self._eof and transport.can_write_eof():
+        if self._lingers and not self.ended and transport.can_write_eof():
             transport.write_eof()
             if self._paused:
                 self._paused = False
