@@ -16,11 +16,12 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
+from chappe.settings.words import TRUTH, did_you_mean
+
 VARIABLE_PREFIX = "CHAPPE_"
 CONFIG_VARIABLE = "CHAPPE_CONFIG"
 FILE_NAME = "chappe.toml"
 
-_TRUTH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _NOTHING = ("", "auto", "none")
 
 OWN_ADDRESSES = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
@@ -239,7 +240,7 @@ def setting(name: str) -> Setting:
     try:
         return _BY_NAME[name]
     except KeyError:
-        raise ConfigError(f"unknown setting {name}{_nearest(name, _NAMES)}") from None
+        raise ConfigError(f"unknown setting {name}{did_you_mean(name, _NAMES)}") from None
 
 
 def describe() -> str:
@@ -258,7 +259,7 @@ def _from_flags(flags: Mapping[str, object]) -> dict[str, Any]:
         if found is None:
             known = [row.flag for row in SETTINGS]
             flag = "--" + name.replace("_", "-")
-            raise ConfigError(f"unknown flag {flag}{_nearest(flag, known)}")
+            raise ConfigError(f"unknown flag {flag}{did_you_mean(flag, known)}")
         values[name] = _convert(found, value, found.flag)
     return values
 
@@ -271,7 +272,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         found = _BY_NAME.get(variable.removeprefix(VARIABLE_PREFIX).lower())
         if found is None or found.variable != variable:
             known = [s.variable for s in SETTINGS] + [CONFIG_VARIABLE]
-            raise ConfigError(f"unknown environment variable {_printable(variable)}{_nearest(variable, known)}")
+            raise ConfigError(f"unknown environment variable {_printable(variable)}{did_you_mean(variable, known)}")
         if environment[variable]:
             values[found.name] = _convert(found, environment[variable], variable)
     return values
@@ -294,7 +295,7 @@ def _from_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
     for name, value in table.items():
         found = _BY_NAME.get(name)
         if found is None:
-            raise ConfigError(f"{path}: unknown setting {_printable(name)}{_nearest(name, _NAMES)}")
+            raise ConfigError(f"{path}: unknown setting {_printable(name)}{did_you_mean(name, _NAMES)}")
         converted = _convert(found, value, f"{path}: {name}")
         # A path in a file is relative to that file: the same file must mean the same wherever the command is run.
         values[name] = path.parent / converted if isinstance(converted, Path) else converted
@@ -324,8 +325,8 @@ def _untangle(found: Setting, value: object) -> object:
     kinds = _kinds(found.type)
     if types.NoneType in kinds and value.strip().lower() in _NOTHING:
         return None
-    if bool in kinds and value.strip().lower() in _TRUTH:
-        return _TRUTH[value.strip().lower()]
+    if bool in kinds and value.strip().lower() in TRUTH:
+        return TRUTH[value.strip().lower()]
     if dict in kinds:
         if value.strip().lower() in _NOTHING:
             return {}
@@ -345,13 +346,6 @@ def _decode(wanted: type, value: object) -> object:
     if not isinstance(value, str) or not value:
         raise msgspec.ValidationError("Expected a path")
     return Path(value).expanduser()
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _as_text(value: object) -> str:

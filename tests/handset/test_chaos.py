@@ -49,7 +49,7 @@ def test_good_wishes_are_taken(wishes: dict[str, object], key: str, value: objec
 @pytest.mark.parametrize(
     ("wishes", "sentence"),
     [
-        ({"eror_rate": 1}, "did you mean 'error_rate'"),
+        ({"eror_rate": 1}, "did you mean error_rate"),
         ({"error_rate": 1.5}, "error_rate wants a number from 0 to 1"),
         ({"error_rate": -0.1}, "error_rate wants a number from 0 to 1"),
         ({"error_rate": True}, "error_rate wants a number"),
@@ -62,7 +62,7 @@ def test_good_wishes_are_taken(wishes: dict[str, object], key: str, value: objec
         ({"latency_ms": 1.5}, "latency_ms wants a whole number"),
         ({"latency_ms": None}, "latency_ms wants a whole number"),
         ({"queue_full": 1}, "queue_full wants true or false"),
-        ({"receipt_outcome": "deliverd"}, "did you mean 'delivered'"),
+        ({"receipt_outcome": "deliverd"}, "did you mean delivered"),
         ({"receipt_outcome": []}, "receipt_outcome wants one of"),
         ({"bind_error": 14}, "bind_error wants null or an object"),
         ({"bind_error": {"status": 14, "time": 1}}, "bind_error wants null or an object"),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
 from ipaddress import ip_network
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from chappe.core.model import RECIPIENTS_MAX, Account, AccountSettings, AccountS
 from chappe.core.pricing import PREFIX_DIGITS_MAX, json_number, micros
 from chappe.core.stop_replies import WORDS_MAX, WordError, Words, check_words
 from chappe.core.window_profiles import PROFILES
+from chappe.settings.words import did_you_mean, read_truth
 
 TEXT_CHARACTERS_MAX: Final = 200
 LIST_ITEMS_MAX: Final = 1_000
@@ -27,10 +27,6 @@ PRICE_MICROS_MAX: Final = 1_000_000_000
 PRICES_MAX: Final = 2_000
 SPEND_MICROS_MAX: Final = 10**15
 
-_TRUTH: Final = {
-    **dict.fromkeys(("1", "true", "yes", "on"), True),
-    **dict.fromkeys(("0", "false", "no", "off"), False),
-}
 _SENDER: Final = re.compile(r"[A-Za-z0-9 ]{3,11}", re.ASCII).fullmatch
 _ANY_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .'-]{0,39}", re.ASCII).fullmatch
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII).fullmatch
@@ -66,10 +62,6 @@ def _text(value: str) -> str:
     if len(value) > TEXT_CHARACTERS_MAX or not value.isprintable():
         raise ValueError
     return value
-
-
-def _truth(value: str) -> bool:
-    return _TRUTH[value.lower()]
 
 
 def _url(value: str) -> str:
@@ -143,7 +135,7 @@ def _choice(*words: str) -> Kind:
 
 
 TEXT = Kind(f"text of at most {TEXT_CHARACTERS_MAX} characters", _text)
-SWITCH = Kind("on or off", _truth, lambda value: "on" if value else "off")
+SWITCH = Kind("on or off", read_truth, lambda value: "on" if value else "off")
 URL = Kind("a URL that begins with http:// or https:// and a host, without user or password", _url)
 PRICE = Kind("a price in EUR such as 0.038", _price, json_number)
 SPEND = Kind("an amount in EUR, none for no limit, or auto", _spend, _show_spend)
@@ -297,13 +289,14 @@ def changed(account: Account, assignments: Iterable[str], own: Mapping[str, Any]
         if name == "state":
             account = msgspec.structs.replace(account, state=_read(name, value, _STATES.__getitem__))
         elif name == "api":
-            account = msgspec.structs.replace(account, api_enabled=_read(name, value, _truth))
+            account = msgspec.structs.replace(account, api_enabled=_read(name, value, read_truth))
         elif name.startswith(_PRICE_PREFIX):
             _set_price(prices, name, value)
         else:
             row = BY_NAME.get(name)
             if row is None:
-                raise SettingError(f"unknown setting {name}{_nearest(name)}")
+                known = did_you_mean(name, (*BY_NAME, "state", "api"), "; `chappe account settings` lists them")
+                raise SettingError(f"unknown setting {name}{known}")
             values[row.field] = row.default if value == "" else _read(name, value, row.kind.parse)
             kept.pop(row.field, None)
             if value != "":
@@ -396,8 +389,3 @@ def _check_words(settings: AccountSettings) -> None:
         check_words(Words(settings.stop_words, settings.start_words))
     except WordError as error:
         raise SettingError(f"stop_words and start_words: {error}") from error
-
-
-def _nearest(name: str) -> str:
-    close = get_close_matches(name, [*BY_NAME, "state", "api"], n=1)
-    return f"; did you mean {close[0]}?" if close else "; `chappe account settings` lists them"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Any, Final
 
 from chappe.actions.carrier_errors import CarrierError, CarrierMisuse, CarrierUnknown
@@ -13,6 +12,7 @@ from chappe.carriers.kind import Given, Kind
 from chappe.carriers.registry import KINDS, kind_of
 from chappe.core.carrier_config import Carrier, CarrierRoute, CarrierSettings
 from chappe.core.pricing import PREFIX_DIGITS_MAX
+from chappe.settings.words import did_you_mean
 from chappe.store import binds, carriers, demo, operator
 from chappe.store.carriers import NameTaken
 from chappe.store.database import Database
@@ -82,7 +82,7 @@ def changed(before: CarrierSettings, assignments: Iterable[str], kind: str = "sm
         if own in found.fields:
             fields[own] = _number(own, value)
         elif name not in found.options:
-            raise CarrierMisuse(f"unknown setting {name}{_nearest(name, [*found.fields, *found.options])}")
+            raise CarrierMisuse(f"unknown setting {name}{did_you_mean(name, [*found.fields, *found.options])}")
         elif value == "":
             options.pop(name, None)
         else:
@@ -100,7 +100,7 @@ def kind_named(kind: str) -> Kind:
     """A kind of carriers; raises CarrierMisuse for one that does not exist."""
     found = KINDS.get(kind)
     if found is None:
-        raise CarrierMisuse(f"unknown kind {kind[:40]}{_nearest(kind, KINDS)}")
+        raise CarrierMisuse(f"unknown kind {kind[:40]}{did_you_mean(kind, KINDS)}")
     return found
 
 
@@ -218,7 +218,7 @@ async def add_route(database: Database, carrier: str, prefix: str, range_: str, 
     if digits.startswith("0"):
         raise CarrierMisuse(f"prefix: {prefix[:40]!r} is national; write the country's code, such as 33")
     if range_ and range_ not in RANGES:
-        raise CarrierMisuse(f"range: expected premium or lowcost{_nearest(range_, RANGES)}")
+        raise CarrierMisuse(f"range: expected premium or lowcost{did_you_mean(range_, RANGES)}")
     if not 0 <= priority <= PRIORITY_MAX:
         raise CarrierMisuse(f"priority: expected 0 to {PRIORITY_MAX}; the lowest goes first")
     number = RANGES.get(range_)
@@ -233,8 +233,3 @@ async def remove_route(database: Database, route_id: int) -> None:
     """Forgets a route; messages that wait are routed anew when their carrier fails. Raises CarrierError."""
     if not 0 < route_id < 1 << 31 or not await carriers.remove_route(database, route_id):
         raise CarrierError(f"there is no route {route_id}; `chappe route list` shows them")
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    close = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""

@@ -8,7 +8,6 @@ own `region` or `time_zone` overrules both.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -16,6 +15,7 @@ from zoneinfo import ZoneInfo
 from chappe.core import numbers
 from chappe.core.holidays_fr import ALSACE_MOSELLE, METROPOLE
 from chappe.core.localtime import PARIS
+from chappe.settings.words import did_you_mean
 
 
 class UnknownPlace(ValueError):
@@ -87,8 +87,7 @@ def region_place(region: str) -> Place:
     key = region.strip().upper()
     found = REGIONS.get(key) or REGIONS.get(key.removeprefix("FR-"))
     if found is None:
-        close = get_close_matches(key, REGIONS, 1)
-        raise UnknownPlace(f"region {region!r} is unknown" + (f"; did you mean {close[0]}?" if close else ""))
+        raise UnknownPlace(f"region {region!r} is unknown{did_you_mean(key, REGIONS)}")
     return found
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Final, Literal, get_args
 
 import msgspec
+
+from chappe.settings.words import did_you_mean, read_truth
 
 Rule = Literal["closed", "open", "warn"]
 Outside = Literal["hold", "refuse", "warn"]
@@ -225,8 +226,7 @@ def _profile(name: str, fields: Mapping[str, object], own: Mapping[str, Profile]
 
 
 def _suggestion(word: str, known: list[str]) -> str:
-    close = get_close_matches(word, known, 1)
-    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
+    return did_you_mean(word, known, f"; known are {', '.join(known)}")
 
 
 def _text(value: object) -> str:
@@ -285,16 +285,12 @@ def _choice(field: str) -> Callable[[object], str]:
     return read
 
 
-_SWITCH: Final = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-
-
 def _switch(value: object) -> bool:
     if isinstance(value, bool):
         return value
-    word = value.strip().lower() if isinstance(value, str) else ""
-    if word not in _SWITCH:
+    if not isinstance(value, str):
         raise ValueError(f"expected true or false, not {value!r:.40}")
-    return _SWITCH[word]
+    return read_truth(value)
 
 
 def _day(value: object) -> date:

@@ -18,7 +18,7 @@ from chappe.handset.chaos import CALM, SWITCHES, ChaosError, changed
 from chappe.handset.magic_numbers import MAGIC, MAGIC_PREFIXES
 from chappe.handset.phones import Message, Part
 from chappe.handset.replies import REPLY_PARTS_MAX, Reply, parts_of
-from chappe.smpp.profile_options import suggestion
+from chappe.settings.words import did_you_mean
 
 if TYPE_CHECKING:
     from chappe.handset.smsc import Smsc
@@ -91,7 +91,7 @@ class Api:
             if methods is None and path.startswith("/handset/messages/"):
                 methods = {"GET": self._message}
             if methods is None:
-                raise _Bad(404, f"there is nothing at this address{suggestion(path, self._routes)}")
+                raise _Bad(404, f"there is nothing at this address{did_you_mean(path, self._routes)}")
             _only(request, tuple(methods))
             method = "GET" if request.method == "HEAD" else request.method
             if method != "GET":
@@ -182,7 +182,7 @@ class Api:
         unknown = body.keys() - {"from", "to", "text"}
         if unknown:
             key = min(unknown)
-            raise _Bad(400, f"there is no field {key[:64]!r}{suggestion(key, ('from', 'to', 'text'))}")
+            raise _Bad(400, f"there is no field {key[:64]!r}{did_you_mean(key, ('from', 'to', 'text'))}")
         for key in ("from", "to", "text"):
             if not isinstance(body.get(key), str) or not body[key].strip():
                 raise _Bad(400, f"{key!r} is missing: a text that is not empty is wanted")
@@ -384,7 +384,7 @@ def _query(request: Request, known: tuple[str, ...]) -> dict[str, str]:
         key, _, value = field.partition("=")
         key = unquote(key)
         if key not in known:
-            raise _Bad(400, f"there is no parameter {key[:64]!r}{suggestion(key, known)}")
+            raise _Bad(400, f"there is no parameter {key[:64]!r}{did_you_mean(key, known)}")
         if key in values:
             raise _Bad(400, f"the parameter {key!r} is there twice")
         values[key] = unquote(value)

@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from chappe.handset.ids import IdFormat
+from chappe.settings.words import did_you_mean
 from chappe.smpp.commands import Status
-from chappe.smpp.profile_options import suggestion
 
 _STATUS_MAX = 0xFFFFFFFF
 _DELAY_MS_MAX = 72 * 3600 * 1000  # receipts as late as three days are met
@@ -139,7 +139,7 @@ def _word(members: type[E]) -> Reader:
             if member.value == value:
                 return member
         known = ", ".join(member.value for member in members)
-        meant = suggestion(value, [member.value for member in members]) if isinstance(value, str) else ""
+        meant = did_you_mean(value, [member.value for member in members]) if isinstance(value, str) else ""
         raise ChaosError(f"{key} wants one of {known}{meant}")
 
     return read
@@ -272,6 +272,6 @@ def changed(chaos: Chaos, wishes: Mapping[str, object]) -> Chaos:
             continue
         read = _READERS.get(key)
         if read is None:
-            raise ChaosError(f"there is no switch {key[:64]!r}{suggestion(key, [*_READERS, 'id_format'])}")
+            raise ChaosError(f"there is no switch {key[:64]!r}{did_you_mean(key, [*_READERS, 'id_format'])}")
         values[key] = read(key, value)
     return replace(chaos, **values)

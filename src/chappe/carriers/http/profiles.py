@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 
 from chappe.carriers.http.options import OPTIONS, HttpProfile, Sign
 from chappe.carriers.http.presets import PRESETS
+from chappe.settings.words import did_you_mean
 
 SECRET_CHARACTERS_MIN: Final = 16
 
@@ -26,12 +26,12 @@ def profile(preset: str, settings: Mapping[str, str]) -> HttpProfile:
 def _made(preset: str, settings: tuple[tuple[str, str], ...]) -> HttpProfile:
     base = PRESETS.get(preset or "custom")
     if base is None:
-        raise ValueError(f"unknown preset {preset[:40]!r}{_nearest(preset, PRESETS)}")
+        raise ValueError(f"unknown preset {preset[:40]!r}{did_you_mean(preset, PRESETS)}")
     values: dict[str, Any] = {}
     for name, text in (*base.items(), *settings):
         option = OPTIONS.get(name)
         if option is None:
-            raise ValueError(f"unknown setting {name[:40]!r}{_nearest(name, OPTIONS)}")
+            raise ValueError(f"unknown setting {name[:40]!r}{did_you_mean(name, OPTIONS)}")
         try:
             value = option.read(text)
         except ValueError as error:
@@ -42,11 +42,6 @@ def _made(preset: str, settings: tuple[tuple[str, str], ...]) -> HttpProfile:
     made = replace(HttpProfile(), **values)
     _check(made)
     return made
-
-
-def _nearest(name: str, known: Mapping[str, object]) -> str:
-    close = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _check(made: HttpProfile) -> None:

@@ -1,0 +1,1 @@
+"""The one mechanism for declared settings: words that mean yes, "did you mean", kinds of values, tables. Pure."""
