@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
+from chappe.settings.declared import about, declared
 from chappe.settings.words import TRUTH, did_you_mean
 
 VARIABLE_PREFIX = "CHAPPE_"
@@ -39,7 +40,7 @@ def _expects(words: str) -> Meta:
 
 def _help(text: str, *, secret: bool = False) -> Meta:
     """What a setting does; the value of a secret one is never shown."""
-    return Meta(description=text, extra={"secret": secret})
+    return about(text, secret=secret)
 
 
 Role = Literal["api", "work"]
@@ -396,16 +397,17 @@ def _words(hint: Any) -> str:
 
 
 def _settings() -> tuple[Setting, ...]:
-    rows = []
-    for field in msgspec.structs.fields(Config):
-        about: dict[str, Any] = {}
-        for meta in field.type.__metadata__:
-            about |= {"help": meta.description} if meta.description else {}
-            about |= meta.extra or {}
-        expects = about.get("expects") or _words(field.type)
-        default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
-        rows.append(Setting(field.name, field.type, default, about["help"], expects, about["secret"]))
-    return tuple(rows)
+    return tuple(
+        Setting(
+            row.field,
+            row.type,
+            row.default,
+            row.about["help"],
+            row.about.get("expects") or _words(row.type),
+            row.about["secret"],
+        )
+        for row in declared(Config)
+    )
 
 
 SETTINGS: tuple[Setting, ...] = _settings()

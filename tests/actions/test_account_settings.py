@@ -18,6 +18,7 @@ ACCOUNT = Account(id=1, login="shop")
 
 
 def test_the_table_has_every_field_of_an_account_once() -> None:
+    """A field without its line in the table could not be set: only `details` and `prices` are none of single values."""
     fields = {field.name for field in msgspec.structs.fields(AccountSettings)} - {"prices", "details"}
     assert sorted(row.field for row in TABLE) == sorted(fields)
     assert len(BY_NAME) == len(TABLE)

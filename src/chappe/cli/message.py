@@ -150,7 +150,7 @@ def _composed(text: str) -> Composed:
 
 
 def _check_sender(sender: str) -> None:
-    from chappe.actions.account_settings import SENDER
+    from chappe.core.account_values import SENDER
 
     digits = sender.removeprefix("+")
     if not sender or (digits.isascii() and digits.isdecimal() and len(digits) <= NUMBER_DIGITS_MAX):

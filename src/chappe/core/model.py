@@ -11,6 +11,7 @@ from datetime import datetime
 
 import msgspec
 
+from chappe.core.account import RECIPIENTS_MAX as RECIPIENTS_MAX
 from chappe.core.account import Account as Account
 from chappe.core.account import AccountSettings as AccountSettings
 from chappe.core.account import AccountState as AccountState
@@ -423,9 +424,6 @@ class Report(msgspec.Struct, frozen=True):
     client_reference: str = ""
     reason: str = ""
     method: str = "GET"
-
-
-RECIPIENTS_MAX = 65_536  # of one submission: the message id has 16 bits for the place
 
 
 def message_id(submission_id: int, place: int) -> int:
