@@ -70,8 +70,8 @@ class HttpLink:
         self._running: dict[asyncio.Task[None], Outgoing] = {}
         self._results: list[PartResult] = []
         self._pace = Pace(rate, profile.burst)
-        self._breaker = Breaker(int(profile.breaker_failures))
-        self._silence = Breaker(int(profile.breaker_failures))
+        self._breaker = Breaker(profile.breaker_failures)
+        self._silence = Breaker(profile.breaker_failures)
         self._trial = Trial()
         self._allowed_until = math.inf
         self._resume: asyncio.TimerHandle | None = None

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from chappe.carriers.http import template
 from chappe.core.lifecycle import State
+from chappe.settings import kinds
 
 E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T")
@@ -134,16 +135,13 @@ def _choice(default: E, help: str) -> E:
 
 
 def _number(default: float, low: float, high: float, help: str) -> float:
-    def read(value: str) -> float:
-        try:
-            number = float(value)
-        except ValueError:
-            raise ValueError(f"{value[:40]!r} is no number") from None
-        if not low <= number <= high:
-            raise ValueError(f"expected {low:g} to {high:g}")
-        return number
+    kind = kinds.number(low, high)
+    return _declare(default, Option(help, kind.expects, kind.read))
 
-    return _declare(default, Option(help, f"{low:g} to {high:g}", read))
+
+def _whole(default: int, low: int, high: int, help: str) -> int:
+    kind = kinds.whole(low, high)
+    return _declare(default, Option(help, kind.expects, kind.read))
 
 
 def _template(default: str, help: str) -> str:
@@ -288,7 +286,7 @@ STATUSES: Final[Mapping[str, Rule]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class HttpProfile:
-    """How one service over HTTP is spoken to. Each field is a setting of OPTIONS; settings.py makes one from text."""
+    """How one service over HTTP is spoken to. Each field is a setting of OPTIONS; profiles.py makes one from text."""
 
     # the request
     url: str = _template("", "where a message is sent to")
@@ -351,7 +349,7 @@ class HttpProfile:
     uncertain_grace_s: float = _number(
         60, 0, 86_400, "how long a receipt may still end a doubt before it is sent again"
     )
-    breaker_failures: float = _number(5, 1, 1_000, "answers in a row that say that every message fails, before a pause")
+    breaker_failures: int = _whole(5, 1, 1_000, "answers in a row that say that every message fails, before a pause")
     throttle_pause_s: float = _number(1, 0.1, 600, "the pause after 'too many requests'")
 
 
