@@ -10,6 +10,7 @@ from processes import HOST
 from stage_store import DIALECT, MUCH_MICROS, SENDER, WINDOW, WORDS
 
 from chappe.carriers import TAKEN, LinkState, MessageIn, Outgoing, PartResult, ReceiptIn
+from chappe.core.carrier_config import Carrier
 from chappe.core.lifecycle import State
 from chappe.net.connection import Answer
 from chappe.store.database import Database
@@ -126,6 +127,9 @@ class EchoLink:
 
     def acknowledge(self, tokens: list[int], *, stored: bool = True) -> list[int]:
         return tokens
+
+    def follow(self, carrier: Carrier) -> None:
+        return None
 
     def figures(self) -> dict[str, float]:
         return {}

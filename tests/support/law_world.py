@@ -23,6 +23,7 @@ from shop import Shop
 from virtual_time import Clock, VirtualLoop
 
 from chappe.actions import optouts, upkeep
+from chappe.actions.budget import UNLIMITED
 from chappe.actions.windows import Windows
 from chappe.carriers.registry import kind_of, policy_of, rules_of
 from chappe.core.carrier_config import Carrier
@@ -320,7 +321,7 @@ class World:
     def upkeep(self, *names: str) -> None:
         tasks = {task.name: task for task in upkeep.TASKS}
         for name in names:
-            self.run(tasks[name].run(self.database, self.clock.wall, self.book))
+            self.run(tasks[name].run(self.database, self.clock.wall, self.book, UNLIMITED))
             if name == "replies":
                 self._sorted()
 

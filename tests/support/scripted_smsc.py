@@ -105,7 +105,8 @@ class Smsc:
     # -- inside
 
     def _session(self, now: float) -> Session:
-        return Session(Settings(**({"role": Role.SMSC, "window": 1000, "unanswered_max": 5000} | self.settings)), now)
+        usual: dict[str, Any] = {"role": Role.SMSC, "window": 1000, "unanswered_max": 5000}
+        return Session(Settings(**(usual | self.settings)), now)
 
     def _events(self, wire: Wire, events: list[Event]) -> None:
         if wire not in self.wires:

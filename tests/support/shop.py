@@ -70,7 +70,7 @@ class Shop:
         return found
 
     async def carrier(self, name: str = "red", *, prefix: str | None = "", priority: int = 0, **given: Any) -> int:
-        settings = {"host": "127.0.0.1", "port": 1, "system_id": "me", "password": "secret"} | given
+        settings: dict[str, Any] = {"host": "127.0.0.1", "port": 1, "system_id": "me", "password": "secret"} | given
         carrier_id = await carriers.add(self.database, name, CarrierSettings(**settings))
         if prefix is not None:
             await carriers.add_route(self.database, name, prefix, None, priority)

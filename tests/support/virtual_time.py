@@ -34,7 +34,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.now_s
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+    def call_at(  # type: ignore[override]  # the arguments are only passed on
+        self, when: float, callback: Any, *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
         handle = super().call_at(when, callback, *args, context=context)
         heapq.heappush(self._timers, (when, next(self._numbers), handle))
         return handle
@@ -53,7 +55,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Whether callbacks wait for the next turn of the loop."""
         return bool(self._ready)  # type: ignore[attr-defined]
 
-    async def create_connection(self, factory: Any, host: Any = None, port: Any = None, **given: Any) -> Any:
+    async def create_connection(  # type: ignore[override]  # by host and port only
+        self, factory: Any, host: Any = None, port: Any = None, **given: Any
+    ) -> Any:
         """To one of `listeners` in memory; any other address for real."""
         if host != "127.0.0.1" or port not in self.listeners:
             if host == "127.0.0.1" and port is not None and port < 100:

@@ -3,9 +3,10 @@ any lane."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from chappe.actions import inbound, prices, reschedule_held
 from chappe.actions.budget import UNLIMITED, Budget
@@ -109,7 +110,7 @@ class Task:
 
     name: str
     every_s: float
-    run: Callable[[Database, datetime, Book, Budget], Awaitable[bool]]
+    run: Callable[[Database, datetime, Book, Budget], Coroutine[Any, Any, bool]]
     wanted: Callable[[Signs, Book], bool] = _always
     housekeeping: bool = False
 
