@@ -18,7 +18,6 @@ from chappe.core.model import (
     Account,
     AccountSettings,
     Moment,
-    Range,
     Recipient,
     Send,
     Skipped,
@@ -31,6 +30,7 @@ from chappe.dialects.smspartner.render import CData, money, respond
 from chappe.dialects.smspartner.request_parser import Values, flag, items, text
 from chappe.dialects.smspartner.send_options import (
     PARTS_MAX,
+    build_send,
     compose_text,
     has_later_rules,
     named_sender,
@@ -75,29 +75,21 @@ def read(values: Values, account: Account, moment: Moment) -> Send:
         raise none_left(found.skipped)
     whole = found.usable[0][3].text
     recipients = _priced(found, whole)
-    return Send(
-        account=account,
-        dialect="smspartner",
-        text=whole,
-        recipients=recipients,
-        skipped=tuple(found.skipped),
-        sender=sender.name or settings.sender,
-        range=Range.LOWCOST if lowcost else Range.PREMIUM,
-        transactional=settings.transactional,
-        unicode=unicode,
-        sandbox="sandbox" in values and flag(values["sandbox"]),
-        scheduled_at=schedule.at,
-        schedule_strict=has_later_rules(settings),
-        tag=extras.tag,
-        client_reference=extras.whole_tag,
-        report_url=extras.report_url or settings.reports_url,
-        reply_url=extras.reply_url or settings.replies_url,
-        report_taken=settings.reports_waiting,
-        report_skipped=True,
-        warnings=(
+    return build_send(
+        account,
+        values,
+        sender,
+        schedule,
+        extras,
+        whole,
+        recipients,
+        found.skipped,
+        (
             *warnings_of(*(composed for *_, composed in found.usable), unicode=unicode),
             *numbers.warnings_of_numbers(one.warnings for one in recipients),
         ),
+        lowcost,
+        unicode,
         answer=found.listed,
     )
 

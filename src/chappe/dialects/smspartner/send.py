@@ -11,7 +11,7 @@ import msgspec
 from chappe.core import numbers
 from chappe.core.compose import Composed, warnings_of
 from chappe.core.errors import Refusal
-from chappe.core.model import RECIPIENTS_MAX, Account, AccountSettings, Moment, Range, Recipient, Send, Skipped
+from chappe.core.model import RECIPIENTS_MAX, Account, AccountSettings, Moment, Recipient, Send, Skipped
 from chappe.core.pricelist import PriceList
 from chappe.dialects.recipients import Numbers, Unreachable, none_left
 from chappe.dialects.smspartner import schedule as smspartner_schedule
@@ -19,6 +19,7 @@ from chappe.dialects.smspartner.refusals import SmsPartnerRefusal, Violation, Vi
 from chappe.dialects.smspartner.request_parser import Values, flag, text
 from chappe.dialects.smspartner.send_options import (
     PARTS_MAX,
+    build_send,
     compose_text,
     has_later_rules,
     named_sender,
@@ -71,30 +72,22 @@ def read(verb: str, values: Values, account: Account, moment: Moment) -> Send:
     _check_length(composed, settings, lowcost, unicode)
     assert composed is not None
     priced = _priced(recipients, composed.parts)
-    return Send(
-        account=account,
-        dialect="smspartner",
-        text=composed.text,
-        recipients=priced,
-        skipped=tuple(recipients.skipped),
-        sender=sender.name or settings.sender,
-        range=Range.LOWCOST if lowcost else Range.PREMIUM,
-        transactional=settings.transactional,
-        unicode=unicode,
-        sandbox="sandbox" in values and flag(values["sandbox"]),
-        scheduled_at=schedule.at,
-        schedule_strict=has_later_rules(settings),
-        tag=extras.tag,
-        client_reference=extras.whole_tag,
-        report_url=extras.report_url or settings.reports_url,
-        reply_url=extras.reply_url or settings.replies_url,
-        report_taken=settings.reports_waiting,
-        report_skipped=True,
-        virtual_number=virtual,
-        warnings=(
+    return build_send(
+        account,
+        values,
+        sender,
+        schedule,
+        extras,
+        composed.text,
+        priced,
+        recipients.skipped,
+        (
             *(warnings_of(composed, unicode=unicode) if composed.lost else ()),
             *numbers.warnings_of_numbers([one.warnings for one in priced if one.warnings]),
         ),
+        lowcost,
+        unicode,
+        virtual,
     )
 
 

@@ -13,11 +13,12 @@ from chappe.core import foreign_stop, numbers, segments, senders
 from chappe.core.callback_url import is_callback_url
 from chappe.core.compose import Composed, TooLong, compose
 from chappe.core.errors import Refusal
-from chappe.core.model import AccountSettings
+from chappe.core.model import Account, AccountSettings, Range, Recipient, Send, Skipped
 from chappe.core.pricelist import PriceList, french_list, price_list
 from chappe.dialects.smspartner import characters
 from chappe.dialects.smspartner.refusals import Violation
 from chappe.dialects.smspartner.request_parser import Values, flag, text
+from chappe.dialects.smspartner.schedule import Schedule
 
 SENDER_CHARACTERS_MIN: Final = 3
 SENDER_CHARACTERS_MAX: Final = 11
@@ -164,6 +165,48 @@ def read_extras(values: Values, settings: AccountSettings) -> Extras:
     if reply_url is None:
         violations.append(Violation("reply_url", "invalid"))
     return Extras(tag, whole_tag, report_url or "", reply_url or "", tuple(violations))
+
+
+def build_send(
+    account: Account,
+    values: Values,
+    sender: Sender,
+    schedule: Schedule,
+    extras: Extras,
+    text: str,
+    recipients: tuple[Recipient, ...],
+    skipped: list[Skipped],
+    warnings: tuple[str, ...],
+    lowcost: bool,
+    unicode: bool,
+    virtual_number: bool = False,
+    answer: object = None,
+) -> Send:
+    """The command of a request whose rules have all been checked; what it does not say comes from the account."""
+    settings = account.settings
+    return Send(
+        account=account,
+        dialect="smspartner",
+        text=text,
+        recipients=recipients,
+        skipped=tuple(skipped),
+        sender=sender.name or settings.sender,
+        range=Range.LOWCOST if lowcost else Range.PREMIUM,
+        transactional=settings.transactional,
+        unicode=unicode,
+        sandbox="sandbox" in values and flag(values["sandbox"]),
+        scheduled_at=schedule.at,
+        schedule_strict=has_later_rules(settings),
+        tag=extras.tag,
+        client_reference=extras.whole_tag,
+        report_url=extras.report_url or settings.reports_url,
+        reply_url=extras.reply_url or settings.replies_url,
+        report_taken=settings.reports_waiting,
+        report_skipped=True,
+        virtual_number=virtual_number,
+        warnings=warnings,
+        answer=answer,
+    )
 
 
 def e164(written: str, home: str) -> str:
