@@ -34,7 +34,7 @@ WRITTEN_BY_HAND = {
 # Somebody's own folders: what works only there, or tells where it was made, does not belong here.
 SOMEBODYS_PATH = re.compile(r"(?<![\w.<~-])/(?:root|home|work|mnt|Users)/\w")
 
-PURE_ROOMS = {"core", "smpp", "dialects"}
+PURE_ROOMS = {"core", "settings", "smpp", "dialects"}
 PRINTING = {
     "cli/main.py": "answers people",
     "embedded/exec_postgres.py": "a program of its own, before there is a log",
@@ -43,6 +43,12 @@ KNOWING_THE_ENVIRONMENT = {
     "config.py": "reads it, alone",
     "embedded/process.py": "passes a few names on to PostgreSQL",
     "node/privileges.py": "names the home of the user that the process becomes",
+}
+
+COMPARING_NAMES = {
+    "settings/words.py": "for the house",
+    "smpp/profile_options.py": "a library of its own",
+    "smpp/status_words.py": "the same",
 }
 
 MODULES = sorted(SOURCE.rglob("*.py"))
@@ -173,3 +179,8 @@ def test_the_locks_name_no_index_and_hash_everything() -> None:
         assert not re.search(r"https?://|file:|--(extra-)?index-url|--find-links", text)
         for requirement in re.split(r"\n(?=[A-Za-z0-9])", text)[1:]:
             assert "--hash=sha256:" in requirement, requirement.splitlines()[0]
+
+
+def test_one_place_tells_the_nearest_name() -> None:
+    found = {str(path.relative_to(SOURCE)) for path in MODULES if "difflib" in path.read_text(encoding="utf-8")}
+    assert found == set(COMPARING_NAMES), "use chappe.settings.words.did_you_mean"
