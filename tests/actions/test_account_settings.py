@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chappe.actions.account_settings import BY_NAME, TABLE, SettingError, changed, defaults, read_defaults, shown
+from chappe.actions.account_settings import BY_NAME, TABLE, SettingError, apply, defaults, read_defaults, show
 from chappe.core.model import Account, AccountSettings, AccountState
 
 ACCOUNT = Account(id=1, login="shop")
@@ -44,14 +44,14 @@ def test_the_table_has_every_field_of_an_account_once() -> None:
     ],
 )
 def test_a_word_sets_a_field(word: str, field: str, value: Any) -> None:
-    assert getattr(changed(ACCOUNT, [word]).account.settings, field) == value
+    assert getattr(apply(ACCOUNT, [word]).account.settings, field) == value
 
 
 def test_state_access_and_prices_stand_beside_the_settings() -> None:
-    after = changed(ACCOUNT, ["state=Disabled", "api=off", "price.+49=0.07", "price.4420=none"]).account
+    after = apply(ACCOUNT, ["state=Disabled", "api=off", "price.+49=0.07", "price.4420=none"]).account
     assert (after.state, after.api_enabled) == (AccountState.DISABLED, False)
     assert after.settings.prices == {"49": 70_000, "4420": None}
-    assert changed(after, ["price.49="]).account.settings.prices == {"4420": None}
+    assert apply(after, ["price.49="]).account.settings.prices == {"4420": None}
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_state_access_and_prices_stand_beside_the_settings() -> None:
 )
 def test_what_cannot_be_used_is_refused_in_one_line(word: str) -> None:
     with pytest.raises(SettingError) as raised:
-        changed(ACCOUNT, [word])
+        apply(ACCOUNT, [word])
     assert "\n" not in str(raised.value)
 
 
@@ -105,19 +105,19 @@ def test_what_cannot_be_used_is_refused_in_one_line(word: str) -> None:
 )
 def test_what_is_shown_can_be_set(fields: dict[str, Any]) -> None:
     account = msgspec.structs.replace(ACCOUNT, settings=AccountSettings(**fields))
-    words = [f"{name}={value}" for name, value in shown(account).items()]
-    assert changed(ACCOUNT, words).account == account
+    words = [f"{name}={value}" for name, value in show(account).items()]
+    assert apply(ACCOUNT, words).account == account
 
 
 def test_the_defaults_are_those_of_the_model() -> None:
-    assert changed(ACCOUNT, [f"{name}={value}" for name, value in defaults().items()]).account == ACCOUNT
+    assert apply(ACCOUNT, [f"{name}={value}" for name, value in defaults().items()]).account == ACCOUNT
 
 
 def test_words_are_checked_against_those_that_were_there_before() -> None:
-    before = changed(ACCOUNT, ["start_words=encore"]).account
+    before = apply(ACCOUNT, ["start_words=encore"]).account
     with pytest.raises(SettingError, match="'encore' would mean STOP and START"):
-        changed(before, ["stop_words=encore"])
-    assert changed(before, ["stop_words=encore", "start_words="]).account.settings.stop_words == ("encore",)
+        apply(before, ["stop_words=encore"])
+    assert apply(before, ["stop_words=encore", "start_words="]).account.settings.stop_words == ("encore",)
 
 
 def test_the_page_of_settings_is_current() -> None:
@@ -131,9 +131,9 @@ def test_the_page_of_settings_is_current() -> None:
 
 
 def test_what_is_set_is_own_also_where_it_is_the_default_and_what_is_emptied_is_not() -> None:
-    own = changed(ACCOUNT, ["price_premium=0.038", "sender=", "price.49=0.07"], {"sender": "SHOP"}).own
+    own = apply(ACCOUNT, ["price_premium=0.038", "sender=", "price.49=0.07"], {"sender": "SHOP"}).own
     assert own == {"price_premium_micros": 38_000, "prices": {"49": 70_000}}
-    assert changed(ACCOUNT, ["senders_allowed=A1B,C2D"]).own == {"senders_allowed": ("A1B", "C2D")}
+    assert apply(ACCOUNT, ["senders_allowed=A1B,C2D"]).own == {"senders_allowed": ("A1B", "C2D")}
 
 
 @pytest.mark.parametrize(

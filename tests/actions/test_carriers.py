@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from chappe.actions import accounts, carrier_views
 from chappe.actions import carriers as actions
-from chappe.actions.carriers import CarrierMisuse, changed, made
+from chappe.actions.carriers import CarrierMisuse, build_settings, change_settings
 from chappe.core.carrier_config import Carrier, CarrierSettings
 from chappe.core.model import AccountSettings
 from chappe.embedded.server import ConnectionParameters
@@ -33,9 +33,9 @@ async def opened(database: ConnectionParameters) -> AsyncIterator[Database]:
 
 
 def test_what_is_not_given_comes_from_the_profile() -> None:
-    wide = made(**BASE, profile_names="wide")
+    wide = build_settings(**BASE, profile_names="wide")
     assert (wide.window, wide.rate, wide.binds) == (20, 2000, 10)
-    assert made(**BASE, profile_names="wide", window=3, rate=0, binds=1).window == 3
+    assert build_settings(**BASE, profile_names="wide", window=3, rate=0, binds=1).window == 3
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_what_is_not_given_comes_from_the_profile() -> None:
 )
 def test_a_carrier_that_cannot_work_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(CarrierMisuse) as raised:
-        made(**{**BASE, **wrong})
+        build_settings(**{**BASE, **wrong})
     assert "sesame" not in str(raised.value)
 
 
@@ -90,8 +90,8 @@ ADDRESSES = [
 @pytest.mark.parametrize(("host", "port", "stored"), ADDRESSES)
 def test_a_host_may_be_written_with_its_port(host: str, port: int | None, stored: object) -> None:
     def read() -> list[tuple[str, int]]:
-        added = made(**{**BASE, "host": host, "port": port})
-        after = changed(made(**BASE), [f"host={host}", *([f"port={port}"] if port else [])])
+        added = build_settings(**{**BASE, "host": host, "port": port})
+        after = change_settings(build_settings(**BASE), [f"host={host}", *([f"port={port}"] if port else [])])
         return [(added.host, added.port), (after.host, after.port)]
 
     if isinstance(stored, str):
@@ -102,16 +102,16 @@ def test_a_host_may_be_written_with_its_port(host: str, port: int | None, stored
 
 
 def test_a_host_without_a_port_keeps_the_port() -> None:
-    assert changed(made(**BASE), ["host=other.example"]).port == 2775
-    assert changed(made(**BASE), ["host=other.example:3550"]).port == 3550
+    assert change_settings(build_settings(**BASE), ["host=other.example"]).port == 2775
+    assert change_settings(build_settings(**BASE), ["host=other.example:3550"]).port == 3550
 
 
 @pytest.mark.parametrize("octets", [1, 15, 16, 64])
 def test_names_and_passwords_as_long_as_carriers_hand_them_out_are_taken(octets: int) -> None:
-    given = made(**{**BASE, "system_id": "s" * octets, "password": "p" * octets})
+    given = build_settings(**{**BASE, "system_id": "s" * octets, "password": "p" * octets})
     assert (given.system_id, given.password) == ("s" * octets, "p" * octets)
     words = [f"system_id={'t' * octets}", f"password={'q' * octets}", f"system_type={'v' * octets}"]
-    after = changed(given, [*words, f"address_range={'r' * octets}", f"service_type={'u' * octets}"])
+    after = change_settings(given, [*words, f"address_range={'r' * octets}", f"service_type={'u' * octets}"])
     assert (after.system_id, after.password) == ("t" * octets, "q" * octets)
     assert after.settings == {
         "system_type": "v" * octets,
@@ -136,20 +136,20 @@ def test_names_and_passwords_as_long_as_carriers_hand_them_out_are_taken(octets:
     ],
 )
 def test_words_change_a_carrier(words: list[str], field: str, value: object) -> None:
-    before = made(**BASE, settings={"long_method": "sar"})
-    after = changed(before, words)
+    before = build_settings(**BASE, settings={"long_method": "sar"})
+    after = change_settings(before, words)
     assert getattr(after, field) == value
 
 
 @pytest.mark.parametrize("words", [[], ["port"], ["port=x"], ["port=1", "port=2"], ["prt=1"], ["profile=smpp33"]])
 def test_words_that_cannot_be_used_change_nothing(words: list[str]) -> None:
     with pytest.raises(CarrierMisuse):
-        changed(made(**BASE, settings={"long_method": "sar"}), words)
+        change_settings(build_settings(**BASE, settings={"long_method": "sar"}), words)
 
 
 @pytest.mark.asyncio
 async def test_changes_at_the_same_time_lose_none(opened: Database) -> None:
-    await actions.add(opened, "main", made(**BASE))
+    await actions.add(opened, "main", build_settings(**BASE))
     await asyncio.gather(
         *(actions.change(opened, "main", [f"{knob}=5"]) for knob in ("parts_max", "esm_class_mode", "port")),
         return_exceptions=True,
@@ -178,8 +178,8 @@ async def test_of_debits_at_the_same_time_none_goes_below_zero(opened: Database)
 
 @pytest.mark.asyncio
 async def test_receipts_of_probes_that_workers_got_wait_for_nothing_and_others_go_on_waiting(opened: Database) -> None:
-    red = await actions.add(opened, "red", made(**BASE))
-    blue = await actions.add(opened, "blue", made(**BASE))
+    red = await actions.add(opened, "red", build_settings(**BASE))
+    blue = await actions.add(opened, "blue", build_settings(**BASE))
     waiting = [
         (red, "0000001A2F", 1, NOW),  # a probe's, as the carrier writes it in hexadecimal
         (red, "6703", 2, NOW),  # the same, in decimal
@@ -200,7 +200,7 @@ async def test_receipts_of_probes_that_workers_got_wait_for_nothing_and_others_g
 
 @pytest.mark.asyncio
 async def test_a_route_that_exists_gets_the_new_priority(opened: Database) -> None:
-    await actions.add(opened, "main", made(**BASE))
+    await actions.add(opened, "main", build_settings(**BASE))
     first = await actions.add_route(opened, "main", "33", "premium", 1)
     second = await actions.add_route(opened, "main", "+33", "premium", 7)
     assert (first.id, second.priority) == (second.id, 7)
@@ -264,16 +264,16 @@ def test_options_of_a_kind_that_nobody_here_knows_are_not_shown() -> None:
 @pytest.mark.parametrize("kind", ["pigeon", "smp", ""])
 def test_a_kind_that_does_not_exist_is_refused(kind: str) -> None:
     with pytest.raises(CarrierMisuse, match="unknown kind"):
-        made(**BASE, kind=kind)
+        build_settings(**BASE, kind=kind)
     with pytest.raises(CarrierMisuse, match="unknown kind"):
-        changed(made(**BASE), ["window=3"], kind)
+        change_settings(build_settings(**BASE), ["window=3"], kind)
 
 
 @pytest.mark.asyncio
 async def test_a_carrier_does_not_become_one_of_another_kind(opened: Database) -> None:
-    await actions.add(opened, "main", made(**BASE))
+    await actions.add(opened, "main", build_settings(**BASE))
     await opened.execute("update carrier set kind = 'pigeon'")
     with pytest.raises(actions.CarrierError, match="of the kind pigeon"):
-        await actions.replace(opened, "main", made(**BASE))
+        await actions.replace(opened, "main", build_settings(**BASE))
     with pytest.raises(CarrierMisuse, match="unknown kind"):
         await actions.change(opened, "main", ["window=3"])

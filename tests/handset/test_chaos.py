@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chappe.handset.chaos import CALM, SWITCHES, BindError, Chaos, ChaosError, changed
+from chappe.handset.chaos import CALM, SWITCHES, BindError, Chaos, ChaosError, change
 from chappe.smpp import receipts
 from chappe.smpp.commands import Status
 from chappe.smpp.error_codes import ReceiptState
@@ -43,7 +43,7 @@ def of(kind: type[Event], events: list[Event]) -> list[Any]:
     ],
 )
 def test_good_wishes_are_taken(wishes: dict[str, object], key: str, value: object) -> None:
-    assert asdict(changed(CALM, wishes))[key] == (asdict(value) if isinstance(value, BindError) else value)
+    assert asdict(change(CALM, wishes))[key] == (asdict(value) if isinstance(value, BindError) else value)
 
 
 @pytest.mark.parametrize(
@@ -73,13 +73,13 @@ def test_good_wishes_are_taken(wishes: dict[str, object], key: str, value: objec
 )
 def test_bad_wishes_are_refused_in_words(wishes: dict[str, object], sentence: str) -> None:
     with pytest.raises(ChaosError, match=re.escape(sentence)):
-        changed(CALM, wishes)
+        change(CALM, wishes)
 
 
 def test_every_switch_takes_back_its_own_value_and_has_words() -> None:
     for spec in fields(Chaos):
         assert SWITCHES[spec.name]
-        assert changed(CALM, {spec.name: getattr(CALM, spec.name)}) == CALM
+        assert change(CALM, {spec.name: getattr(CALM, spec.name)}) == CALM
 
 
 @pytest.mark.parametrize(

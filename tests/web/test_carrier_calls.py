@@ -41,7 +41,7 @@ class Desk:
         self.told += 1
 
     async def carrier(self, preset: str, **settings: str) -> None:
-        made = carriers_action.made(
+        made = carriers_action.build_settings(
             kind="http",
             system_id="US",
             password="KEY",

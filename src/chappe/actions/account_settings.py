@@ -65,7 +65,7 @@ class Changed(msgspec.Struct, frozen=True):
     own: dict[str, Any]
 
 
-def changed(account: Account, assignments: Iterable[str], own: Mapping[str, Any] | None = None) -> Changed:
+def apply(account: Account, assignments: Iterable[str], own: Mapping[str, Any] | None = None) -> Changed:
     """The account after `key=value` words; raises SettingError at the first that cannot be used. Pure.
 
     own: what it has of its own so far. A value that is set is its own from then on, also where it is the default; an
@@ -119,12 +119,12 @@ def read_defaults(written: Mapping[str, Any], prices: Mapping[str, int]) -> dict
             value = ",".join(map(str, value))
         words.append(f"{name}={value}")
     try:
-        return {**prices, **changed(Account(0, ""), words).own}
+        return {**prices, **apply(Account(0, ""), words).own}
     except SettingError as error:
         raise SettingError(f"account_defaults: {error}") from error
 
 
-def shown(account: Account) -> dict[str, str]:
+def show(account: Account) -> dict[str, str]:
     """Every setting of an account as `account set` would take it."""
     rows = {row.name: row.kind.show(getattr(account.settings, row.field)) for row in TABLE}
     for prefix, price_micros in sorted(account.settings.prices.items()):

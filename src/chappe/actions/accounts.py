@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from chappe.actions.account_settings import SettingError, changed
+from chappe.actions.account_settings import SettingError, apply
 from chappe.core.model import Account, AccountSettings
 from chappe.core.pricing import euros
 from chappe.store import accounts, operator
@@ -113,7 +113,7 @@ async def change(database: Database, login: str, assignments: Iterable[str]) -> 
         if found is None:
             raise AccountUnknown(login)
         account, own = found
-        after = changed(account, words, own)
+        after = apply(account, words, own)
         master = after.account.settings.master
         if master and master != account.settings.master:
             if master.lower() == account.login.lower():

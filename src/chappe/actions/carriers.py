@@ -41,7 +41,7 @@ def read_settings(assignments: Iterable[str]) -> dict[str, str]:
     return read
 
 
-def made(
+def build_settings(
     *,
     kind: str = "smpp",
     host: str = "",
@@ -68,7 +68,7 @@ def made(
     return _complete(found, given)
 
 
-def changed(before: CarrierSettings, assignments: Iterable[str], kind: str = "smpp") -> CarrierSettings:
+def change_settings(before: CarrierSettings, assignments: Iterable[str], kind: str = "smpp") -> CarrierSettings:
     """A carrier's settings after `key=value` words: its own fields, or options of its kind (an empty value forgets the
     option). Raises CarrierMisuse. Pure."""
     found = kind_named(kind)
@@ -161,7 +161,7 @@ async def change(database: Database, name: str, assignments: Iterable[str]) -> C
     """Changes a carrier by `key=value` words, all or nothing; its binds are made anew. Raises CarrierMisuse,
     CarrierUnknown."""
     words = tuple(assignments)
-    return await _save(database, name, lambda before, kind: changed(before, words, kind))
+    return await _save(database, name, lambda before, kind: change_settings(before, words, kind))
 
 
 async def _save(database: Database, name: str, after: Any) -> Carrier:

@@ -75,7 +75,7 @@ def create(
         from chappe.actions import account_settings, accounts
         from chappe.core.model import Account
 
-        wanted = account_settings.changed(Account(id=0, login=login), words)
+        wanted = account_settings.apply(Account(id=0, login=login), words)
         return await accounts.create(database, login, key, wanted.own, balance_micros)
 
     made = perform(config, work)
@@ -265,7 +265,7 @@ def _state(account: Account) -> str:
 
 def _document(account: Account) -> dict[str, Any]:
     """An account for programs: amounts as decimal text, settings as `account set` takes them."""
-    from chappe.actions.account_settings import shown
+    from chappe.actions.account_settings import show
 
     return {
         "login": account.login,
@@ -273,13 +273,13 @@ def _document(account: Account) -> dict[str, Any]:
         "api": account.api_enabled,
         "balance": _euros(account),
         "balance_micros": account.balance_micros,
-        "settings": shown(account),
+        "settings": show(account),
     }
 
 
 def _settings_table(account: Account) -> str:
-    from chappe.actions.account_settings import defaults, shown
+    from chappe.actions.account_settings import defaults, show
 
     usual = defaults()
-    own = [(name, value) for name, value in shown(account).items() if usual.get(name) != value]
+    own = [(name, value) for name, value in show(account).items() if usual.get(name) != value]
     return table(("setting", "value"), own) if own else "All settings have their defaults."

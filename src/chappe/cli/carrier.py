@@ -69,7 +69,7 @@ def add(
     async def work(database: Database) -> tuple[Carrier, str]:
         from chappe.actions import carrier_views, carriers
 
-        made = carriers.made(
+        made = carriers.build_settings(
             kind=kind,
             host=host,
             port=port,

@@ -14,7 +14,7 @@ import msgspec
 
 from chappe.core import numbers
 from chappe.core.http import Request, Response
-from chappe.handset.chaos import CALM, SWITCHES, ChaosError, changed
+from chappe.handset.chaos import CALM, SWITCHES, ChaosError, change
 from chappe.handset.magic_numbers import MAGIC, MAGIC_PREFIXES
 from chappe.handset.phones import Message, Part
 from chappe.handset.replies import REPLY_PARTS_MAX, Reply, parts_of
@@ -205,7 +205,7 @@ class Api:
     def _set_chaos(self, request: Request) -> Response:
         wishes = _body(request)
         try:
-            chaos = changed(self._exchange.judge.chaos, wishes)
+            chaos = change(self._exchange.judge.chaos, wishes)
         except ChaosError as error:
             raise _Bad(400, str(error)) from error
         self._smsc.set_chaos(chaos, set(wishes))

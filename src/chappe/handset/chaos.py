@@ -262,7 +262,7 @@ SWITCHES: Mapping[str, str] = MappingProxyType({spec.name: spec.metadata["help"]
 _READERS: Mapping[str, Reader] = MappingProxyType({spec.name: spec.metadata["read"] for spec in fields(Chaos)})
 
 
-def changed(chaos: Chaos, wishes: Mapping[str, object]) -> Chaos:
+def change(chaos: Chaos, wishes: Mapping[str, object]) -> Chaos:
     """The switches with some of them set anew; `id_format` sets both forms of ids. Raises ChaosError."""
     values: dict[str, Any] = {}
     for key, value in wishes.items():
