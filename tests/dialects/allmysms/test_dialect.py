@@ -828,3 +828,53 @@ def test_no_flow_raises_anything_but_a_refusal(flow: bytes) -> None:
 def test_no_json_flow_raises_anything_but_a_refusal(message: object, block: object, date: object) -> None:
     _never_breaks(_form(_json_flow(MESSAGE=message, SMS=block, DATE=date)))
     _never_breaks(_post(json.dumps({"login": "yourlogin", "apiKey": "yourapikey", "smsData": message, "DATA": block})))
+
+
+V2 = "/smsmod/amsmodule.sendsms.v2.php"
+
+
+def _version_2(flow: str, path: str = V2, **fields: str) -> Exchange:
+    values = {"clientcode": "yourlogin", "passcode": "yourapikey", "XMLFlow": flow, **fields}
+    return Exchange(Request("POST", path, body=urlencode(values).encode()))
+
+
+@pytest.mark.parametrize("path", [V2, "/SMSMOD/amsmodule.sendsms.V2.php/"])
+def test_version_2_has_numbers_without_blocks_and_answers_in_lines(path: str) -> None:
+    assert dialect.matches(path)
+    numbers = "<MOBILEPHONE> 33612345678 </MOBILEPHONE><MOBILEPHONE>0687654321</MOBILEPHONE><MOBILEPHONE/>"
+    exchange = _version_2(f"<DATA><CLIENT>YOURLOGIN</CLIENT>{M}{numbers}</DATA>", path, returnformat="json")
+    assert exchange.sent is not None
+    assert [recipient.number for recipient in exchange.sent.recipients] == ["+33612345678", "+33687654321"]
+    assert exchange.response.content_type == "text/plain; charset=utf-8"
+    assert exchange.body.splitlines() == [
+        "Status=100", "StatusText=Le message a été envoyé", "UnvalidNums=", "CampaignId=4587", "Credits=325",
+        "CreditsUsed=30", "NbContacts=2", "NbSms=2", "Balance=0.975",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("flow", "first"),
+    [
+        (f"<DATA>{M}<MOBILEPHONE>33612345678</MOBILEPHONE><MOBILEPHONE>12</MOBILEPHONE></DATA>", "Status=113"),
+        (f"<DATA>{M}</DATA>", "Status=112"),
+        ("<DATA>", "Status=106"),
+        ("", "Status=105"),
+        (f"<DATA><CLIENT>OTHER</CLIENT>{M}<MOBILEPHONE>33612345678</MOBILEPHONE></DATA>", "Status=108"),
+    ],
+)
+def test_version_2_says_in_lines_what_is_wrong(flow: str, first: str) -> None:
+    lines = _version_2(flow).body.splitlines()
+    assert lines[0] == first
+    assert lines[1].startswith("StatusText=")
+    if first == "Status=113":
+        assert lines[2] == "UnvalidNums=12"
+
+
+def test_version_2_answers_a_wrong_key_and_an_unreadable_body_in_lines() -> None:
+    assert _version_2(PLAIN, passcode="wrong").body.startswith("Status=102\n")
+    assert Exchange(Request("POST", V2, body=b'{"a":')).body.startswith("Status=106\n")
+
+
+def test_a_line_of_an_answer_stays_one_line() -> None:
+    exchange = _version_2(f"<DATA>{M}<MOBILEPHONE>33612345678</MOBILEPHONE><MOBILEPHONE>1&#10;2</MOBILEPHONE></DATA>")
+    assert exchange.body.splitlines()[2] == "UnvalidNums=1 2"

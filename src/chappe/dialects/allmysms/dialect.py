@@ -46,6 +46,7 @@ from chappe.dialects.allmysms.flow import Block
 from chappe.dialects.allmysms.methods import CREATE_LIST, INFO, MEANT_BY, METHODS
 from chappe.dialects.allmysms.prices import price_list_of
 from chappe.dialects.allmysms.refusals import AllMySmsRefusal
+from chappe.dialects.allmysms.render import LINES
 from chappe.dialects.allmysms.send import NAME as NAME
 from chappe.dialects.allmysms.send import Wish, credentials, is_yes, label, message_of, scheduled_at, send, sender_of
 
@@ -59,6 +60,7 @@ SIMULATE: Final = "simulateCampaign"
 LINK_CHARACTERS_MAX: Final = 80
 PLACES_PER_NUMBER_MAX: Final = 10  # a list may have empty places, but millions of separators are no list
 
+_VERSION_2: Final = re.compile(r"/+smsmod/+amsmodule\.sendsms\.v2\.php/*", re.IGNORECASE)
 _VERSION_6: Final = re.compile(r"/+amsmodule\.sendsms\.v6\.php/*", re.IGNORECASE)
 # The provider's Python sample forgets the `?` before its parameters, so what follows `.php` may be a query.
 _VERSION_8: Final = re.compile(r"/+http/+(sendSms|getInfo|getPull)_v8\.php", re.IGNORECASE)
@@ -112,7 +114,7 @@ def open(request: Request) -> Call | Response:
     key = values.get("apikey") or values.get("passcode", "")
     if verb == CREATE_LIST:
         verb = next((meant for name, meant in MEANT_BY.items() if name in values), verb)
-    return Call(credentials(login, key), verb, _format(values), values)
+    return Call(credentials(login, key), verb, _format(request.path, values), values)
 
 
 def read(call: Call, account: Account, moment: Moment) -> Command:
@@ -192,7 +194,7 @@ def _verb(path: str) -> str:
 
 def _method(path: str) -> str | None:
     """The method that a path names; None where the provider has none of that name."""
-    if _VERSION_6.fullmatch(path):
+    if _VERSION_6.fullmatch(path) or _VERSION_2.fullmatch(path):
         return SEND
     if old := _VERSION_8.match(path):
         return _VERBS[old[1].lower()]
@@ -245,7 +247,9 @@ def _from_body(request: Request) -> dict[str, str]:
     return values
 
 
-def _format(values: Mapping[str, str]) -> str:
+def _format(path: str, values: Mapping[str, str]) -> str:
+    if _VERSION_2.fullmatch(path):
+        return LINES
     wanted = values.get("returnformat", "").lower()
     if wanted in ("json", "xml"):
         return wanted
@@ -255,9 +259,9 @@ def _format(values: Mapping[str, str]) -> str:
 def _format_wanted(request: Request) -> str:
     """The format for a request that could not be opened: as far as it can be read."""
     try:
-        return _format(_values(request))
+        return _format(request.path, _values(request))
     except Refusal:
-        return "json"
+        return _format(request.path, {})
 
 
 def _read_flow(

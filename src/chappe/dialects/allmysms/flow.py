@@ -97,6 +97,9 @@ def _from_xml(flow: str) -> Flow:
     for element in root.children:
         if element.name == "SMS":
             blocks.append(_block_of_xml(element, tags))
+        elif element.name == "MOBILEPHONE" and not element.children:  # as in version 2, without a block around it
+            if number := element.text.strip():
+                blocks.append(Block((number,), {}))
         elif not element.children:
             text = element.text
             fields.setdefault(element.name, text if element.name == "MESSAGE" else text.strip())

@@ -1,4 +1,4 @@
-"""How AllMySMS writes a reply: one object as JSON, or as XML with the same names in the same order.
+"""How AllMySMS writes a reply: one object as JSON, as XML with the same names in the same order, or as lines (v2).
 
 JSON is ASCII only, so that no client's belief about the charset matters. The provider labels the JSON of 9.0
 `text/html`, and one large client accepts nothing else; REST says `application/json`. XML: the root is `response`, a
@@ -19,7 +19,12 @@ JSON_TYPE: Final = "application/json"
 HTML_TYPE: Final = "text/html; charset=utf-8"
 XML_TYPE: Final = "text/xml; charset=utf-8"
 
+LINES_TYPE: Final = "text/plain; charset=utf-8"
+LINES: Final = "lines"
+
 PROLOG: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
+
+_LINE_NAMES: Final = {"invalidNumbers": "UnvalidNums"}  # as the provider misspells it
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -42,7 +47,10 @@ def money(amount_micros: int) -> Number:
 
 
 def respond(fields: Fields, form: str, http: int = 200, headers: Headers = ()) -> Response:
-    """The object as a response; form: xml; rest, which is JSON labelled as such; everything else is the JSON of 9.0."""
+    """The object as a response; form: xml; lines; rest, which is JSON labelled as such; everything else is the JSON of
+    9.0."""
+    if form == LINES:
+        return Response(http, LINES_TYPE, _lines(fields).encode(), headers)
     if form == "xml":
         return Response(http, XML_TYPE, f"{PROLOG}<response>{_elements(fields)}</response>".encode(), headers)
     if form == "rest":
@@ -56,6 +64,15 @@ def _without_markup(json: str) -> str:
     if "<" in json or ">" in json:
         return json.replace("<", "\\u003c").replace(">", "\\u003e")
     return json
+
+
+def _lines(fields: Fields) -> str:
+    """`Name=value` by line, without what is a list."""
+    return "".join(
+        f"{_LINE_NAMES.get(name, name[:1].upper() + name[1:])}={' '.join(str(value).splitlines())}\n"
+        for name, value in fields.items()
+        if isinstance(value, str | int)
+    )
 
 
 def _object(fields: Fields) -> str:
