@@ -34,6 +34,7 @@ from chappe.core.window_profiles import read_profiles
 from chappe.store import accounts, binds, carriers
 from chappe.store.binds import BindKey
 from chappe.store.database import Address
+from chappe.store.optouts import OWN_SOURCES
 from chappe.web.server import Api
 from chappe.workers.in_flight import Rules as DoubtRules
 
@@ -221,12 +222,16 @@ class World:
         assert (customer.id, number) in self.listed
 
     def opt_in(self, customer: Customer, number: str) -> None:
+        """The customer's program takes a number off its list: only what the customer's own word put there goes."""
+        told = self.run(
+            self.database.value("select source from opt_out where account_id = $1 and number = $2", customer.id, number)
+        )
         answer = self.ask("/v1/stop-sms/list", {}, customer)
         for entry in answer["data"]:
             if entry["phoneNumber"] == number:
                 self.ask("/v1/stop-sms/delete", {"id": entry["id"]}, customer)
         self.read_lists()
-        assert (customer.id, number) not in self.listed
+        assert ((customer.id, number) in self.listed) == (told is not None and told not in OWN_SOURCES)
 
     def read_lists(self) -> None:
         """Who has opted out, as the database says; since when, as we saw it."""
