@@ -289,6 +289,17 @@ async def test_a_refused_command_fails_no_neighbour_in_its_batch(database: Conne
 # -- limits
 
 
+async def test_requests_that_come_together_have_a_chance_of_their_own_each(database: ConnectionParameters) -> None:
+    async with opened(database) as shop, front(shop) as door:
+        await shop.account()
+        body = json.dumps({"apiKey": "key of demo", "type": "simple", "parameters": {}}).encode()
+        head = b"POST /v1/subaccount/create HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        wish = head + b"Content-Length: %d\r\n" % len(body)
+        told = await door.say((wish + b"\r\n" + body) * 4 + wish + b"Connection: close\r\n\r\n" + body)
+        logins = await shop.database.fetch("select login from account where settings ->> 'master' = 'demo'")
+        assert (told.count(b"HTTP/1.1 200"), len(logins)) == (5, 5), "generated logins differ"
+
+
 async def test_more_than_can_wait_is_refused_and_not_lost(
     database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
 ) -> None:

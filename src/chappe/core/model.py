@@ -22,7 +22,8 @@ from chappe.core.subaccounts import SubAccountCommand, SubAccountOutcome
 class Moment(msgspec.Struct, frozen=True):
     """All time, chance and identity that an action may use.
 
-    now: aware UTC; chance: 0 <= x < 1, fresh for each moment; secret: the installation's key, for public ids.
+    now: aware UTC; chance: 0 <= x < 1, fresh for each command that is no Send; secret: the installation's key, for
+    public ids.
     """
 
     now: datetime

@@ -7,6 +7,7 @@ gathering, and its answer is written when that batch is committed.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -200,7 +201,7 @@ class Api:
         return self._opened(dialect, request, call, moment, reply)
 
     async def _open_beside(self, dialect: Dialect, request: Request, reply: Reply) -> None:
-        """As _open() and the rest; a long body is read in a thread, and whoever sends many waits for others."""
+        """As _open() and the following steps. A thread reads the long body; addresses take turns."""
         place = ("address", place_of(request.remote))
         call: Call | Response | Refusal
         try:
@@ -434,7 +435,9 @@ class Api:
             try:
                 if turn.waited and asked.reply.has_left and is_question(command):
                     raise Refusal("too_many_requests")
-                outcome = await answer(self._questions, command, asked.moment)
+                # Requests that came together have one moment. A command that draws something needs a chance of its own.
+                moment = msgspec.structs.replace(asked.moment, chance=random.random())
+                outcome = await answer(self._questions, command, moment)
                 asked.reply.send(await written(asked.dialect, outcome, asked.call, account))
                 asked.reply.when_read(turn.end)
             except BaseException:
