@@ -1,4 +1,4 @@
-"""Groups of contacts in the database: counts that are right whoever adds and removes at once, and nothing half done."""
+"""Groups of contacts in the database: counts stay right with several clients at once, and nothing is half done."""
 
 from __future__ import annotations
 

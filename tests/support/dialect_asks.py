@@ -203,7 +203,7 @@ def opened(dialect: Dialect, request: Request) -> Call:
 
 
 def outcomes_of_contacts(command: Command) -> list[Outcome]:
-    """What the actions of contacts may answer."""
+    """The outcomes that the actions of contacts may have."""
     hard = 'é"<&>😀\0'
     group = Group(7, hard, AT, 1, locked=True, structure=("CITY",))
     contact = Contact(9, 7, "+33612345678", AT, {"firstname": hard, "CITY": hard}, opted_out=True)
@@ -227,7 +227,7 @@ def outcomes_of_contacts(command: Command) -> list[Outcome]:
 
 
 def outcomes_of_sub_accounts(command: Command) -> list[Outcome]:
-    """What the actions of sub-accounts may answer; nothing for other commands."""
+    """The outcomes that the actions of sub-accounts may have; none for other commands."""
     hard = 'é"<&>😀\0'
     own = AccountSettings(email=hard, company=hard, details={"CITY": hard}, is_buyer=True)
     sub = SubAccount(Account(7, hard, balance_micros=-1, settings=own), "0" * 32, hard, AT)

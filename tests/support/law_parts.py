@@ -91,7 +91,7 @@ class Answer:
 
     response: Response | None = None
     error: BaseException | None = None
-    has_left: bool = False  # who asks here waits for the answer
+    has_left: bool = False  # the clients of these tests wait for their answers
 
     def send(self, response: Response) -> None:
         assert self.response is None

@@ -26,4 +26,4 @@ class Budget:
 
 
 UNLIMITED = Budget()
-"""Of a task that runs alone: it ends when there is nothing more to do."""
+"""The budget of a task that runs alone: the task ends when nothing is left to do."""

@@ -85,7 +85,7 @@ _QUESTIONS = (
 
 
 def is_question(command: Command | object) -> bool:
-    """Whether it changes nothing, so that nobody misses it who has no use for the answer any more; pure."""
+    """Whether the command changes nothing; pure. Such a command can be dropped when its client no longer waits."""
     return isinstance(command.command if isinstance(command, OfSubAccount) else command, _QUESTIONS)
 
 

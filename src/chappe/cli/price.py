@@ -27,8 +27,8 @@ account_option = click.option("--account", metavar="LOGIN", help="The list of on
 def list_(account: str | None, data: Path | None, database_url: str | None, as_json: bool) -> None:
     """Lists prices by destination.
 
-    Those of the whole installation, or those that one account has of its own; then those of a later day. * is
-    everywhere else.
+    The list shows the prices of the whole installation, or the own prices of one account. Then it shows the prices
+    that start on a later day. * is everywhere else.
     """
     found = _shown(account, data, database_url)
     from chappe.actions.price_file import written

@@ -29,7 +29,7 @@ from chappe.settings.declared import about
 from chappe.settings.kinds import SWITCH, Kind, choice, whole
 
 RECIPIENTS_MAX: Final = 65_536
-"""Of one submission: the message id has 16 bits for the place."""
+"""The most recipients of one submission: a message id has 16 bits for the place."""
 
 
 class AccountState(enum.IntEnum):
@@ -39,7 +39,7 @@ class AccountState(enum.IntEnum):
 
 
 def _set(kind: Kind, help: str, *, name: str = "") -> Meta:
-    """What `chappe account set` knows of a setting; name: where it is not the field's."""
+    """The facts that `chappe account set` needs about a setting. name: its name, if that differs from the field's."""
     return about(help, kind=kind, name=name)
 
 
@@ -63,7 +63,7 @@ class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     replies_url: Annotated[str, _set(URL, "where replies go when a request names no URL")] = ""
     reports_method: Annotated[str, _set(choice("GET", "POST"), "how reports are sent (AllMySMS)")] = "GET"
     reports_waiting: Annotated[bool, _set(SWITCH, "also report that the carrier has it (SMS Partner)")] = True
-    sender: Annotated[str, _set(SENDER, "who sends when a request names no sender; empty: the installation's short code")] = ""
+    sender: Annotated[str, _set(SENDER, "the sender of a request that names none; empty: the installation's short code")] = ""
     senders_denied: Annotated[tuple[str, ...], _set(NAMES, "names it may not use, nor what looks like them or has them in it")] = ()
     senders_protected: Annotated[bool, _set(SWITCH, "may not use names that impostors use (see limits.md)")] = True
     senders_granted: Annotated[tuple[str, ...], _set(NAMES, "names that impostors use and this account may use")] = ()

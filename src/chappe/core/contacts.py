@@ -14,7 +14,7 @@ NAME_CHARACTERS_MAX: Final = 100
 FIELDS_MAX: Final = 50  # of one contact
 FIELD_CHARACTERS_MAX: Final = 255  # a name or a value
 Fields = Mapping[str, str]
-"""What is known of a contact beside its number, by name in lower case."""
+"""The fields of a contact besides its number, by name in lower case."""
 
 
 class GroupKey(msgspec.Struct, frozen=True):
@@ -147,7 +147,7 @@ class Groups(msgspec.Struct, frozen=True):
 
 
 class ContactResult(msgspec.Struct, frozen=True):
-    """What became of one contact to add. id: the contact's, also where it was known; reason: why it was not added: one
+    """The result for one contact to add. id: the contact's, also where it was known; reason: why it was not added: one
     of NewContact, repeated (twice in the request) or known (in the group before)."""
 
     contact: NewContact

@@ -1,5 +1,5 @@
-"""What one account pays for a part, by destination: its own prices over those of the French tariff zone, over one for
-everywhere else.
+"""The prices that one account pays for a part, by destination. Its own prices come first, then those of the French
+tariff zone, then the price for everywhere else.
 
 A compiled value, because a request with 500 numbers asks it 500 times.
 """

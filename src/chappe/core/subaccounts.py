@@ -135,5 +135,5 @@ INHERITED: Final = frozenset(AccountSettings.__struct_fields__) - {
     *("email", "firstname", "lastname", "company", "details", "master", "removed", "sub_account_type", "is_buyer"),
     *("reports_url", "replies_url", "sub_accounts_max"),
 }
-"""The settings that a new sub-account takes over from its master: prices, limits, rules of sending. Who it is and where
-its reports go is its own, and it has no sub-accounts."""
+"""The settings that a new sub-account takes over from its master: prices, limits, rules of sending. Its identity and
+its report addresses are its own, and it has no sub-accounts."""

@@ -134,17 +134,19 @@ def spend_limits(settings: AccountSettings, credit_micros: int, hour_micros: int
     return hour, day
 
 
-_WIDTH: Final = 1 << 20
+_WIDTH: Final = 1 << 20  # places of the array and of each row
 _COUNT_MAX: Final = (1 << 16) - 1
 
 
 class Sketch:
-    """How often each of very many things was met, in a few megabytes: seldom more than it was, and less by one only
-    where a thing that shares a place was taken back.
+    """Counts how often each of very many things occurs, in five megabytes, as an estimate.
 
-    Most things are met once: a byte each says so, of a million. What is met again is counted in a count-min sketch of
-    two rows of a million places. `stray` is what an estimate is too high by on the average: one for each million of
-    additions to that. So what is met seldom is told from what is met often, whatever their number.
+    The estimate is seldom too high. It is too low by one only if another thing with the same place was taken back.
+
+    Most things occur once. An array of a million bytes marks the first occurrence of each thing. A count-min sketch of
+    two rows with a million places each counts the other occurrences. `stray` is the average error of an estimate: it
+    grows by one with each million of additions to the sketch. So things that occur often can be told from things that
+    occur seldom, however many there are.
     """
 
     def __init__(self) -> None:
@@ -158,7 +160,7 @@ class Sketch:
         return self._added // _WIDTH
 
     def add(self, hashed: int) -> int:
-        """Counts one more of what has this hash; gives how many there are at most."""
+        """Counts one more occurrence of the thing with this hash; returns the new estimate."""
         first = hashed & (_WIDTH - 1)
         if not self._met[first]:
             self._met[first] = 1
@@ -172,7 +174,7 @@ class Sketch:
         return (one if one < other else other) + 2
 
     def take_back(self, hashed: int) -> int:
-        """Undoes one add(); gives how many are left at most."""
+        """Undoes one add(); returns the new estimate."""
         first, second = hashed & (_WIDTH - 1), hashed >> 24 & (_WIDTH - 1)
         one, other = self._first[first], self._second[second]
         if not one or not other:

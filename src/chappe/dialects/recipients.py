@@ -32,7 +32,7 @@ _REASONS: Final = {
 
 
 class Numbers:
-    """What the numbers of one request are, and what a part to them costs. settings: the account's, which say where nine
+    """Reads the numbers of one request, with the price of a part to each. settings: the account's, which say where nine
     digits are at home, and which countries it may send to."""
 
     __slots__ = ("_allowed", "_denied", "_home", "_price")

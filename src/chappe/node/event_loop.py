@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Runs a coroutine in a loop of its own until it ends; what fails beside it is logged without its words."""
+    """Runs a coroutine in a loop of its own. Other failures in the process are logged without their words."""
     logs.log_unexpected()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         logs.log_failures_of(runner.get_loop())

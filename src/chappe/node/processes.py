@@ -60,7 +60,7 @@ class Loop(Protocol):
 
 
 class Orders(msgspec.Struct, frozen=True):
-    """What a child process is told: the configuration as it is, and what the node has found or opened."""
+    """The orders of a child process: the configuration as it is, and everything that the node has found or opened."""
 
     config: Config
     address: Address

@@ -40,7 +40,7 @@ def configure(format: Format, level: Level, stream: TextIO | None = None) -> Non
 
 
 def log_unexpected() -> None:
-    """Has this process log what ends it, a thread of it or a finalizer: else Python prints it with its words."""
+    """Logs the exceptions that end this process, a thread or a finalizer. Python would print their words."""
     logger = get_logger("chappe")
 
     def ended(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -63,8 +63,7 @@ def log_unexpected() -> None:
 
 
 def log_failures_of(loop: AbstractEventLoop) -> None:
-    """Has a loop log what nobody waits for and fails: its own way shows the arguments of callbacks and the results of
-    tasks."""
+    """Logs the failures in a loop that no other code waits for. The loop itself would show arguments and results."""
     logger = get_logger("chappe")
 
     def failed(_loop: AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What is shown of an exception: its class and where it was raised, but not its words.
+"""Shows an exception by its class and the place where it was raised, without its words.
 
 The words of an exception that nobody expected may hold what was being handled: the text that cannot be encoded, the row
 that a constraint refuses, the value that is no number. No list of patterns finds a text in them.

@@ -23,7 +23,7 @@ class Declared(msgspec.Struct, frozen=True):
 
 
 def about(help: str, **more: object) -> Meta:
-    """What a field is, for people; more: what its table wants to know beside."""
+    """The description of a field for people. more: further facts that its table needs."""
     return Meta(description=help, extra=more)
 
 

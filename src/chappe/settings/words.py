@@ -16,7 +16,7 @@ _WORD_CHARACTERS_MAX: Final = 64  # comparing takes time that grows with the squ
 
 
 def read_truth(word: str) -> bool:
-    """What a word of TRUTH means, in any case. Raises ValueError for any other."""
+    """The meaning of a word of TRUTH, in any case. Raises ValueError for any other."""
     try:
         return TRUTH[word.strip().lower()]
     except KeyError:
@@ -25,7 +25,7 @@ def read_truth(word: str) -> bool:
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
     """`; did you mean X?` for a word that resembles a known one, to end an error with; else `otherwise`."""
-    from difflib import get_close_matches  # only who errs pays for it
+    from difflib import get_close_matches  # imported only after a mistake, since it is slow
 
     close = get_close_matches(word[:_WORD_CHARACTERS_MAX], list(known), n=1)
     return f"; did you mean {close[0]}?" if close else otherwise

@@ -1,4 +1,4 @@
-"""Groups of contacts as they are stored. Who changes a group's contacts holds its row, so that its count is right."""
+"""Groups of contacts as they are stored. Code that changes a group locks its row, so that the count is right."""
 
 from __future__ import annotations
 

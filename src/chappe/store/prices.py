@@ -25,7 +25,7 @@ class PriceChange(msgspec.Struct, frozen=True):
 
 
 async def current(database: Database | Connection, account_id: int | None) -> Prices:
-    """What an account has of its own now, or the installation where account_id is None."""
+    """The present prices of an account, or of the installation where account_id is None."""
     if account_id is None:
         rows = await database.fetch("select prices as list from installation")
     else:

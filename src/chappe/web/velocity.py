@@ -55,14 +55,14 @@ class _Span:
         self.counts = {}
 
     def left_s(self, now: datetime) -> int:
-        """For how long nothing more is let through: at least a second."""
+        """The seconds until the span ends, at least one."""
         return max(1, int((self.ends_at - now).total_seconds()))
 
 
 class _Room:
-    """What an account may still spend before its limits are looked at again, and what of it has gone since.
+    """The amount that an account may still spend before its limits are checked again, and the amount spent of it.
 
-    account: as it was when this was worked out; another object is another state of it.
+    account: the state of the account for which the amount was computed; another object is another state.
     """
 
     __slots__ = ("account", "left_micros", "spent_micros")
@@ -161,13 +161,13 @@ class Velocity:
         return placed
 
     def _make_room(self, placed: Placed, now: datetime) -> _Room:
-        """What the account may still spend, worked out anew. Raises Refusal where that is less than the charge, and
-        then the send is not counted at all."""
+        """Computes again how much the account may still spend. Raises Refusal if the charge is more than that; then
+        the send is not counted at all."""
         account, charge = placed.send.account, placed.charge_micros
         self._close_room(account.id)
         hour = self._hour.of((account.id, Kind.SPENT_IN_HOUR, ""))
         day = self._day.of((account.id, Kind.SPENT_IN_DAY, ""))
-        # Of a limit that is a share of the credit, what was spent meanwhile is a part.
+        # A limit may be a share of the credit; the amount spent meanwhile belongs to that credit.
         most_hour, most_day = spend_limits(account.settings, account.balance_micros, hour.used, day.used)
         for count, most, span, kind in (
             (hour, most_hour, self._hour, Kind.SPENT_IN_HOUR),
@@ -182,7 +182,7 @@ class Velocity:
         return room
 
     def _close_room(self, account_id: int) -> None:
-        """Counts what was spent of a room; the next send makes another one."""
+        """Adds the amount spent of a room to the counts. The next send makes a new room."""
         room = self._rooms.pop(account_id, None)
         if room is not None and room.spent_micros:
             self._hour.of((account_id, Kind.SPENT_IN_HOUR, "")).fresh += room.spent_micros

@@ -15,12 +15,12 @@ from chappe.embedded.server import ConnectionParameters
 pytestmark = pytest.mark.asyncio
 
 
-async def call(door: Front, method: str, who: str = "demo", /, **values: str) -> Answer:
-    return await door.form(f"/http/9.0/{method}", login=who, apiKey=f"key of {who}", **values)
+async def call(door: Front, method: str, login: str = "demo", /, **values: str) -> Answer:
+    return await door.form(f"/http/9.0/{method}", login=login, apiKey=f"key of {login}", **values)
 
 
-async def ask(door: Front, method: str, who: str = "demo", /, **values: str) -> dict[str, Any]:
-    found: dict[str, Any] = (await call(door, method, who, **values)).json()
+async def ask(door: Front, method: str, login: str = "demo", /, **values: str) -> dict[str, Any]:
+    found: dict[str, Any] = (await call(door, method, login, **values)).json()
     return found
 
 

@@ -1,4 +1,4 @@
-"""What a send was changed in: told to callers who ask, in every form of the API, and to nobody else."""
+"""The notes on a send that was changed: callers that ask get them in every form of the API, other callers do not."""
 
 from __future__ import annotations
 

@@ -16,12 +16,12 @@ pytestmark = pytest.mark.asyncio
 ANA = {"FIRSTNAME": "Ana", "LASTNAME": "Roy", "EMAIL": "ana@x.fr", "LOGIN": "Ana", "PASSWORD": "secret7"}
 
 
-async def call(door: Front, method: str, who: str = "demo", /, **values: str) -> Answer:
-    return await door.form(f"/http/9.0/{method}", login=who, apiKey=f"key of {who}", **values)
+async def call(door: Front, method: str, login: str = "demo", /, **values: str) -> Answer:
+    return await door.form(f"/http/9.0/{method}", login=login, apiKey=f"key of {login}", **values)
 
 
-async def ask(door: Front, method: str, who: str = "demo", /, **values: str) -> dict[str, Any]:
-    found: dict[str, Any] = (await call(door, method, who, **values)).json()
+async def ask(door: Front, method: str, login: str = "demo", /, **values: str) -> dict[str, Any]:
+    found: dict[str, Any] = (await call(door, method, login, **values)).json()
     return found
 
 
@@ -76,7 +76,7 @@ async def test_account_data_may_be_xml(database: ConnectionParameters) -> None:
 
 
 @pytest.mark.parametrize(
-    ("who", "method", "values"),
+    ("login", "method", "values"),
     [
         ("demo", "createSubAccount", {}),
         ("demo", "createSubAccount", {"accountData": "{"}),
@@ -100,16 +100,16 @@ async def test_account_data_may_be_xml(database: ConnectionParameters) -> None:
     ],
 )
 async def test_what_cannot_be_is_0_with_its_sentence_twice(
-    database: ConnectionParameters, who: str, method: str, values: dict[str, str]
+    database: ConnectionParameters, login: str, method: str, values: dict[str, str]
 ) -> None:
     async with opened(database) as shop, front(shop) as door:
         await shop.account()
         await shop.account("other")
         await shop.account("none", sub_accounts_max=0)
         await shop.account("known", balance_micros=0, master="demo")
-        answer = await call(door, method, who, **values)
+        answer = await call(door, method, login, **values)
         told = answer.json()
         assert (answer.status, told["status"], list(told)) == (200, "0", ["status", "statusText", "text"]), told
-        root = ET.fromstring((await call(door, method, who, **values, returnformat="xml")).body)
+        root = ET.fromstring((await call(door, method, login, **values, returnformat="xml")).body)
         assert root.findtext("text") == told["text"] != ""
         await shop.books_balance()

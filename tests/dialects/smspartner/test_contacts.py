@@ -22,13 +22,13 @@ UNKNOWN = "999999999"
 pytestmark = pytest.mark.asyncio
 
 
-async def ask(door: Front, call: str, who: str = "demo", /, **values: Any) -> dict[str, Any]:
-    body: dict[str, Any] = (await door.post(f"/v1/{call}", {"apiKey": f"key of {who}", **values})).json()
+async def ask(door: Front, call: str, login: str = "demo", /, **values: Any) -> dict[str, Any]:
+    body: dict[str, Any] = (await door.post(f"/v1/{call}", {"apiKey": f"key of {login}", **values})).json()
     return body
 
 
-async def group(door: Front, name: str = "Clients", who: str = "demo") -> str:
-    found: str = (await ask(door, "group/add", who, name=name))["groupId"]
+async def group(door: Front, name: str = "Clients", login: str = "demo") -> str:
+    found: str = (await ask(door, "group/add", login, name=name))["groupId"]
     return found
 
 

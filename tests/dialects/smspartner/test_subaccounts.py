@@ -16,8 +16,8 @@ from chappe.embedded.server import ConnectionParameters
 pytestmark = pytest.mark.asyncio
 
 
-async def ask(door: Front, call: str, who: str = "demo", /, **values: Any) -> dict[str, Any]:
-    body: dict[str, Any] = (await door.post(f"/v1/{call}", {"apiKey": f"key of {who}", **values})).json()
+async def ask(door: Front, call: str, login: str = "demo", /, **values: Any) -> dict[str, Any]:
+    body: dict[str, Any] = (await door.post(f"/v1/{call}", {"apiKey": f"key of {login}", **values})).json()
     return body
 
 
@@ -117,11 +117,11 @@ async def test_every_refusal_has_its_code_in_both_forms(database: ConnectionPara
         await shop.account("poor", balance_micros=0)
         key = await token(door, creditToAttribute=3)
         poor = (await ask(door, "subaccount/create", "poor", type="simple"))["subaccount"]["token"]
-        for who, page, values, code, status in REFUSED:
+        for login, page, values, code, status in REFUSED:
             said = json.loads(json.dumps(values).replace("{token}", key).replace("{poor}", poor))
-            answer = await door.post(f"/v1/{page}", {"apiKey": f"key of {who}", **said})
+            answer = await door.post(f"/v1/{page}", {"apiKey": f"key of {login}", **said})
             assert (answer.status, answer.json()["code"]) == (status, code), (page, values, answer)
-            xml = await door.post(f"/v1/{page}?_format=xml", {"apiKey": f"key of {who}", **said})
+            xml = await door.post(f"/v1/{page}?_format=xml", {"apiKey": f"key of {login}", **said})
             root = ET.fromstring(xml.body)
             assert (xml.status, root[0].text, root[1].text) == (status, "false", str(code)), (page, values)
         await shop.books_balance()

@@ -248,7 +248,7 @@ def carriers_change(stage: Stage) -> None:
 
 
 def stop(stage: Stage) -> None:
-    """Phones answer STOP in every writing while messages arrive: who said it is on the list once, and nobody else."""
+    """Phones answer STOP in every spelling while messages arrive: the list has these numbers, and no other."""
     stage.start()
     load = stage.load(MESSAGES, RATE).start()
     load.reached(0.5)

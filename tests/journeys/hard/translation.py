@@ -28,7 +28,7 @@ class Translation:
         self._numberless: deque[int] = deque()
 
     def back(self, octets: bytes) -> bytes:
-        """What we hear of these octets of the SMSC."""
+        """The octets that Chappe receives for these octets of the SMSC."""
         return b"".join(self._retold(frame) for *_, frame in self._from_smsc.feed(octets))
 
     def _retold(self, frame: bytes) -> bytes:
@@ -39,7 +39,7 @@ class Translation:
         return told
 
     def there(self, octets: bytes) -> bytes:
-        """What the SMSC hears of these octets of ours."""
+        """The octets that the SMSC receives for these octets of Chappe."""
         heard = []
         for command, status, sequence, frame in self._from_us.feed(octets):
             if command != DeliverSmResp.command_id:

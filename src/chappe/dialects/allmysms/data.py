@@ -19,7 +19,7 @@ Data = Mapping[str, object]
 
 
 def read(written: str) -> Data:
-    """What stands below DATA. Raises Refusal flow_empty, flow_invalid."""
+    """The values below DATA. Raises Refusal flow_empty, flow_invalid."""
     written = written.strip().removeprefix("\ufeff")
     if not written:
         raise AllMySmsRefusal("flow_empty")

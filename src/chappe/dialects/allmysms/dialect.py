@@ -65,7 +65,7 @@ _VERSION_6: Final = re.compile(r"/+amsmodule\.sendsms\.v6\.php/*", re.IGNORECASE
 # The provider's Python sample forgets the `?` before its parameters, so what follows `.php` may be a query.
 _VERSION_8: Final = re.compile(r"/+http/+(sendSms|getInfo|getPull)_v8\.php", re.IGNORECASE)
 _VERSION_9: Final = re.compile(r"/+http/+([^/]+)(?:/+([^/]+))?/*", re.IGNORECASE)
-# What each form of a send reads; `verbose` tells of the rest.
+# The names that each form of a send reads; `verbose` reports the others.
 _TAGS: Final = frozenset(
     (
         "MESSAGE",
@@ -86,7 +86,7 @@ _PARAMETERS: Final = frozenset(("login", "apikey", "clientcode", "passcode", "re
 _FLOW_PARAMETERS: Final = frozenset(("smsdata", "xmlflow"))
 _SIMPLE_PARAMETERS: Final = frozenset(("message", "mobile", "tpoa", "date", "flash", "campaign", "coding", "lowcost"))
 _VERBS: Final = {verb.lower(): verb for verb in (SEND, SIMULATE, *METHODS)}
-# Where 9.0 and what was before it are; all else on a host is the REST API's, which answers in JSON.
+# The paths of version 9.0 and of older ones. All other paths of a host belong to the REST API, which answers in JSON.
 _OLD_API: Final = re.compile(r"/+(?:http(?:/|$)|[^/]+\.php|smsmod/)", re.IGNORECASE)
 _COUNT: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _BETWEEN_NUMBERS: Final = re.compile(r"[;,\r\n]+")

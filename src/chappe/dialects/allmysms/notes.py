@@ -1,4 +1,4 @@
-"""What became of a send otherwise than was asked, for callers that want to know (`verbose`): codes and sentences."""
+"""The notes on a send that differs from its request, for callers that ask for them (`verbose`): codes and sentences."""
 
 from __future__ import annotations
 

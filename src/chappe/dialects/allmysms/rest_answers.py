@@ -26,7 +26,7 @@ VOICE: Final = "voice/send/bulk"
 REPORT: Final = "report/campaign"
 ACCOUNT: Final = "account"
 
-# What a send reads, in lower case; `verbose` tells of the rest.
+# The names that a send reads, in lower case; `verbose` reports the others.
 KEYS: Final = frozenset(
     (
         "login",
@@ -175,7 +175,7 @@ def _simulated(outcome: Simulated, call: Call) -> Response:
 
 
 def _warnings(command: Send, call: Call) -> dict[str, Value]:
-    """What became otherwise than was asked, where the request wants to know."""
+    """The notes on what differs from the request, if the request asks for them."""
     assert isinstance(call.values, dict)
     if not is_yes(flow.scalar(call.values.get("verbose")) or ""):
         return {}

@@ -286,7 +286,7 @@ def _fields(values: Values) -> dict[str, Any]:
 
 
 def _known_fields(given: Mapping[str, Any]) -> dict[str, str]:
-    """Of what was given the fields that a contact has, under their stored names."""
+    """The given fields that a contact has, under their stored names."""
     return {_BY_LOWER[name]: segments.clean(text(value)) for name, value in given.items() if name in _BY_LOWER}
 
 

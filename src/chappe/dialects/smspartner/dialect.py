@@ -54,7 +54,7 @@ Writer = Callable[[Any, Values, AccountSettings, bool], Response]
 
 
 def _not_served(values: Values, account: Account, moment: Moment) -> NoReturn:
-    """What does not exist here: surveys, call forwarding, and every name that is unknown.
+    """The answer for calls that do not exist here: surveys, call forwarding, and every unknown name.
 
     Access is denied, as to accounts of the provider that have not ordered it. 404 means in this API that a contact, a
     group or a sub-account does not exist, and a program that keeps two lists alike takes it for a deletion.

@@ -13,7 +13,7 @@ from chappe.dialects.smspartner import send
 from chappe.dialects.smspartner.render import CData, money, respond
 from chappe.dialects.smspartner.request_parser import Values
 
-# What the SMS has of the request, and what it has of its own.
+# The fields that the SMS takes from the request, and the fields of its own.
 _COMMON: Final = (
     *("phoneNumbers", "scheduledDeliveryDate", "time", "minute", "sandbox", "tag"),
     *("urlDlr", "urlResponse", "webhookUrl"),

@@ -35,7 +35,8 @@ _NOT_DIGITS: Final = re.compile(r"[^0-9]")
 
 def has_later_rules(settings: AccountSettings) -> bool:
     """Whether the provider's pages of 2024 rule the account: a schedule outside the sending window is refused, a low
-    cost message has one part, a sender has a letter. Those of 2019 hold, count and allow."""
+    cost message has one part, and a sender has a letter. With the pages of 2019 the message is held, every part
+    counts, and a sender may have digits only."""
     return settings.provider == "2024"
 
 
