@@ -11,7 +11,7 @@ import logging
 import re
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from ipaddress import ip_network
 from typing import Any
@@ -287,6 +287,32 @@ async def test_of_many_requests_that_come_together_a_few_are_served_in_each_turn
     assert [status for status, _, _ in answers] == [200] * 7 + [500] + [200] * 42
     assert [body for status, _, body in answers if status == 200] == [b"/%d" % n for n in range(50) if n != 7]
     assert max(turns.count(one) for one in turns) <= 16
+
+
+@pytest.mark.asyncio
+async def test_an_application_that_raises_does_not_stop_the_listener() -> None:
+    batches: list[int] = []
+
+    def application(requests: Sequence[tuple[Request, Reply]]) -> None:
+        batches.append(len(requests))
+        if len(batches) == 1:
+            raise RuntimeError("a mistake of ours")
+        for _, reply in requests:
+            reply.send(Response(200, "text/plain", b""))
+
+    listener = Listener(application)
+    await listener.start()
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context["exception"]))
+    try:
+        async with connected(listener) as first, connected(listener) as second:
+            first.send(GET * 20)
+            await settled(lambda: sum(batches) == 20)
+            second.send(GET)
+            assert (await second.answer())[0] == 200
+    finally:
+        await listener.stop(grace_s=0)
+    assert len(failures) == 1
 
 
 @pytest.mark.asyncio

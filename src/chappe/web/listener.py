@@ -202,6 +202,7 @@ class Listener:
     def _serve(self) -> None:
         asked = self._asked
         batch: list[tuple[Request, Reply]] = []
+        # One address, or one proxy, and few requests: nearly always.
         if len(asked) == 1 and len(next(iter(asked.values()))) <= _SERVED_PER_TURN:
             batch.extend(asked.popitem()[1])
         while asked and len(batch) < _SERVED_PER_TURN:
@@ -211,10 +212,12 @@ class Listener:
                 del asked[place]
             elif len(asked) > 1:
                 asked.move_to_end(place)
-        self._application(batch)
-        if asked:
-            assert self._loop is not None
-            self._loop.call_soon(self._serve)
+        try:
+            self._application(batch)
+        finally:
+            if asked:  # whatever became of these, the next ones are served
+                assert self._loop is not None
+                self._loop.call_soon(self._serve)
 
     def answered(self, connection: Connection) -> None:
         """Notes a connection with answers to write; those of one turn of the loop leave together."""

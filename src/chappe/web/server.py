@@ -11,7 +11,7 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -69,6 +69,8 @@ SENT_AT_ONCE_MAX = 100_000
 SMALL_WEIGHT = 100
 
 OCTETS_A_CONTACT = 14  # of a group that is sent to: as a number in a request
+
+C = TypeVar("C")
 
 Page = Callable[[Request], Awaitable[Response]]
 
@@ -338,18 +340,14 @@ class Api:
             self._refuse_late(asked)
             return
         if isinstance(wanted, SendToGroup):
-            if not self._asking.begin(account.id):
-                raise Refusal("too_many_requests")
-            self._spawn(self._complete(asked, wanted), asked.reply)
+            self._ask_database(asked, wanted, self._complete)
             return
         if isinstance(wanted, Response):
             asked.reply.send(wanted)
             return
         if isinstance(wanted, AddOptOut):
             self.velocity.take_opt_out(account, asked.moment.now)
-        if not self._asking.begin(account.id):
-            raise Refusal("too_many_requests")
-        self._spawn(self._answer(asked, wanted), asked.reply)
+        self._ask_database(asked, wanted, self._answer)
 
     def _at_play(self, account: Account, request: Request) -> Account:
         """An account in demo mode: with long numbers of nobody where its messages go to the phones only. Through an
@@ -397,30 +395,40 @@ class Api:
         """The answer to many messages. They are stored: whatever waits already, this is not refused."""
         asked.reply.send(await asyncio.to_thread(asked.dialect.write, outcome, asked.call, asked.account))
 
+    def _ask_database(self, asked: _Asked, command: C, work: Callable[[_Asked, C], Coroutine[Any, Any, None]]) -> None:
+        """Begins work that asks the database for an account. Raises Refusal if too much of that is under way."""
+        if not self._asking.begin(asked.account.id):
+            raise Refusal("too_many_requests")
+        self._spawn(self._guarded(asked, command, work(asked, command)), asked.reply)
+
+    async def _guarded(self, asked: _Asked, command: object, work: Coroutine[Any, Any, None]) -> None:
+        """Answers the refusals of such work and the failures of the database."""
+        try:
+            await work
+        except Refusal as refusal:
+            asked.refuse(refusal)
+        except (*CONNECTION_ERRORS, DatabaseError) as error:
+            log.error("command_failed", command=type(command).__name__, error=type(error).__name__)
+            asked.refuse(Refusal("queue_failed"), counts=False)
+        finally:
+            self._asking.end(asked.account.id)
+
     async def _complete(self, asked: _Asked, wanted: SendToGroup) -> None:
         """A send to a group: its contacts are read when it is the account's turn, and then it is a send like others."""
         account = asked.account
         everybody = ReadContacts(account, wanted.group, 1, RECIPIENTS_MAX + 1)  # one more is too many
+        turn = await self._dear.turn(account.id)
         try:
-            turn = await self._dear.turn(account.id)
-            try:
-                found = await read_contacts(self._questions, everybody, asked.moment)
-            finally:
-                turn.end()
-            octets = len(found.entries) * OCTETS_A_CONTACT
-            self._act(
-                asked,
-                await self._reader.beside(
-                    account.id, octets, lambda: self._ready(asked, wanted.complete(found.group, found.entries))
-                ),
-            )
-        except Refusal as refusal:
-            asked.refuse(refusal)
-        except (*CONNECTION_ERRORS, DatabaseError) as error:
-            log.error("command_failed", command=type(wanted).__name__, error=type(error).__name__)
-            asked.refuse(Refusal("queue_failed"), counts=False)
+            found = await read_contacts(self._questions, everybody, asked.moment)
         finally:
-            self._asking.end(account.id)
+            turn.end()
+        octets = len(found.entries) * OCTETS_A_CONTACT
+        self._act(
+            asked,
+            await self._reader.beside(
+                account.id, octets, lambda: self._ready(asked, wanted.complete(found.group, found.entries))
+            ),
+        )
 
     async def _answer(self, asked: _Asked, command: Command) -> None:
         """A command that has a connection to itself, when it is the account's turn.
@@ -429,29 +437,20 @@ class Api:
         client has read this answer, so that no account has many long answers in memory. A question that had to wait
         is refused when its client has ended its side meanwhile: clients that gave up would keep others waiting.
         """
-        account = asked.account
+        turn = await (self._dear if is_dear(command) else self._cheap).turn(asked.account.id)
         try:
-            turn = await (self._dear if is_dear(command) else self._cheap).turn(account.id)
-            try:
-                if turn.waited and asked.reply.has_left and is_question(command):
-                    raise Refusal("too_many_requests")
-                # Requests that came together have one moment. A command that draws something needs a chance of its own.
-                moment = msgspec.structs.replace(asked.moment, chance=random.random())
-                outcome = await answer(self._questions, command, moment)
-                asked.reply.send(await written(asked.dialect, outcome, asked.call, account))
-                asked.reply.when_read(turn.end)
-            except BaseException:
-                turn.end()
-                raise
-            finally:
-                turn.leave()
-        except Refusal as refusal:
-            asked.refuse(refusal)
-        except (*CONNECTION_ERRORS, DatabaseError) as error:
-            log.error("command_failed", command=type(command).__name__, error=type(error).__name__)
-            asked.refuse(Refusal("queue_failed"), counts=False)
+            if turn.waited and asked.reply.has_left and is_question(command):
+                raise Refusal("too_many_requests")
+            # Requests that came together have one moment. A command that draws something needs a chance of its own.
+            moment = msgspec.structs.replace(asked.moment, chance=random.random())
+            outcome = await answer(self._questions, command, moment)
+            asked.reply.send(await written(asked.dialect, outcome, asked.call, asked.account))
+            asked.reply.when_read(turn.end)
+        except BaseException:
+            turn.end()
+            raise
         finally:
-            self._asking.end(account.id)
+            turn.leave()
 
     # -- pages
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -15,8 +17,11 @@ from chappe.store.database import notifications as module
 pytestmark = pytest.mark.asyncio
 
 
-async def test_a_bell_is_heard_by_every_listener_and_calls_gather(database: ConnectionParameters) -> None:
-    address = address_of(database)
+@asynccontextmanager
+async def hearing(
+    database: ConnectionParameters, *channels: str
+) -> AsyncIterator[tuple[list[str], asyncio.Event, Bell]]:
+    """Gives the list of calls that a listener hears, an event that each call sets, and a bell of the last channel."""
     heard: list[str] = []
     news = asyncio.Event()
 
@@ -24,11 +29,19 @@ async def test_a_bell_is_heard_by_every_listener_and_calls_gather(database: Conn
         heard.append(channel)
         news.set()
 
-    listener = Listener(address, ["chappe_a", "chappe_b"], hear)
+    listener = Listener(address_of(database), channels, hear)
     listener.start()
-    bell = Bell(address, "chappe_b")
+    bell = Bell(address_of(database), channels[-1])
     try:
-        await _until(news, lambda: len(heard) >= 2)
+        await _until(news, lambda: len(heard) >= len(channels))
+        yield heard, news, bell
+    finally:
+        await bell.close()
+        await listener.close()
+
+
+async def test_a_bell_is_heard_by_every_listener_and_calls_gather(database: ConnectionParameters) -> None:
+    async with hearing(database, "chappe_a", "chappe_b") as (heard, news, bell):
         assert heard == ["chappe_a", "chappe_b"], "once for each after connecting: calls may have been missed"
         for _ in range(50):
             bell.ring()
@@ -36,26 +49,11 @@ async def test_a_bell_is_heard_by_every_listener_and_calls_gather(database: Conn
         assert heard[2:] == ["chappe_b"], "fifty rings are one call"
         bell.ring()
         await _until(news, lambda: len(heard) >= 4)
-    finally:
-        await bell.close()
-        await listener.close()
 
 
 async def test_single_calls_follow_each_other_at_once_and_many_gather(database: ConnectionParameters) -> None:
-    address = address_of(database)
-    heard: list[str] = []
-    news = asyncio.Event()
-
-    def hear(channel: str) -> None:
-        heard.append(channel)
-        news.set()
-
-    listener = Listener(address, ["chappe_a"], hear)
-    listener.start()
-    bell = Bell(address, "chappe_a")
-    bell.INTERVAL_S = 3_600.0  # an interval that would end the test
-    try:
-        await _until(news, lambda: heard)
+    async with hearing(database, "chappe_a") as (heard, news, bell):
+        bell.INTERVAL_S = 3_600.0  # an interval that would end the test
         for calls in range(1, Bell.SELDOM):
             bell.ring()
             await _until(news, lambda: len(heard) > calls)  # noqa: B023 - awaited at once
@@ -66,46 +64,27 @@ async def test_single_calls_follow_each_other_at_once_and_many_gather(database: 
             bell.ring()
             await asyncio.sleep(0)
         assert len(heard) == Bell.SELDOM + 1, "the interval has not passed"
-    finally:
-        await bell.close()
-        await listener.close()
 
 
 async def test_bell_and_listener_survive_their_connections(
     database: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address = address_of(database)
     monkeypatch.setattr(module, "RECONNECT_S", 0.01)
-    heard: list[str] = []
-    news = asyncio.Event()
+    async with opened(database) as shop, hearing(database, "chappe_a") as (heard, news, bell):
+        bell.ring()
+        await _until(news, lambda: len(heard) >= 2)
+        await shop.database.fetch(
+            """select pg_terminate_backend(pid) from pg_stat_activity
+               where datname = current_database() and application_name in ('chappe bell', 'chappe listener')"""
+        )
+        await _until(news, lambda: len(heard) >= 3)
+        heard.clear()
 
-    def hear(channel: str) -> None:
-        heard.append(channel)
-        news.set()
+        async def rung() -> bool:
+            bell.ring()  # the first ring may be the one that finds the connection gone
+            return bool(heard)
 
-    listener = Listener(address, ["chappe_a"], hear)
-    listener.start()
-    bell = Bell(address, "chappe_a")
-    async with opened(database) as shop:
-        try:
-            await _until(news, lambda: heard)
-            bell.ring()
-            await _until(news, lambda: len(heard) >= 2)
-            await shop.database.fetch(
-                """select pg_terminate_backend(pid) from pg_stat_activity
-                   where datname = current_database() and application_name in ('chappe bell', 'chappe listener')"""
-            )
-            await _until(news, lambda: len(heard) >= 3)
-            heard.clear()
-
-            async def rung() -> bool:
-                bell.ring()  # the first ring may be the one that finds the connection gone
-                return bool(heard)
-
-            await eventually(rung)
-        finally:
-            await bell.close()
-            await listener.close()
+        await eventually(rung)
 
 
 async def test_a_listener_waits_for_a_database_that_is_not_there() -> None:

@@ -26,7 +26,7 @@ class Bell:
 
     INTERVAL_S = 0.05
     SELDOM = 10
-    """So many calls within INTERVAL_S are made one by one."""
+    """Up to so many calls within INTERVAL_S, each call is made at once."""
 
     def __init__(self, address: Address, channel: str) -> None:
         self._address = address
