@@ -341,6 +341,35 @@ async def test_what_is_on_its_way_is_not_sent_once_more(database: ConnectionPara
         assert await shop.database.value("select count(*) from uncertain") == 0
 
 
+@pytest.mark.parametrize(
+    ("done", "outcome", "state", "events"),
+    [
+        (0b100, 6, State.DELIVERED, ["receipt_inferred"]),  # the second part is at the carrier: this is the first
+        (0b100, None, State.SUBMITTED, ["receipt_inferred", "answered_late"]),
+        (0b000, 6, State.UNCERTAIN, []),  # of two missing parts nobody knows which one it is
+        (0b000, None, State.UNCERTAIN, []),
+    ],
+)
+async def test_a_receipt_without_a_known_id_is_of_the_one_part_that_is_missing(
+    database: ConnectionParameters, done: int, outcome: int | None, state: State, events: list[str]
+) -> None:
+    async with opened(database) as shop:
+        account = await shop.account()
+        red = await shop.carrier()
+        bind = await shop.bind(red)
+        (sent,) = await shop.messages(account, numbers=["+33612345678"], transactional=True, parts=2)
+        await bind.turn(1)
+        if done:
+            await bind.turn(0, taken=[(sent, 2, "known-2")], still=[sent])
+            await bind.turn(0, receipts=[("known-2", "33612345678", 6)], still=[sent])
+        async with shop.database.transaction(hot=True) as tx:
+            await outcomes.doubt(tx, NOW, red, [Doubt(sent, key_of(later(seconds=60)), done, "cut")])
+        await bind.turn(0, receipts=[("unknown-1", "33612345678", outcome)])
+        await upkeep.infer(shop.database, later(seconds=10), await book_of(shop))
+        assert (await shop.state(sent), await shop.events(sent)) == (state, ["uncertain_resend", *events])
+        assert bool(await shop.queued()) == (state is State.UNCERTAIN), "only a part in doubt is sent once more"
+
+
 async def test_silence_ends_what_was_never_heard_of(database: ConnectionParameters) -> None:
     async with opened(database) as shop:
         account = await shop.account()

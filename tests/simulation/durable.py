@@ -27,12 +27,17 @@ from chappe.store.database import HOT_SETTINGS, SETTINGS, Address, Database, Dat
 T = TypeVar("T")
 CLOCK = (Path(__file__).parent / "clock.sql").read_text()
 RECORDS = [f"simulation.{name}" for name in ("move", "ended", "claim", "opted", "known")]
+STUCK_S = 30.0  # no statement here takes a second: what takes so long would take for ever
 PATH = {"search_path": "simulation, pg_catalog, public", "synchronous_commit": "off"}
 
 
 @lru_cache(maxsize=1000)
 def _asks_the_clock(statement: str) -> bool:
     return re.search(r"\bnow\(\)|clock_timestamp\(\)", statement) is not None
+
+
+class Stuck(AssertionError):
+    """A statement does not end. The message says which one, and what each connection is doing."""
 
 
 class Server:
@@ -81,7 +86,22 @@ class Server:
             assert self.wall is not None
             self._told[hot] = self.wall
             await connection.execute(f"set simulation.now = '{self.wall.timestamp():.6f}'")
-        return await getattr(connection, method)(statement, *values)
+        try:
+            async with asyncio.timeout(STUCK_S):
+                return await getattr(connection, method)(statement, *values)
+        except TimeoutError as error:
+            raise Stuck(f"{statement[:300]}\n{await self._activity()}") from error
+
+    async def _activity(self) -> str:
+        """What the connections to this database wait for, and whom."""
+        looker = await self._connect(hot=False)
+        rows = await looker.fetch(
+            """select pid, backend_type, state, wait_event_type, wait_event, pg_blocking_pids(pid) as blocked_by,
+                      left(query, 200) as query
+               from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"""
+        )
+        await looker.close()
+        return "\n".join(str(dict(row)) for row in rows)
 
     def rows(self, statement: str, *values: object) -> list[Any]:
         """For those who look on."""

@@ -362,9 +362,10 @@ async def _infer(
                 adopted.append(queue.Adopted(strays[place], one.message_id, one.part, f"id read as {one.carrier_ref}"))
         for stray in rest:
             in_doubt = doubtful.get(stray.source[-8:], [])
-            if len(in_doubt) == 1:
+            if len(in_doubt) == 1 and (part := in_doubt[0].missing) is not None:
+                (doubted,) = in_doubt
                 detail = "the only message in doubt to this number"
-                adopted.append(queue.Adopted(stray, in_doubt[0], 0, detail))
+                adopted.append(queue.Adopted(stray, doubted.message_id, part, detail, doubted.parts))
         if adopted:
             await queue.adopt(tx, now, carrier.id, policy, adopted)
     pairs = [

@@ -13,6 +13,7 @@ import msgspec
 
 from chappe.core.lifecycle import State
 from chappe.store.database import Connection, Database
+from chappe.store.message_parts import PartLate, note_parts
 from chappe.store.messages import REFUND_ARRAY, key_of, numbers, texts
 from chappe.store.outcomes import Finish, finish, resolve_doubt
 from chappe.store.queue_head import KEY_MIN, Looks
@@ -171,12 +172,13 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class Adopted(msgspec.Struct, frozen=True):
-    """A stray receipt, the message that it is given to, and why."""
+    """A stray receipt, the message that it is given to, and why. parts: of a message in doubt, how many it has."""
 
     stray: Stray
     message_id: int
     part: int
     detail: str
+    parts: int = 0
 
 
 async def matchable(database: Database, since: datetime, limit: int) -> dict[int, list[str]]:
@@ -239,17 +241,36 @@ async def candidates(
     return [Candidate(*row) for row in rows]
 
 
-async def doubtful_of(connection: Connection, carrier_id: int, sources: Sequence[str]) -> dict[str, list[int]]:
+class InDoubt(msgspec.Struct, frozen=True):
+    """A message in doubt. parts: of how many; parts_done: bit n is set if the carrier has part n of a long message."""
+
+    message_id: int
+    parts: int
+    parts_done: int
+
+    @property
+    def missing(self) -> int | None:
+        """The only part of which nobody knows whether the carrier has it, 0 for a message of one part; None if there
+        are several."""
+        if self.parts == 1:
+            return 0
+        missing = [part for part in range(1, self.parts + 1) if not self.parts_done >> part & 1]
+        return missing[0] if len(missing) == 1 else None
+
+
+async def doubtful_of(connection: Connection, carrier_id: int, sources: Sequence[str]) -> dict[str, list[InDoubt]]:
     """Messages in doubt at this carrier to these numbers, by the last eight digits."""
     rows = await connection.fetch(
-        """select right(recipient, 8) as ending, message_id from uncertain
-           where carrier_id = $1 and right(recipient, 8) = any ($2::text[])""",
+        """select right(u.recipient, 8) as ending, u.message_id, coalesce(m.parts_sent, m.parts) as parts, u.parts_done
+           from uncertain u
+           cross join lateral (select parts, parts_sent from message where id = u.message_id limit 1) m
+           where u.carrier_id = $1 and right(u.recipient, 8) = any ($2::text[])""",
         carrier_id,
         sorted({source[-8:] for source in sources}),
     )
-    found: dict[str, list[int]] = {}
+    found: dict[str, list[InDoubt]] = {}
     for row in rows:
-        found.setdefault(row["ending"], []).append(row["message_id"])
+        found.setdefault(row["ending"], []).append(InDoubt(row["message_id"], row["parts"], row["parts_done"]))
     return found
 
 
@@ -276,6 +297,9 @@ async def adopt(
         [one.detail for one in adopted],
     )
     await match(connection, now, carrier_id, policy, sorted({one.stray.carrier_ref for one in adopted}))
+    late = [PartLate(one.message_id, one.part, one.parts) for one in adopted if one.part and one.parts]
+    if late:
+        await note_parts(connection, now, carrier_id, late)
     doubtful = await connection.fetch(
         f"select id from message where id = any ($1::bigint[]) and state = {int(State.UNCERTAIN)} and parts = 1",
         message_ids,

@@ -35,12 +35,14 @@ def database_url(stage: Stage) -> str:
 
 @contextlib.contextmanager
 def other_worker(stage: Stage) -> Iterator[None]:
-    """Another node that only works, on the same database."""
+    """Another node that only works, on the same database. A node that is not alone tells webhooks to this machine's
+    addresses only where its operator allows them, and either node may have the task of telling."""
+    allowed = {"CHAPPE_WEBHOOK_ALLOW_PRIVATE": "127.0.0.0/8", "CHAPPE_DATABASE_URL": database_url(stage)}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CHAPPE_")}
     with (stage.folder / "other.out").open("ab") as log:
         other = subprocess.Popen(
             [str(CHAPPE), "serve", "--roles", "work", "--data", str(stage.folder / "other")],
-            env=kept | ENVIRONMENT | {"CHAPPE_DATABASE_URL": database_url(stage)},
+            env=kept | ENVIRONMENT | allowed,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
