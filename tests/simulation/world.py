@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import logging
 import random
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,7 +58,9 @@ PROCESSES = ("api", "work-a", "work-b")
 CALM_ROUNDS_MAX = 40
 CALM_S = 60  # a breaker's pause, and a reconnection
 QUIET_S = 2
-MOVING = "select exists (select from outbox where lane % 8 <> 7) or exists (select from bind where in_flight <> '{}')"
+# What ends by itself soon. Upkeep sorts the messages of subscribers, and after a death its lease needs ten seconds.
+MOVING = """select exists (select from outbox where lane % 8 <> 7) or exists (select from bind where in_flight <> '{}')
+    or exists (select from inbound where state = 0)"""
 SETTINGS = {
     "response_timeout_s": "5",
     "enquire_link_interval_s": "10",
@@ -157,7 +160,9 @@ class World:
         """A callback failed, or a task whose end nobody has looked at: how the killed end is nobody's business."""
         task = context.get("future") or context.get("task")
         if not any(task in process.tasks for process in self.processes if not process.alive):
-            self.law.breaks(f"{context['message']}: {context.get('exception')!r}")
+            error = context.get("exception")
+            where = traceback.format_tb(error.__traceback__)[-3:] if error is not None else []
+            self.law.breaks(f"{context['message']}: {error!r} {' '.join(where)}")
 
     # -- the beginning
 
